@@ -1,0 +1,1 @@
+//! Micro-batch stream processing inside a Rust program.
