@@ -1,1 +1,3 @@
 //! Micro-batch stream processing inside a Rust program.
+
+pub(crate) mod cpu;

@@ -1,0 +1,143 @@
+//! Starting plain named threads, and pinning.
+//!
+//! Receivers, timers, the scheduler and the log writers start here, so that each thread of the
+//! crate can be told apart in `top -H` and in a debugger. Pool workers are started by their pool,
+//! which calls [`pin_current`].
+
+use std::{
+    io,
+    thread::{Builder, JoinHandle},
+};
+
+use core_affinity::CoreId;
+
+use super::topology::allowed_cpus;
+
+/// What all names of our threads begin with, to find them in a program that embeds us.
+const NAME_PREFIX: &str = "ms-";
+
+/// Linux keeps 16 bytes of a name, the last of them zero.
+const MAX_NAME_BYTES: usize = 15;
+
+/// Starts a thread that runs `body`, pinned to `cpu` if one is given.
+///
+/// The name gets the prefix `ms-` and is cut to 15 bytes, so tell threads apart by the first 12.
+/// The new thread pins itself before it runs `body`, so all memory it touches first is near that
+/// CPU. If that fails there is a warning, and the thread runs unpinned.
+///
+/// A thread without a `cpu` has the mask of the thread that starts it: it is free to move only if
+/// that one is.
+///
+/// # Errors
+///
+/// What the system says when it has no room for another thread.
+pub(crate) fn spawn(
+    name: impl Into<String>,
+    cpu: Option<usize>,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let name = thread_name(&name.into());
+    Builder::new().name(name.clone()).spawn(move || {
+        if let Some(cpu) = cpu
+            && !pin_current(cpu)
+        {
+            tracing::warn!(
+                thread = name,
+                cpu,
+                "cannot pin the thread; it runs unpinned"
+            );
+        }
+        body();
+    })
+}
+
+/// Pins the calling thread to `cpu` and says whether that worked.
+///
+/// Only the CPUs that this process was allowed at first are tried. Others would leave the limits
+/// that `taskset` sets, and ids beyond the size of the system's mask are beyond what
+/// `core_affinity` can take.
+#[must_use]
+pub(crate) fn pin_current(cpu: usize) -> bool {
+    allowed_cpus().contains(&cpu) && core_affinity::set_for_current(CoreId { id: cpu })
+}
+
+/// The name as the system will show it. Zero bytes are left out: a name cannot hold them.
+fn thread_name(name: &str) -> String {
+    let mut name = format!("{NAME_PREFIX}{}", name.replace('\0', ""));
+    name.truncate(name.floor_char_boundary(MAX_NAME_BYTES));
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread};
+
+    use super::*;
+
+    /// What `probe` says on a new thread.
+    fn on_thread<T: Send + 'static>(
+        name: &str,
+        cpu: Option<usize>,
+        probe: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let (send, receive) = mpsc::channel();
+        spawn(name, cpu, move || send.send(probe()).unwrap())
+            .unwrap()
+            .join()
+            .unwrap();
+        receive.recv().unwrap()
+    }
+
+    /// The affinity mask of the calling thread.
+    fn mask() -> Vec<usize> {
+        core_affinity::get_core_ids()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|core| core.id)
+            .collect()
+    }
+
+    #[test]
+    fn threads_carry_their_names() {
+        let name = || thread::current().name().map(String::from);
+        assert_eq!(
+            on_thread("receiver-0", None, name).as_deref(),
+            Some("ms-receiver-0")
+        );
+    }
+
+    #[test]
+    fn names_are_cut_between_characters() {
+        assert_eq!(thread_name("block-writer-7"), "ms-block-writer");
+        assert_eq!(thread_name("elf Zeichen"), "ms-elf Zeichen");
+        // The last letter would be bytes 15 and 16.
+        assert_eq!(thread_name("elf Zeichenß"), "ms-elf Zeichen");
+        assert_eq!(thread_name("a\0b"), "ms-ab");
+        assert_eq!(thread_name(""), "ms-");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn pins_the_new_thread_and_not_its_starter() {
+        let before = mask();
+        for &cpu in allowed_cpus() {
+            assert_eq!(on_thread("pinned", Some(cpu), mask), [cpu]);
+        }
+        assert_eq!(mask(), before);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn runs_unpinned_where_it_cannot_pin() {
+        let before = mask();
+        assert_eq!(on_thread("far", Some(usize::MAX), mask), before);
+    }
+
+    #[test]
+    fn cpus_outside_the_mask_are_refused() {
+        let outside = (0..).find(|cpu| !allowed_cpus().contains(cpu)).unwrap();
+        for cpu in [outside, 1_024, usize::MAX] {
+            assert!(!on_thread("outside", None, move || pin_current(cpu)));
+        }
+    }
+}
