@@ -1,0 +1,70 @@
+//! The scalar twin: plain loops for any machine, and for miri.
+
+use super::buffer::{Buffer, Cursor, LineEnds, Words};
+use super::vector::{self, Terminators, Vector};
+
+#[derive(Clone, Copy)]
+struct Bytes {
+    bytes: [u8; 64],
+}
+
+impl Bytes {
+    #[inline(always)]
+    fn mask(self, of: impl Fn(u8) -> bool) -> u64 {
+        let mut mask = 0;
+        for (i, &byte) in self.bytes.iter().enumerate() {
+            mask |= u64::from(of(byte)) << i;
+        }
+        mask
+    }
+}
+
+impl Vector for Bytes {
+    #[inline(always)]
+    unsafe fn load(ptr: *const u8, len: usize) -> Self {
+        let mut bytes = [0; 64];
+        // SAFETY: `len` bytes can be read; the caller gives at most 64.
+        unsafe { ptr.copy_to_nonoverlapping(bytes.as_mut_ptr(), len) };
+        Self { bytes }
+    }
+
+    #[inline(always)]
+    unsafe fn equal(self, byte: u8) -> u64 {
+        self.mask(|b| b == byte)
+    }
+
+    #[inline(always)]
+    unsafe fn high(self) -> u64 {
+        self.mask(|b| b >= 0x80)
+    }
+
+    #[inline(always)]
+    unsafe fn short(ptr: *const u8, len: usize, _readable: usize) -> Words {
+        // SAFETY: `len` bytes can be read.
+        vector::load_short(unsafe { std::slice::from_raw_parts(ptr, len) })
+    }
+}
+
+pub(super) fn split_byte(
+    hay: &[u8],
+    separator: u8,
+    cursor: &mut Cursor,
+    out: &mut Buffer<Words>,
+) {
+    // SAFETY: plain Rust needs no instruction set.
+    unsafe { vector::split_byte::<Bytes>(hay, separator, cursor, out) }
+}
+
+pub(super) fn line_ends(hay: &[u8], from: usize, out: &mut LineEnds) -> usize {
+    // SAFETY: plain Rust needs no instruction set.
+    unsafe { vector::line_ends::<Bytes>(hay, from, out) }
+}
+
+pub(super) fn terminators(hay: &[u8]) -> Terminators {
+    // SAFETY: plain Rust needs no instruction set.
+    unsafe { vector::terminators::<Bytes>(hay) }
+}
+
+pub(super) fn is_ascii(hay: &[u8]) -> bool {
+    hay.is_ascii()
+}

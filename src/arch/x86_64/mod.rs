@@ -1,0 +1,65 @@
+//! AVX-512 and AVX2. Below AVX2 the portable loops are used.
+
+/// The kernels under one set of instructions.
+macro_rules! kernels {
+    ($vector:ty, $features:literal) => {
+        #[target_feature(enable = $features)]
+        pub(in crate::arch) unsafe fn split_byte(
+            hay: &[u8],
+            separator: u8,
+            cursor: &mut Cursor,
+            out: &mut Buffer<Words>,
+        ) {
+            // SAFETY: the attribute above enables the instruction set.
+            unsafe { vector::split_byte::<$vector>(hay, separator, cursor, out) }
+        }
+
+        #[target_feature(enable = $features)]
+        pub(in crate::arch) unsafe fn line_ends(
+            hay: &[u8],
+            from: usize,
+            out: &mut LineEnds,
+        ) -> usize {
+            // SAFETY: the attribute above enables the instruction set.
+            unsafe { vector::line_ends::<$vector>(hay, from, out) }
+        }
+
+        #[target_feature(enable = $features)]
+        pub(in crate::arch) unsafe fn terminators(hay: &[u8]) -> Terminators {
+            // SAFETY: the attribute above enables the instruction set.
+            unsafe { vector::terminators::<$vector>(hay) }
+        }
+
+        #[target_feature(enable = $features)]
+        pub(in crate::arch) unsafe fn is_ascii(hay: &[u8]) -> bool {
+            // SAFETY: the attribute above enables the instruction set.
+            unsafe { vector::is_ascii::<$vector>(hay) }
+        }
+    };
+}
+
+pub(super) mod avx2;
+pub(super) mod avx512;
+
+/// Whether the AVX-512 kernels can run here.
+#[inline]
+pub(super) fn has_avx512() -> bool {
+    !cfg!(miri)
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("lzcnt")
+}
+
+/// Whether the AVX2 kernels can run here.
+#[inline]
+pub(super) fn has_avx2() -> bool {
+    !cfg!(miri)
+        && is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("lzcnt")
+}

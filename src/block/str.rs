@@ -1,0 +1,455 @@
+//! [`Str`]: a string in sixteen bytes.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+use super::text::{self, Header, TextBlock};
+use crate::arch::{self, Buffer, Cursor, SHORT as INLINE, Words};
+use crate::hash::KeyHash;
+
+/// An immutable UTF-8 string in 16 bytes.
+///
+/// Up to 15 bytes stand inline; a longer string is a counted slice of the
+/// block that it was received in, without a copy. Cloning never copies text.
+/// It dereferences to [`str`], hashes and compares as two machine words when it
+/// is inline.
+///
+/// A long `Str` keeps its whole block (1 MiB by default) in memory: one that
+/// outlives its batch should be [`compact`](Str::compact)ed.
+///
+/// # Examples
+/// ```
+/// use millstream::Str;
+///
+/// let line = Str::from("to be or not to be");
+/// let words: Vec<Str> = line.split(' ').collect();
+/// assert_eq!(words.len(), 6);
+/// assert_eq!(words[3], "not");
+/// ```
+#[repr(C)]
+pub struct Str {
+    repr: Repr,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+union Repr {
+    /// The text, zero-filled, and in the top byte of the second word its length.
+    inline: (u64, u64),
+    shared: Shared,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Shared {
+    header: NonNull<Header>,
+    offset: u32,
+    /// The top bit tells a shared string from an inline one.
+    length: u32,
+}
+
+const SHARED: u32 = 1 << 31;
+
+impl Shared {
+    #[inline]
+    fn as_ptr(self) -> *const u8 {
+        text::bytes_of(self.header).cast_const().wrapping_add(self.offset as usize)
+    }
+
+    #[inline]
+    fn len(self) -> usize {
+        (self.length & !SHARED) as usize
+    }
+
+    /// The text, borrowed from the `Str` that this is a copy of.
+    fn bytes<'a>(self) -> &'a [u8] {
+        // SAFETY: the copies are made of strings that are borrowed meanwhile.
+        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
+    }
+}
+
+const _: () = assert!(size_of::<Str>() == 16 && cfg!(target_endian = "little"));
+
+// SAFETY: the bytes are immutable and the count of their block is atomic.
+unsafe impl Send for Str {}
+// SAFETY: as above.
+unsafe impl Sync for Str {}
+
+impl Str {
+    /// The empty string.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { repr: Repr { inline: (0, 0) } }
+    }
+
+    /// A short piece of valid UTF-8.
+    #[inline(always)]
+    fn inline(piece: Words) -> Self {
+        debug_assert!(piece.as_long().is_none());
+        Self { repr: Repr { inline: (piece.0, piece.1) } }
+    }
+
+    /// A range of a block.
+    ///
+    /// # Safety
+    /// The range was published, is valid UTF-8, and `header` is alive.
+    #[inline(always)]
+    unsafe fn shared(header: NonNull<Header>, offset: usize, len: usize) -> Self {
+        text::acquire(header);
+        let shared = Shared { header, offset: offset as u32, length: len as u32 | SHARED };
+        Self { repr: Repr { shared } }
+    }
+
+    /// The string in `start..end` of a block.
+    ///
+    /// # Safety
+    /// The range was published and is valid UTF-8.
+    #[inline]
+    pub(crate) unsafe fn slice_of(block: &TextBlock, start: usize, end: usize) -> Self {
+        let len = end - start;
+        if len <= INLINE {
+            // SAFETY: the caller gives the range.
+            Self::inline(arch::load_short(unsafe { block.slice(start, end) }))
+        } else {
+            // SAFETY: the caller gives the range; the handle keeps the block.
+            unsafe { Self::shared(block.header(), start, len) }
+        }
+    }
+
+    #[inline(always)]
+    fn words(&self) -> (u64, u64) {
+        // SAFETY: both variants are sixteen initialised bytes.
+        unsafe { self.repr.inline }
+    }
+
+    #[inline(always)]
+    fn as_shared(&self) -> Option<Shared> {
+        if self.words().1 >> 63 == 1 {
+            // SAFETY: the top bit tells that this variant was written.
+            Some(unsafe { self.repr.shared })
+        } else {
+            None
+        }
+    }
+
+    /// The text.
+    #[inline]
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // SAFETY: every constructor was given valid UTF-8.
+        unsafe { std::str::from_utf8_unchecked(self.as_bytes()) }
+    }
+
+    /// The text as bytes.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self.as_shared() {
+            // SAFETY: `self` keeps the block alive for as long as it is borrowed.
+            Some(shared) => unsafe { std::slice::from_raw_parts(shared.as_ptr(), shared.len()) },
+            None => {
+                let len = (self.words().1 >> 56) as usize;
+                // SAFETY: the inline bytes of `self`, of which there are `len`.
+                unsafe { std::slice::from_raw_parts((&raw const self.repr).cast(), len) }
+            }
+        }
+    }
+
+    /// The same text in a block of its own, so that it no longer keeps the
+    /// block alive that it was received in. Free for an inline string.
+    ///
+    /// # Examples
+    /// ```
+    /// # use millstream::Str;
+    /// let kept = Str::from("a rather long key").compact();
+    /// assert_eq!(kept, "a rather long key");
+    /// ```
+    #[must_use]
+    pub fn compact(self) -> Self {
+        if self.as_shared().is_none() { self } else { Self::from(self.as_str()) }
+    }
+
+    /// The parts between separators, as [`str::split`] gives them, each a `Str`
+    /// that stands on its own.
+    ///
+    /// The iterator owns its text, so `|line| line.split(' ')` can be returned
+    /// from a closure.
+    ///
+    /// # Examples
+    /// ```
+    /// # use millstream::Str;
+    /// let parts: Vec<Str> = Str::from("a,b,,c").split(',').collect();
+    /// assert_eq!(parts, ["a", "b", "", "c"]);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn split(self, separator: char) -> Split {
+        Split { text: self, separator, next: Some(0) }
+    }
+
+    /// A part of this string, on the boundaries of characters. Not inlined: the
+    /// loops over short words stay small without it.
+    #[inline(never)]
+    fn part(&self, start: usize, end: usize) -> Self {
+        let len = end - start;
+        match self.as_shared() {
+            Some(shared) if len > INLINE => {
+                // SAFETY: a part of a published range, of a block that `self`
+                // keeps alive.
+                unsafe { Self::shared(shared.header, shared.offset as usize + start, len) }
+            }
+            _ => Self::inline(arch::load_short(&self.as_bytes()[start..end])),
+        }
+    }
+}
+
+impl From<&str> for Str {
+    /// Copies the text.
+    ///
+    /// # Panics
+    /// If the text is longer than 2 GiB.
+    fn from(text: &str) -> Self {
+        let len = text.len();
+        if len <= INLINE {
+            return Self::inline(arch::load_short(text.as_bytes()));
+        }
+        assert!(len < SHARED as usize, "a Str holds less than 2 GiB");
+        let block = TextBlock::copy_of(text.as_bytes());
+        // SAFETY: the whole block was just written from a `str`.
+        unsafe { Self::slice_of(&block, 0, len) }
+    }
+}
+
+impl From<String> for Str {
+    fn from(text: String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl From<Cow<'_, str>> for Str {
+    fn from(text: Cow<'_, str>) -> Self {
+        Self::from(&*text)
+    }
+}
+
+impl From<char> for Str {
+    fn from(c: char) -> Self {
+        Self::from(&*c.encode_utf8(&mut [0; 4]))
+    }
+}
+
+impl Clone for Str {
+    #[inline]
+    fn clone(&self) -> Self {
+        if let Some(shared) = self.as_shared() {
+            text::acquire(shared.header);
+        }
+        Self { repr: self.repr }
+    }
+}
+
+impl Drop for Str {
+    #[inline]
+    fn drop(&mut self) {
+        #[inline(never)]
+        fn release(shared: Shared) {
+            text::release(shared.header);
+        }
+        if let Some(shared) = self.as_shared() {
+            release(shared);
+        }
+    }
+}
+
+impl Default for Str {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Str {
+    type Target = str;
+
+    #[inline]
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Str {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+impl AsRef<[u8]> for Str {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl PartialEq for Str {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        // By value, so that the strings themselves can stay in registers.
+        #[inline(never)]
+        fn same_text(a: Shared, b: Shared) -> bool {
+            a.bytes() == b.bytes()
+        }
+        // Equal words are equal text in both forms; an inline string is never
+        // equal to a shared one, as the length decides the form.
+        let (a, b) = (self.words(), other.words());
+        if ((a.0 ^ b.0) | (a.1 ^ b.1)) == 0 {
+            return true;
+        }
+        match (self.as_shared(), other.as_shared()) {
+            (Some(a), Some(b)) => same_text(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Str {}
+
+impl PartialEq<str> for Str {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Str {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl PartialEq<Str> for str {
+    fn eq(&self, other: &Str) -> bool {
+        self == other.as_str()
+    }
+}
+
+impl PartialEq<Str> for &str {
+    fn eq(&self, other: &Str) -> bool {
+        *self == other.as_str()
+    }
+}
+
+impl PartialOrd for Str {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Str {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for Str {
+    /// Two words for an inline string. Not the hash of the same `str`, which is
+    /// why `Str` does not implement `Borrow<str>`.
+    #[inline(always)]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // By value, so that neither the string nor the hasher has to leave its
+        // registers for the sake of the rare long key.
+        #[inline(never)]
+        fn digest(shared: Shared) -> u64 {
+            KeyHash::get().hash_bytes(shared.bytes())
+        }
+        let (low, high) = self.words();
+        match self.as_shared() {
+            None => state.write_u128(u128::from(low) | u128::from(high) << 64),
+            Some(shared) => state.write_u64(digest(shared)),
+        }
+    }
+}
+
+impl fmt::Display for Str {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self)
+    }
+}
+
+impl fmt::Debug for Str {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl FromIterator<char> for Str {
+    fn from_iter<I: IntoIterator<Item = char>>(chars: I) -> Self {
+        Self::from(String::from_iter(chars))
+    }
+}
+
+/// The iterator of [`Str::split`].
+///
+/// `for_each`, `fold` and everything built on them (a `flat_map` of a stream
+/// among them) run the vector kernel over the whole text at once.
+#[derive(Clone, Debug)]
+#[must_use = "iterators do nothing unless they are consumed"]
+pub struct Split {
+    text: Str,
+    separator: char,
+    /// Where the next part starts; `None` behind the last part.
+    next: Option<usize>,
+}
+
+impl Iterator for Split {
+    type Item = Str;
+
+    fn next(&mut self) -> Option<Str> {
+        let start = self.next?;
+        let rest = &self.text.as_str()[start..];
+        let end = match rest.find(self.separator) {
+            Some(at) => {
+                self.next = Some(start + at + self.separator.len_utf8());
+                start + at
+            }
+            None => {
+                self.next = None;
+                self.text.len()
+            }
+        };
+        Some(self.text.part(start, end))
+    }
+
+    #[inline]
+    fn fold<B, F>(mut self, init: B, mut f: F) -> B
+    where
+        F: FnMut(B, Str) -> B,
+    {
+        let Some(from) = self.next else { return init };
+        // A zero byte is what fills the unread end of a vector.
+        if !self.separator.is_ascii() || self.separator == '\0' {
+            let mut folded = init;
+            for part in self.by_ref() {
+                folded = f(folded, part);
+            }
+            return folded;
+        }
+        let hay = &self.text.as_bytes()[from..];
+        let mut pieces = Buffer::new();
+        let mut cursor = Cursor::default();
+        let mut folded = init;
+        while !cursor.done {
+            arch::split_byte(hay, self.separator as u8, &mut cursor, &mut pieces);
+            for &piece in pieces.entries() {
+                let part = match piece.as_long() {
+                    None => Str::inline(piece),
+                    Some((start, len)) => self.text.part(from + start, from + start + len),
+                };
+                folded = f(folded, part);
+            }
+        }
+        folded
+    }
+}
+
+impl std::iter::FusedIterator for Split {}

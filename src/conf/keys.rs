@@ -1,0 +1,409 @@
+//! The one table of settings, and what each type of setting accepts.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Conf, parse};
+
+/// One setting: its names, its type, its default and what it does.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Key {
+    /// The name in a program and in the table of effective settings.
+    pub name: &'static str,
+    /// The environment variable that overrides the program.
+    pub env: &'static str,
+    /// The keys of the Spark Streaming guide that mean the same.
+    pub guide: &'static [&'static str],
+    /// What values it takes.
+    pub kind: Kind,
+    /// The value if nothing sets it, as [`Conf::set`] takes it; empty if it must be set.
+    pub default: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+    slot: fn(&mut Conf) -> Slot<'_>,
+}
+
+/// The type and range of a setting's value. Its text says what is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Whole milliseconds.
+    Duration {
+        /// The least number of milliseconds.
+        min_ms: u64,
+    },
+    /// A size.
+    Bytes {
+        /// The least number of bytes.
+        min: usize,
+    },
+    /// A count.
+    Integer {
+        /// The least value, at least 1.
+        min: usize,
+        /// The greatest value.
+        max: usize,
+    },
+    /// A count of threads, also in the form of a master.
+    Workers {
+        /// The greatest count.
+        max: usize,
+    },
+    /// Records per second.
+    Rate,
+    /// Yes or no.
+    Flag,
+    /// A line of text.
+    Text,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Duration { min_ms } => write!(
+                f,
+                "a whole number with ms, s, m or min, h or d (bare: ms), at least {min_ms}ms"
+            ),
+            Self::Bytes { min } => write!(
+                f,
+                "a whole number of bytes, or one with KiB, MiB, GiB or k, m, g, at least {}",
+                parse::bytes_text(min)
+            ),
+            Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),
+            Self::Workers { max } => write!(
+                f,
+                "a number of threads from 1 to {max}, * for one per core, \
+                 local, local[n] or local[*]"
+            ),
+            Self::Rate => f.write_str("a whole number of records per second, or unlimited"),
+            Self::Flag => f.write_str("true, false, on, off, 1 or 0"),
+            Self::Text => f.write_str("a text on one line"),
+        }
+    }
+}
+
+/// The field of a [`Conf`] that a key sets. In an optional one, `None` is spelled as the key's
+/// default.
+pub(super) enum Slot<'a> {
+    Duration(&'a mut Duration),
+    OptDuration(&'a mut Option<Duration>),
+    Number(&'a mut usize),
+    OptNumber(&'a mut Option<usize>),
+    Rate(&'a mut Option<u64>),
+    Flag(&'a mut bool),
+    Text(&'a mut String),
+}
+
+impl Key {
+    /// The key with this name or guide key.
+    pub(super) fn find(spelling: &str) -> Option<&'static Self> {
+        KEYS.iter()
+            .find(|key| key.name == spelling || key.guide.contains(&spelling))
+    }
+
+    /// Reads `text` into the field. The field is set even when its value is then found out of
+    /// range.
+    pub(super) fn assign(&self, conf: &mut Conf, text: &str) -> Result<(), String> {
+        let text = text.trim();
+        let unset = !self.default.is_empty() && text.eq_ignore_ascii_case(self.default);
+        let number = || match self.kind {
+            Kind::Bytes { .. } => parse::bytes(text),
+            _ => parse::integer(text),
+        };
+        match (self.slot)(conf) {
+            Slot::OptDuration(field) if unset => *field = None,
+            Slot::OptNumber(field) if unset => *field = None,
+            Slot::Rate(field) if unset => *field = None,
+            Slot::Duration(field) => *field = parse::duration(text)?,
+            Slot::OptDuration(field) => *field = Some(parse::duration(text)?),
+            Slot::Number(field) => *field = number()?,
+            Slot::OptNumber(field) => {
+                *field = match self.kind {
+                    Kind::Workers { .. } => parse::workers(text)?,
+                    _ => Some(number()?),
+                }
+            }
+            Slot::Rate(field) => *field = parse::rate(text)?,
+            Slot::Flag(field) => *field = parse::flag(text)?,
+            Slot::Text(field) => text.clone_into(field),
+        }
+        self.check(conf)
+    }
+
+    /// Whether the field's value is in the range of the key. Programs set fields without asking, so
+    /// this is not part of reading a text.
+    pub(super) fn check(&self, conf: &mut Conf) -> Result<(), String> {
+        let in_range = match (self.slot)(conf) {
+            Slot::Duration(field) => self.allows_duration(*field)?,
+            Slot::OptDuration(Some(field)) => self.allows_duration(*field)?,
+            Slot::Number(field) | Slot::OptNumber(Some(field)) => match self.kind {
+                Kind::Bytes { min } => (min..=parse::MAX_BYTES).contains(field),
+                Kind::Integer { min, max } => (min..=max).contains(field),
+                Kind::Workers { max } => (1..=max).contains(field),
+                _ => true,
+            },
+            Slot::Rate(Some(field)) => *field > 0,
+            Slot::Text(field) if field.is_empty() => return Err("the value is empty".to_owned()),
+            Slot::Text(field) if field.contains(char::is_control) => {
+                return Err("it has a control character".to_owned());
+            }
+            _ => true,
+        };
+        if in_range {
+            Ok(())
+        } else {
+            Err("out of range".to_owned())
+        }
+    }
+
+    fn allows_duration(&self, duration: Duration) -> Result<bool, String> {
+        if !duration.subsec_nanos().is_multiple_of(1_000_000) {
+            return Err("not a whole number of milliseconds".to_owned());
+        }
+        let Kind::Duration { min_ms } = self.kind else {
+            return Ok(true);
+        };
+        Ok((u128::from(min_ms)..=i64::MAX as u128).contains(&duration.as_millis()))
+    }
+
+    /// The field's value, as [`assign`](Self::assign) reads it. Empty only if it must be set and is
+    /// not.
+    pub(super) fn text(&self, conf: &mut Conf) -> String {
+        match (self.slot)(conf) {
+            Slot::Duration(field) => parse::duration_text(*field),
+            Slot::OptDuration(Some(field)) => parse::duration_text(*field),
+            Slot::Number(field) | Slot::OptNumber(Some(field)) => match self.kind {
+                Kind::Bytes { .. } => parse::bytes_text(*field),
+                _ => field.to_string(),
+            },
+            Slot::Rate(Some(field)) => field.to_string(),
+            Slot::Flag(field) => field.to_string(),
+            Slot::Text(field) => field.clone(),
+            Slot::OptDuration(None) | Slot::OptNumber(None) | Slot::Rate(None) => {
+                self.default.to_owned()
+            }
+        }
+    }
+
+    /// What the key accepts, for an error message.
+    pub(super) fn expected(&self) -> String {
+        match self.default {
+            "" => format!("expected {}", self.kind),
+            default => format!("expected {} (default: {default})", self.kind),
+        }
+    }
+}
+
+/// All settings.
+///
+/// ```
+/// use millstream::conf::KEYS;
+///
+/// let key = KEYS.iter().find(|key| key.guide.contains(&"spark.streaming.blockInterval")).unwrap();
+/// assert_eq!((key.name, key.env), ("block_interval", "MILLSTREAM_BLOCK_INTERVAL"));
+/// assert_eq!(key.default, "200ms");
+/// ```
+pub static KEYS: &[Key] = &[
+    Key {
+        name: "app_name",
+        env: "MILLSTREAM_APP_NAME",
+        guide: &["spark.app.name"],
+        kind: Kind::Text,
+        default: "millstream",
+        meaning: "name of the program in logs and reports",
+        slot: |conf| Slot::Text(&mut conf.app_name),
+    },
+    Key {
+        name: "batch_interval",
+        env: "MILLSTREAM_BATCH_INTERVAL",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 1 },
+        default: "",
+        meaning: "time from one batch to the next; must be given",
+        slot: |conf| Slot::OptDuration(&mut conf.batch_interval),
+    },
+    Key {
+        name: "workers",
+        env: "MILLSTREAM_WORKERS",
+        guide: &["spark.master"],
+        kind: Kind::Workers { max: 4096 },
+        default: parse::ALL_CORES,
+        meaning: "number of threads that process batches",
+        slot: |conf| Slot::OptNumber(&mut conf.workers),
+    },
+    Key {
+        name: "default_parallelism",
+        env: "MILLSTREAM_DEFAULT_PARALLELISM",
+        guide: &["spark.default.parallelism"],
+        kind: Kind::Integer {
+            min: 1,
+            max: 65_536,
+        },
+        default: "workers",
+        meaning: "number of partitions of a shuffle that does not say",
+        slot: |conf| Slot::OptNumber(&mut conf.default_parallelism),
+    },
+    Key {
+        name: "block_interval",
+        env: "MILLSTREAM_BLOCK_INTERVAL",
+        guide: &["spark.streaming.blockInterval"],
+        kind: Kind::Duration { min_ms: 1 },
+        default: "200ms",
+        meaning: "longest time that a receiver fills one block",
+        slot: |conf| Slot::Duration(&mut conf.block_interval),
+    },
+    Key {
+        name: "block_bytes",
+        env: "MILLSTREAM_BLOCK_BYTES",
+        guide: &[],
+        kind: Kind::Bytes { min: 4096 },
+        default: "1MiB",
+        meaning: "size of a receive block",
+        slot: |conf| Slot::Number(&mut conf.block_bytes),
+    },
+    Key {
+        name: "ring_bytes",
+        env: "MILLSTREAM_RING_BYTES",
+        guide: &[],
+        kind: Kind::Bytes { min: 4096 },
+        default: "32MiB",
+        meaning: "bytes received and not yet processed, per receiver",
+        slot: |conf| Slot::Number(&mut conf.ring_bytes),
+    },
+    Key {
+        name: "ring_records",
+        env: "MILLSTREAM_RING_RECORDS",
+        guide: &[],
+        kind: Kind::Integer {
+            min: 1,
+            max: 1 << 30,
+        },
+        default: "65536",
+        meaning: "records received and not yet processed, per receiver of typed records",
+        slot: |conf| Slot::Number(&mut conf.ring_records),
+    },
+    Key {
+        name: "block_queue_size",
+        env: "MILLSTREAM_BLOCK_QUEUE_SIZE",
+        guide: &["spark.streaming.blockQueueSize"],
+        kind: Kind::Integer {
+            min: 1,
+            max: 1 << 20,
+        },
+        default: "64",
+        meaning: "blocks received and not yet cut into a batch, per receiver",
+        slot: |conf| Slot::Number(&mut conf.block_queue_size),
+    },
+    Key {
+        name: "receiver_max_rate",
+        env: "MILLSTREAM_RECEIVER_MAX_RATE",
+        guide: &["spark.streaming.receiver.maxRate"],
+        kind: Kind::Rate,
+        default: "unlimited",
+        meaning: "records per second that one receiver takes; zero or less is unlimited",
+        slot: |conf| Slot::Rate(&mut conf.receiver_max_rate),
+    },
+    Key {
+        name: "receiver_restart_delay",
+        env: "MILLSTREAM_RECEIVER_RESTART_DELAY",
+        guide: &["spark.streaming.receiverRestartDelay"],
+        kind: Kind::Duration { min_ms: 0 },
+        default: "2s",
+        meaning: "pause before a failed receiver starts again",
+        slot: |conf| Slot::Duration(&mut conf.receiver_restart_delay),
+    },
+    Key {
+        name: "max_line_bytes",
+        env: "MILLSTREAM_MAX_LINE_BYTES",
+        guide: &[],
+        kind: Kind::Bytes { min: 1 },
+        default: "1MiB",
+        meaning: "longest line of text taken",
+        slot: |conf| Slot::Number(&mut conf.max_line_bytes),
+    },
+    Key {
+        name: "max_frame_bytes",
+        env: "MILLSTREAM_MAX_FRAME_BYTES",
+        guide: &[],
+        kind: Kind::Bytes { min: 1 },
+        default: "64MiB",
+        meaning: "largest frame taken from a raw socket",
+        slot: |conf| Slot::Number(&mut conf.max_frame_bytes),
+    },
+    Key {
+        name: "pin",
+        env: "MILLSTREAM_PIN",
+        guide: &[],
+        kind: Kind::Flag,
+        default: "false",
+        meaning: "bind each worker and receiver thread to a core of its own",
+        slot: |conf| Slot::Flag(&mut conf.pin),
+    },
+    Key {
+        name: "concurrent_jobs",
+        env: "MILLSTREAM_CONCURRENT_JOBS",
+        guide: &["spark.streaming.concurrentJobs"],
+        kind: Kind::Integer { min: 1, max: 1024 },
+        default: "1",
+        meaning: "output jobs that run at the same time",
+        slot: |conf| Slot::Number(&mut conf.concurrent_jobs),
+    },
+    Key {
+        name: "max_queued_batches",
+        env: "MILLSTREAM_MAX_QUEUED_BATCHES",
+        guide: &[],
+        kind: Kind::Integer {
+            min: 1,
+            max: 1 << 30,
+        },
+        default: "10000",
+        meaning: "batches that may wait; beyond it no batch is cut and data stays at its source",
+        slot: |conf| Slot::Number(&mut conf.max_queued_batches),
+    },
+    Key {
+        name: "graceful_stop_timeout",
+        env: "MILLSTREAM_GRACEFUL_STOP_TIMEOUT",
+        guide: &["spark.streaming.gracefulStopTimeout"],
+        kind: Kind::Duration { min_ms: 0 },
+        default: "10 batch intervals",
+        meaning: "longest time that a graceful stop waits for received data to be processed",
+        slot: |conf| Slot::OptDuration(&mut conf.graceful_stop_timeout),
+    },
+    Key {
+        name: "stop_gracefully_on_shutdown",
+        env: "MILLSTREAM_STOP_GRACEFULLY_ON_SHUTDOWN",
+        guide: &["spark.streaming.stopGracefullyOnShutdown"],
+        kind: Kind::Flag,
+        default: "false",
+        meaning: "finish received data when the process is asked to end",
+        slot: |conf| Slot::Flag(&mut conf.stop_gracefully_on_shutdown),
+    },
+    Key {
+        name: "unpersist",
+        env: "MILLSTREAM_UNPERSIST",
+        guide: &["spark.streaming.unpersist"],
+        kind: Kind::Flag,
+        default: "true",
+        meaning: "free the data of a batch as soon as no later batch needs it",
+        slot: |conf| Slot::Flag(&mut conf.unpersist),
+    },
+    Key {
+        name: "remember",
+        env: "MILLSTREAM_REMEMBER",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 1 },
+        default: "none",
+        meaning: "least time that every stream keeps its batches, for queries from outside",
+        slot: |conf| Slot::OptDuration(&mut conf.remember),
+    },
+    Key {
+        name: "one_active_context",
+        env: "MILLSTREAM_ONE_ACTIVE_CONTEXT",
+        guide: &[],
+        kind: Kind::Flag,
+        default: "false",
+        meaning: "refuse to start a second context in the same process",
+        slot: |conf| Slot::Flag(&mut conf.one_active_context),
+    },
+];

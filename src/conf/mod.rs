@@ -1,0 +1,435 @@
+//! Settings: one table, three sources.
+//!
+//! [`KEYS`] lists every setting with its name, its environment variable, the key of the Spark
+//! Streaming guide that means the same, its type, default and meaning. A value comes from the
+//! default, from the program, or from the environment, and the later of these wins: whoever runs a
+//! program can tune it without building it anew.
+//!
+//! * Durations are whole numbers with `ms`, `s`, `m` or `min`, `h`, `d`; a bare number is
+//!   milliseconds.
+//! * Sizes are whole numbers of bytes, or with `k`, `m`, `g` (also `KiB`, `MiB`, `GiB`), in steps
+//!   of 1024.
+//! * Flags are `true`, `false`, `on`, `off`, `1`, `0`.
+//!
+//! A wrong value is an error, never silently replaced by a default. An unknown variable that starts
+//! with `MILLSTREAM_` is a warning, since it may belong to another version.
+//!
+//! Not here: reading the process environment and counting cores. Who owns the [`Conf`] does that.
+
+mod keys;
+mod nearest;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+pub use keys::{KEYS, Key, Kind};
+
+use nearest::nearest;
+
+const ENV_PREFIX: &str = "MILLSTREAM_";
+
+/// The settings of a context.
+///
+/// Programs set the fields, or [`set`](Self::set) by name; then [`load_env`](Self::load_env) lets
+/// the environment override them, and [`validate`](Self::validate) checks the whole. The text of a
+/// `Conf` is the table of its settings.
+///
+/// # Examples
+///
+/// ```
+/// use millstream::conf::Conf;
+/// use std::time::Duration;
+///
+/// let mut conf = Conf::new();
+/// conf.batch_interval = Some(Duration::from_secs(1));
+/// conf.set("spark.streaming.blockInterval", "50ms")?;
+/// let conf = conf.load_env([("MILLSTREAM_BATCH_INTERVAL".into(), "250ms".into())])?;
+/// conf.validate()?;
+/// assert_eq!(conf.batch_interval, Some(Duration::from_millis(250)));
+/// assert_eq!(conf.block_interval, Duration::from_millis(50));
+/// # Ok::<(), millstream::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Conf {
+    /// Name of the program in logs and reports. Default: `millstream`.
+    pub app_name: String,
+    /// Time from one batch to the next. No default: it must be given.
+    pub batch_interval: Option<Duration>,
+    /// Number of threads that process batches; `None` is one per core. Default: `None`.
+    pub workers: Option<usize>,
+    /// Number of partitions of a shuffle that does not say; `None` is as many as workers. Default:
+    /// `None`.
+    pub default_parallelism: Option<usize>,
+    /// Longest time that a receiver fills one block. Default: 200 ms.
+    pub block_interval: Duration,
+    /// Size of a receive block in bytes; at least 4 KiB, at most `ring_bytes`. Default: 1 MiB.
+    pub block_bytes: usize,
+    /// Bytes received and not yet processed, per receiver; beyond it the receiver waits. Default:
+    /// 32 MiB.
+    pub ring_bytes: usize,
+    /// Records received and not yet processed, per receiver of typed records. Default: 65536.
+    pub ring_records: usize,
+    /// Blocks received and not yet cut into a batch, per receiver. Default: 64.
+    pub block_queue_size: usize,
+    /// Records per second that one receiver takes; `None` is unlimited. Default: `None`.
+    pub receiver_max_rate: Option<u64>,
+    /// Pause before a failed receiver starts again. Default: 2 s.
+    pub receiver_restart_delay: Duration,
+    /// Longest line of text taken, in bytes. Default: 1 MiB.
+    pub max_line_bytes: usize,
+    /// Largest frame taken from a raw socket, in bytes. Default: 64 MiB.
+    pub max_frame_bytes: usize,
+    /// Whether each worker and receiver thread is bound to a core of its own. Default: `false`.
+    pub pin: bool,
+    /// Output jobs that run at the same time. Default: 1.
+    pub concurrent_jobs: usize,
+    /// Batches that may wait; beyond it no batch is cut and data stays at its source. Default:
+    /// 10000.
+    pub max_queued_batches: usize,
+    /// Longest time that a graceful stop waits for received data to be processed; `None` is ten
+    /// batch intervals. Default: `None`.
+    pub graceful_stop_timeout: Option<Duration>,
+    /// Whether received data is finished when the process is asked to end. Default: `false`.
+    pub stop_gracefully_on_shutdown: bool,
+    /// Whether the data of a batch is freed as soon as no later batch needs it. Default: `true`.
+    pub unpersist: bool,
+    /// Least time that every stream keeps its batches, for queries from outside. Default: `None`.
+    pub remember: Option<Duration>,
+    /// Whether a second context in the same process is refused. Default: `false`.
+    pub one_active_context: bool,
+    /// Where the value of a key, in this spelling, was set. A field that holds another value by now
+    /// was set by the program.
+    set_by: BTreeMap<&'static str, (Source, String)>,
+    warnings: Vec<String>,
+}
+
+/// Where the value of a setting comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// Nothing set it.
+    Default,
+    /// The program set it.
+    Program,
+    /// This environment variable set it.
+    Environment(&'static str),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Program => f.write_str("program"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+        }
+    }
+}
+
+/// One line of the table of effective settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Setting {
+    /// The key's name.
+    pub name: &'static str,
+    /// The value, as [`Conf::set`] takes it; `not set` if it must be given and is not.
+    pub value: String,
+    /// Where the value comes from.
+    pub source: Source,
+}
+
+impl Conf {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut conf = Self {
+            app_name: String::new(),
+            batch_interval: None,
+            workers: None,
+            default_parallelism: None,
+            block_interval: Duration::ZERO,
+            block_bytes: 0,
+            ring_bytes: 0,
+            ring_records: 0,
+            block_queue_size: 0,
+            receiver_max_rate: None,
+            receiver_restart_delay: Duration::ZERO,
+            max_line_bytes: 0,
+            max_frame_bytes: 0,
+            pin: false,
+            concurrent_jobs: 0,
+            max_queued_batches: 0,
+            graceful_stop_timeout: None,
+            stop_gracefully_on_shutdown: false,
+            unpersist: false,
+            remember: None,
+            one_active_context: false,
+            set_by: BTreeMap::new(),
+            warnings: Vec::new(),
+        };
+        conf.fill_defaults();
+        conf
+    }
+
+    // The table is the only place that knows the defaults.
+    fn fill_defaults(&mut self) {
+        for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
+            key.assign(self, key.default)
+                .expect("the defaults of the table are valid");
+        }
+    }
+
+    /// Sets a value by the name of its key or by the guide's name for it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if there is no such key, naming the nearest
+    /// one, or if the value is not one for it, naming what is expected. The settings are unchanged
+    /// then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use millstream::conf::Conf;
+    ///
+    /// let mut conf = Conf::new();
+    /// conf.set("spark.master", "local[2]")?;
+    /// assert_eq!(conf.workers, Some(2));
+    /// let error = conf.set("worker", "2").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "configuration error: unknown setting \"worker\"; the nearest known one is \"workers\""
+    /// );
+    /// # Ok::<(), millstream::Error>(())
+    /// ```
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        let Some(known) = Key::find(key) else {
+            let names = KEYS
+                .iter()
+                .flat_map(|key| [&[key.name], key.guide].concat());
+            let nearest = nearest(key, names).unwrap_or_default();
+            return Err(Error::config(format!(
+                "unknown setting {key:?}; the nearest known one is {nearest:?}"
+            )));
+        };
+        let mut changed = self.clone();
+        changed.assign(known, key, value, Source::Program)?;
+        *self = changed;
+        Ok(())
+    }
+
+    fn assign(
+        &mut self,
+        key: &'static Key,
+        label: &str,
+        value: &str,
+        source: Source,
+    ) -> Result<()> {
+        key.assign(self, value)
+            .map_err(|problem| wrong(label, value, &problem, key))?;
+        let text = key.text(self);
+        self.set_by.insert(key.name, (source, text));
+        Ok(())
+    }
+
+    /// Lets environment variables override what the program has set; the argument is mostly
+    /// [`std::env::vars_os`].
+    ///
+    /// A variable that starts with `MILLSTREAM_` and is not known goes to
+    /// [`warnings`](Self::warnings) and to the log.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the variable, its value and what is
+    /// expected.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use millstream::conf::Conf;
+    ///
+    /// let conf = Conf::new().load_env([("MILLSTREAM_WORKER".into(), "2".into())])?;
+    /// assert_eq!(
+    ///     conf.warnings(),
+    ///     ["unknown environment variable MILLSTREAM_WORKER is ignored; \
+    ///       the nearest known one is MILLSTREAM_WORKERS"]
+    /// );
+    /// let error = Conf::new().load_env([("MILLSTREAM_PIN".into(), "yes".into())]).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "configuration error: MILLSTREAM_PIN = \"yes\": neither true nor false; \
+    ///      expected true, false, on, off, 1 or 0 (default: false)"
+    /// );
+    /// # Ok::<(), millstream::Error>(())
+    /// ```
+    pub fn load_env(
+        mut self,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self> {
+        for (name, value) in variables {
+            let name = name.to_string_lossy();
+            if !name.starts_with(ENV_PREFIX) {
+                continue;
+            }
+            let Some(key) = KEYS.iter().find(|key| key.env == name) else {
+                let nearest = nearest(&name, KEYS.iter().map(|key| key.env)).unwrap_or_default();
+                self.warn(format!(
+                    "unknown environment variable {} is ignored; \
+                     the nearest known one is {nearest}",
+                    name.escape_debug()
+                ));
+                continue;
+            };
+            let Some(text) = value.to_str() else {
+                return Err(wrong(
+                    key.env,
+                    &value.to_string_lossy(),
+                    "not valid UTF-8",
+                    key,
+                ));
+            };
+            self.assign(key, key.env, text, Source::Environment(key.env))?;
+        }
+        Ok(self)
+    }
+
+    fn warn(&mut self, warning: String) {
+        tracing::warn!("{warning}");
+        self.warnings.push(warning);
+    }
+
+    /// What was odd, but no error, in the order it was met.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Checks every value, however it was set, and the rules between them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the setting, its value, where that
+    /// comes from, and the rule.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use millstream::conf::Conf;
+    ///
+    /// let error = Conf::new().validate().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "configuration error: batch_interval is not set; \
+    ///      set it in the program or by MILLSTREAM_BATCH_INTERVAL, for example to 250ms"
+    /// );
+    /// ```
+    pub fn validate(&self) -> Result<()> {
+        let mut conf = self.clone();
+        for key in KEYS {
+            key.check(&mut conf).map_err(|problem| {
+                Error::config(format!(
+                    "{}: {problem}; {}",
+                    self.describe(key.name),
+                    key.expected()
+                ))
+            })?;
+        }
+        if self.batch_interval.is_none() {
+            return Err(Error::config(
+                "batch_interval is not set; \
+                 set it in the program or by MILLSTREAM_BATCH_INTERVAL, for example to 250ms",
+            ));
+        }
+        if self.block_bytes > self.ring_bytes {
+            let (block, ring) = (self.describe("block_bytes"), self.describe("ring_bytes"));
+            return Err(Error::config(format!(
+                "{block} is more than {ring}: no block fits; lower the first or raise the second"
+            )));
+        }
+        Ok(())
+    }
+
+    /// A setting with its value and source, for messages.
+    fn describe(&self, name: &str) -> String {
+        let setting = self
+            .effective()
+            .into_iter()
+            .find(|setting| setting.name == name);
+        setting.map_or_else(String::new, |s| {
+            format!("{} = {} ({})", s.name, s.value, s.source)
+        })
+    }
+
+    /// All settings with their values and where these come from, in the order of [`KEYS`].
+    ///
+    /// ```
+    /// use millstream::conf::{Conf, Source};
+    ///
+    /// let conf = Conf::new().load_env([("MILLSTREAM_WORKERS".into(), "4".into())])?;
+    /// let workers = conf.effective().into_iter().find(|s| s.name == "workers").unwrap();
+    /// assert_eq!(workers.value, "4");
+    /// assert_eq!(workers.source, Source::Environment("MILLSTREAM_WORKERS"));
+    /// # Ok::<(), millstream::Error>(())
+    /// ```
+    #[must_use]
+    pub fn effective(&self) -> Vec<Setting> {
+        let mut conf = self.clone();
+        let setting = |key: &'static Key| {
+            let value = key.text(&mut conf);
+            let source = match self.set_by.get(key.name) {
+                Some((source, set)) if *set == value => *source,
+                _ if value == key.default => Source::Default,
+                _ => Source::Program,
+            };
+            let value = if value.is_empty() {
+                "not set".to_owned()
+            } else {
+                value
+            };
+            Setting {
+                name: key.name,
+                value,
+                source,
+            }
+        };
+        KEYS.iter().map(setting).collect()
+    }
+}
+
+fn wrong(label: &str, value: &str, problem: &str, key: &Key) -> Error {
+    Error::config(format!(
+        "{label} = {value:?}: {problem}; {}",
+        key.expected()
+    ))
+}
+
+impl Default for Conf {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for Conf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = self.effective();
+        let width = |text: fn(&Setting) -> usize| settings.iter().map(text).max().unwrap_or(0);
+        let (names, values) = (width(|s| s.name.len()), width(|s| s.value.chars().count()));
+        writeln!(f, "{:names$}  {:values$}  source", "name", "value")?;
+        for setting in &settings {
+            let Setting {
+                name,
+                value,
+                source,
+            } = setting;
+            writeln!(f, "{name:names$}  {value:values$}  {source}")?;
+        }
+        Ok(())
+    }
+}

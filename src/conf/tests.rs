@@ -1,0 +1,536 @@
+use std::sync::{Arc, Mutex};
+
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use super::*;
+use crate::error::ErrorKind;
+
+fn env<const N: usize>(variables: [(&str, &str); N]) -> [(OsString, OsString); N] {
+    variables.map(|(name, value)| (name.into(), value.into()))
+}
+
+#[track_caller]
+fn refused<T: fmt::Debug>(result: Result<T>, text: &str) {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.to_string(), format!("configuration error: {text}"));
+}
+
+/// A conf that passes.
+fn good() -> Conf {
+    let mut conf = Conf::new();
+    conf.batch_interval = Some(Duration::from_secs(1));
+    conf
+}
+
+fn source(conf: &Conf, name: &str) -> Source {
+    conf.effective()
+        .into_iter()
+        .find(|setting| setting.name == name)
+        .unwrap()
+        .source
+}
+
+#[test]
+fn the_table_is_in_order() {
+    let mut seen = std::collections::BTreeSet::new();
+    for key in KEYS {
+        assert_eq!(key.env, format!("MILLSTREAM_{}", key.name.to_uppercase()));
+        assert!(!key.meaning.is_empty());
+        for spelling in [&[key.name], key.guide].concat() {
+            assert!(seen.insert(spelling), "{spelling} twice");
+            assert!(std::ptr::eq(Key::find(spelling).unwrap(), key));
+        }
+        let mut conf = Conf::new();
+        assert_eq!(
+            key.text(&mut conf),
+            key.default,
+            "{}: the default is spelled as shown",
+            key.name
+        );
+        if !key.default.is_empty() {
+            conf.set(key.name, key.default).unwrap();
+            assert_eq!(key.text(&mut conf), key.default, "{}", key.name);
+        }
+    }
+}
+
+#[test]
+fn defaults() {
+    let conf = Conf::default();
+    assert_eq!(conf.app_name, "millstream");
+    assert_eq!(conf.batch_interval, None);
+    assert_eq!(conf.workers, None);
+    assert_eq!(conf.default_parallelism, None);
+    assert_eq!(conf.block_interval, Duration::from_millis(200));
+    assert_eq!(conf.block_bytes, 1 << 20);
+    assert_eq!(conf.ring_bytes, 32 << 20);
+    assert_eq!(conf.ring_records, 65_536);
+    assert_eq!(conf.block_queue_size, 64);
+    assert_eq!(conf.receiver_max_rate, None);
+    assert_eq!(conf.receiver_restart_delay, Duration::from_secs(2));
+    assert_eq!(conf.max_line_bytes, 1 << 20);
+    assert_eq!(conf.max_frame_bytes, 64 << 20);
+    assert!(!conf.pin);
+    assert_eq!(conf.concurrent_jobs, 1);
+    assert_eq!(conf.max_queued_batches, 10_000);
+    assert_eq!(conf.graceful_stop_timeout, None);
+    assert!(!conf.stop_gracefully_on_shutdown);
+    assert!(conf.unpersist);
+    assert_eq!(conf.remember, None);
+    assert!(!conf.one_active_context);
+    assert!(conf.warnings().is_empty());
+}
+
+#[test]
+fn every_setting_is_set_by_name_and_by_variable() {
+    let values = [
+        ("app_name", "word count"),
+        ("batch_interval", "5ms"),
+        ("workers", "3"),
+        ("default_parallelism", "12"),
+        ("block_interval", "7ms"),
+        ("block_bytes", "64KiB"),
+        ("ring_bytes", "3MiB"),
+        ("ring_records", "1000"),
+        ("block_queue_size", "8"),
+        ("receiver_max_rate", "5000"),
+        ("receiver_restart_delay", "0ms"),
+        ("max_line_bytes", "100"),
+        ("max_frame_bytes", "2GiB"),
+        ("pin", "true"),
+        ("concurrent_jobs", "2"),
+        ("max_queued_batches", "1"),
+        ("graceful_stop_timeout", "1m"),
+        ("stop_gracefully_on_shutdown", "true"),
+        ("unpersist", "false"),
+        ("remember", "1h"),
+        ("one_active_context", "true"),
+    ];
+    assert_eq!(
+        values.map(|(name, _)| name).as_slice(),
+        KEYS.iter().map(|k| k.name).collect::<Vec<_>>()
+    );
+    let mut by_name = Conf::new();
+    for (name, value) in values {
+        by_name.set(name, value).unwrap();
+    }
+    let variables = KEYS
+        .iter()
+        .zip(values)
+        .map(|(key, (_, value))| (key.env.into(), value.into()));
+    let by_variable = Conf::new().load_env(variables).unwrap();
+    for conf in [&by_name, &by_variable] {
+        conf.validate().unwrap();
+        let effective: Vec<_> = conf
+            .effective()
+            .into_iter()
+            .map(|s| (s.name, s.value))
+            .collect();
+        assert_eq!(
+            effective,
+            values.map(|(name, value)| (name, value.to_owned()))
+        );
+    }
+    for key in KEYS {
+        assert_eq!(source(&by_name, key.name), Source::Program);
+        assert_eq!(source(&by_variable, key.name), Source::Environment(key.env));
+    }
+}
+
+#[test]
+fn the_guides_keys_are_understood() {
+    let mut conf = Conf::new();
+    for (key, value) in [
+        ("spark.app.name", "NetworkWordCount"),
+        ("spark.master", "local[*]"),
+        ("spark.default.parallelism", "6"),
+        ("spark.streaming.blockInterval", "50"),
+        ("spark.streaming.blockQueueSize", "10"),
+        ("spark.streaming.receiver.maxRate", "100"),
+        ("spark.streaming.receiverRestartDelay", "500"),
+        ("spark.streaming.concurrentJobs", "4"),
+        ("spark.streaming.gracefulStopTimeout", "30s"),
+        ("spark.streaming.stopGracefullyOnShutdown", "true"),
+        ("spark.streaming.unpersist", "false"),
+    ] {
+        conf.set(key, value).unwrap();
+    }
+    assert_eq!(conf.app_name, "NetworkWordCount");
+    assert_eq!(conf.workers, None);
+    assert_eq!(conf.default_parallelism, Some(6));
+    assert_eq!(conf.block_interval, Duration::from_millis(50));
+    assert_eq!(conf.block_queue_size, 10);
+    assert_eq!(conf.receiver_max_rate, Some(100));
+    assert_eq!(conf.receiver_restart_delay, Duration::from_millis(500));
+    assert_eq!(conf.concurrent_jobs, 4);
+    assert_eq!(conf.graceful_stop_timeout, Some(Duration::from_secs(30)));
+    assert!(conf.stop_gracefully_on_shutdown);
+    assert!(!conf.unpersist);
+}
+
+#[test]
+fn words_take_a_setting_back() {
+    let mut conf = Conf::new();
+    for (name, value, word) in [
+        ("workers", "2", "*"),
+        ("default_parallelism", "2", "Workers"),
+        ("receiver_max_rate", "2", "unlimited"),
+        ("graceful_stop_timeout", "2s", "10 batch intervals"),
+        ("remember", "2s", "none"),
+    ] {
+        conf.set(name, value).unwrap();
+        conf.set(name, word).unwrap();
+    }
+    assert_eq!(conf.workers, None);
+    assert_eq!(conf.default_parallelism, None);
+    assert_eq!(conf.receiver_max_rate, None);
+    assert_eq!(conf.graceful_stop_timeout, None);
+    assert_eq!(conf.remember, None);
+    conf.set("receiver_max_rate", "-1").unwrap();
+    assert_eq!(conf.receiver_max_rate, None);
+    conf.set("receiver_max_rate", "0").unwrap();
+    assert_eq!(conf.receiver_max_rate, None);
+}
+
+#[test]
+fn wrong_values_are_refused_and_change_nothing() {
+    let duration = "expected a whole number with ms, s, m or min, h or d (bare: ms), at least 1ms";
+    let mut conf = good();
+    let mut set = |key, value| conf.set(key, value);
+    refused(
+        set("spark.streaming.blockInterval", "50us"),
+        &format!(
+            "spark.streaming.blockInterval = \"50us\": \
+             the smallest unit is ms; {duration} (default: 200ms)"
+        ),
+    );
+    refused(
+        set("batch_interval", "0"),
+        &format!("batch_interval = \"0\": out of range; {duration}"),
+    );
+    refused(
+        set("batch_interval", ""),
+        &format!("batch_interval = \"\": the value is empty; {duration}"),
+    );
+    refused(
+        set("batch_interval", "106751991168d"),
+        &format!("batch_interval = \"106751991168d\": the duration is too long; {duration}"),
+    );
+    refused(
+        set("remember", "-1s"),
+        &format!("remember = \"-1s\": the value is negative; {duration} (default: none)"),
+    );
+    refused(
+        set("block_bytes", "4095"),
+        "block_bytes = \"4095\": out of range; expected a whole number of bytes, \
+         or one with KiB, MiB, GiB or k, m, g, at least 4KiB (default: 1MiB)",
+    );
+    refused(
+        set("workers", "0"),
+        "workers = \"0\": out of range; expected a number of threads from 1 to 4096, \
+         * for one per core, local, local[n] or local[*] (default: *)",
+    );
+    refused(
+        set("concurrent_jobs", "1025"),
+        "concurrent_jobs = \"1025\": out of range; \
+         expected a whole number from 1 to 1024 (default: 1)",
+    );
+    refused(
+        set("receiver_max_rate", "NaN"),
+        "receiver_max_rate = \"NaN\": not a number; \
+         expected a whole number of records per second, or unlimited (default: unlimited)",
+    );
+    refused(
+        set("app_name", "a\nb"),
+        "app_name = \"a\\nb\": it has a control character; \
+         expected a text on one line (default: millstream)",
+    );
+    for (name, value) in [
+        ("app_name", " "),
+        ("workers", "4097"),
+        ("default_parallelism", "0"),
+        ("block_interval", "0s"),
+        ("ring_bytes", "0"),
+        ("ring_records", "0"),
+        ("block_queue_size", "0"),
+        ("receiver_restart_delay", "-2s"),
+        ("max_line_bytes", "0"),
+        ("max_frame_bytes", "0"),
+        ("pin", "core"),
+        ("concurrent_jobs", "0"),
+        ("max_queued_batches", "0"),
+        ("graceful_stop_timeout", "soon"),
+        ("stop_gracefully_on_shutdown", "no"),
+        ("unpersist", ""),
+        ("one_active_context", "-1"),
+    ] {
+        assert_eq!(
+            set(name, value).unwrap_err().kind(),
+            ErrorKind::Config,
+            "{name}={value}"
+        );
+    }
+    assert_eq!(conf.effective(), good().effective());
+}
+
+#[test]
+fn unknown_keys_name_the_nearest() {
+    let mut conf = Conf::new();
+    for (key, nearest) in [
+        ("batchInterval", "batch_interval"),
+        ("RING_BYTES", "ring_bytes"),
+        (
+            "spark.streaming.blockIntreval",
+            "spark.streaming.blockInterval",
+        ),
+        (
+            "spark.streaming.batchInterval",
+            "spark.streaming.blockInterval",
+        ),
+    ] {
+        let text = format!("unknown setting {key:?}; the nearest known one is {nearest:?}");
+        refused(conf.set(key, "1"), &text);
+    }
+}
+
+#[test]
+fn the_environment_overrides_the_program() {
+    let mut conf = good();
+    conf.set("workers", "2").unwrap();
+    conf.ring_records = 10;
+    let mut conf = conf
+        .load_env(env([
+            ("MILLSTREAM_WORKERS", "local[4]"),
+            ("HOME", "/root"),
+            ("OTHER_MILLSTREAM_WORKERS", "x"),
+            ("MILLSTREAM_BATCH_INTERVAL", "250ms"),
+        ]))
+        .unwrap();
+    assert!(conf.warnings().is_empty());
+    assert_eq!(conf.workers, Some(4));
+    assert_eq!(conf.batch_interval, Some(Duration::from_millis(250)));
+    assert_eq!(
+        source(&conf, "workers"),
+        Source::Environment("MILLSTREAM_WORKERS")
+    );
+    assert_eq!(source(&conf, "ring_records"), Source::Program);
+    assert_eq!(source(&conf, "pin"), Source::Default);
+    conf.workers = Some(5);
+    assert_eq!(
+        source(&conf, "workers"),
+        Source::Program,
+        "a field set later is the program's"
+    );
+}
+
+#[test]
+fn wrong_variables_are_errors() {
+    refused(
+        good().load_env(env([("MILLSTREAM_RING_BYTES", "32MB")])),
+        "MILLSTREAM_RING_BYTES = \"32MB\": unknown unit \"mb\"; expected a whole number of bytes, \
+         or one with KiB, MiB, GiB or k, m, g, at least 4KiB (default: 32MiB)",
+    );
+    refused(
+        good().load_env(env([("MILLSTREAM_CONCURRENT_JOBS", "")])),
+        "MILLSTREAM_CONCURRENT_JOBS = \"\": the value is empty; \
+         expected a whole number from 1 to 1024 (default: 1)",
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn bytes_that_are_no_text() {
+    use std::os::unix::ffi::OsStringExt;
+
+    let broken = || OsString::from_vec(b"a\xff".to_vec());
+    refused(
+        good().load_env([("MILLSTREAM_APP_NAME".into(), broken())]),
+        "MILLSTREAM_APP_NAME = \"a\u{fffd}\": not valid UTF-8; \
+         expected a text on one line (default: millstream)",
+    );
+    let name = OsString::from_vec(b"MILLSTREAM_PIN\xff".to_vec());
+    let variables = [
+        ("PATH".into(), broken()),
+        (broken(), "x".into()),
+        (name, broken()),
+    ];
+    assert_eq!(
+        good().load_env(variables).unwrap().warnings(),
+        [
+            "unknown environment variable MILLSTREAM_PIN\u{fffd} is ignored; \
+          the nearest known one is MILLSTREAM_PIN"
+        ]
+    );
+}
+
+/// Keeps the messages of all events.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Log {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let level = *event.metadata().level();
+        let mut log = self.0.lock().unwrap();
+        event.record(&mut |_: &tracing::field::Field, value: &dyn fmt::Debug| {
+            log.push(format!("{level} {value:?}"));
+        });
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn unknown_variables_are_warnings_kept_and_logged() {
+    let log = Log::default();
+    let conf = tracing::subscriber::with_default(log.clone(), || {
+        good().load_env(env([
+            ("MILLSTREAM_BATCH_INTREVAL", "secret"),
+            ("MILLSTREAM_PIN", "on"),
+            ("MILLSTREAM_", ""),
+        ]))
+    });
+    let conf = conf.unwrap();
+    let warnings = [
+        "unknown environment variable MILLSTREAM_BATCH_INTREVAL is ignored; \
+         the nearest known one is MILLSTREAM_BATCH_INTERVAL",
+        "unknown environment variable MILLSTREAM_ is ignored; \
+         the nearest known one is MILLSTREAM_PIN",
+    ];
+    assert_eq!(conf.warnings(), warnings);
+    assert_eq!(
+        *log.0.lock().unwrap(),
+        warnings.map(|warning| format!("WARN {warning}"))
+    );
+    assert!(conf.pin);
+}
+
+#[test]
+fn validation_checks_fields_and_rules_between_them() {
+    fn fails(change: impl FnOnce(&mut Conf), text: &str) {
+        let mut conf = good();
+        conf.validate().unwrap();
+        change(&mut conf);
+        refused(conf.validate(), text);
+    }
+    let duration = "expected a whole number with ms, s, m or min, h or d (bare: ms), at least 1ms";
+    fails(
+        |conf| conf.batch_interval = None,
+        "batch_interval is not set; \
+         set it in the program or by MILLSTREAM_BATCH_INTERVAL, for example to 250ms",
+    );
+    fails(
+        |conf| conf.batch_interval = Some(Duration::ZERO),
+        &format!("batch_interval = 0ms (program): out of range; {duration}"),
+    );
+    fails(
+        |conf| conf.batch_interval = Some(Duration::from_micros(1_500)),
+        &format!(
+            "batch_interval = 1.5ms (program): not a whole number of milliseconds; {duration}"
+        ),
+    );
+    fails(
+        |conf| conf.batch_interval = Some(Duration::from_millis(1 << 63)),
+        &format!("batch_interval = 9223372036854775808ms (program): out of range; {duration}"),
+    );
+    fails(
+        |conf| conf.block_interval = Duration::ZERO,
+        &format!("block_interval = 0ms (program): out of range; {duration} (default: 200ms)"),
+    );
+    fails(
+        |conf| conf.workers = Some(0),
+        "workers = 0 (program): out of range; expected a number of threads from 1 to 4096, \
+         * for one per core, local, local[n] or local[*] (default: *)",
+    );
+    fails(
+        |conf| conf.receiver_max_rate = Some(0),
+        "receiver_max_rate = 0 (program): out of range; \
+         expected a whole number of records per second, or unlimited (default: unlimited)",
+    );
+    fails(
+        |conf| conf.app_name.clear(),
+        "app_name = not set (program): the value is empty; \
+         expected a text on one line (default: millstream)",
+    );
+    fails(
+        |conf| conf.ring_bytes = 1 << 19,
+        "block_bytes = 1MiB (default) is more than ring_bytes = 512KiB (program): \
+         no block fits; lower the first or raise the second",
+    );
+    let zero_sizes: [fn(&mut Conf); 8] = [
+        |conf| conf.block_bytes = 4095,
+        |conf| conf.ring_bytes = 0,
+        |conf| conf.ring_records = 0,
+        |conf| conf.block_queue_size = 0,
+        |conf| conf.max_line_bytes = 0,
+        |conf| conf.max_frame_bytes = 0,
+        |conf| conf.concurrent_jobs = 0,
+        |conf| conf.max_queued_batches = 0,
+    ];
+    for change in zero_sizes {
+        let mut conf = good();
+        change(&mut conf);
+        assert!(
+            conf.validate()
+                .unwrap_err()
+                .to_string()
+                .contains(" (program): out of range; ")
+        );
+    }
+    let mut least = good();
+    least.block_bytes = 4096;
+    least.ring_bytes = 4096;
+    least.validate().unwrap();
+    refused(
+        good()
+            .load_env(env([("MILLSTREAM_BLOCK_BYTES", "64m")]))
+            .unwrap()
+            .validate(),
+        "block_bytes = 64MiB (environment MILLSTREAM_BLOCK_BYTES) is more than \
+         ring_bytes = 32MiB (default): no block fits; lower the first or raise the second",
+    );
+}
+
+#[test]
+fn the_effective_settings_are_a_table() {
+    let mut conf = Conf::new();
+    conf.set("workers", "2").unwrap();
+    conf.unpersist = false;
+    let conf = conf
+        .load_env(env([("MILLSTREAM_RING_BYTES", "2097152")]))
+        .unwrap();
+    let expected = "\
+name                         value               source
+app_name                     millstream          default
+batch_interval               not set             default
+workers                      2                   program
+default_parallelism          workers             default
+block_interval               200ms               default
+block_bytes                  1MiB                default
+ring_bytes                   2MiB                environment MILLSTREAM_RING_BYTES
+ring_records                 65536               default
+block_queue_size             64                  default
+receiver_max_rate            unlimited           default
+receiver_restart_delay       2s                  default
+max_line_bytes               1MiB                default
+max_frame_bytes              64MiB               default
+pin                          false               default
+concurrent_jobs              1                   default
+max_queued_batches           10000               default
+graceful_stop_timeout        10 batch intervals  default
+stop_gracefully_on_shutdown  false               default
+unpersist                    false               program
+remember                     none                default
+one_active_context           false               default
+";
+    assert_eq!(conf.to_string(), expected);
+}
