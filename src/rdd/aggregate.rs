@@ -1,0 +1,154 @@
+//! Keyed aggregation: a partial table per worker, then a merge per partition.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Mutex;
+
+use super::Rdd;
+use super::partition::{Partitions, at_rest};
+use super::pipe::{Data, Pipe, Sink};
+use super::shuffle::{HashPartitioner, exchange};
+use super::table::KeyTable;
+use crate::error::Result;
+use crate::executor::Executor;
+use crate::hash::KeyHash;
+
+/// How the values of a key become one result.
+pub(crate) trait Combine<V>: Send + Sync + 'static {
+    /// The result of a key, also while it is made.
+    type Combined: Data;
+
+    /// The result of the first value of a key.
+    fn first(&self, value: V) -> Self::Combined;
+    /// Takes one more value in.
+    fn value(&self, combined: &mut Self::Combined, value: V);
+    /// Joins two results.
+    fn combined(&self, combined: &mut Self::Combined, other: Self::Combined);
+}
+
+/// An aggregation by key that keeps the memory of its tables between batches.
+pub(crate) struct Aggregate<K, V, C: Combine<V>> {
+    combine: C,
+    partitioner: HashPartitioner,
+    /// Tables not in use, one list of `partitions` tables per worker.
+    spare: Mutex<Vec<Vec<KeyTable<K, C::Combined>>>>,
+}
+
+/// Where one worker's records go.
+struct Partial<'t, K, V, C: Combine<V>> {
+    tables: &'t mut [KeyTable<K, C::Combined>],
+    combine: &'t C,
+    partitioner: HashPartitioner,
+    hash: KeyHash,
+}
+
+impl<K: Hash + Eq, V, C: Combine<V>> Sink<(K, V)> for Partial<'_, K, V, C> {
+    #[inline(always)]
+    fn push(&mut self, (key, value): (K, V)) {
+        let hash = self.hash.hash(&key);
+        self.tables[self.partitioner.of(hash)].upsert(
+            hash,
+            key,
+            value,
+            |value| self.combine.first(value),
+            |combined, value| self.combine.value(combined, value),
+        );
+    }
+}
+
+impl<K, V, C> Aggregate<K, V, C>
+where
+    K: Data + Hash + Eq,
+    V: Data,
+    C: Combine<V>,
+{
+    pub(crate) fn new(combine: C, partitions: usize) -> Self {
+        let partitioner = HashPartitioner::new(partitions.max(1));
+        Self { combine, partitioner, spare: Mutex::new(Vec::new()) }
+    }
+
+    pub(crate) fn partitions(&self) -> usize {
+        self.partitioner.partitions()
+    }
+
+    /// Runs the aggregation over a data set.
+    pub(crate) fn run<P>(
+        &self,
+        input: &Rdd<(K, V), P>,
+        executor: &Executor,
+    ) -> Result<Partitions<(K, C::Combined)>>
+    where
+        P: Pipe<Out = (K, V)>,
+    {
+        let parts = input.data.partitions(executor)?;
+        let weight = parts.iter().map(|part| part.weight()).sum();
+        let hash = KeyHash::get();
+        let partials = executor.fold(
+            parts.len(),
+            weight,
+            || self.take_spare(),
+            |tables: &mut Vec<KeyTable<K, C::Combined>>, i| {
+                let mut sink =
+                    Partial { tables, combine: &self.combine, partitioner: self.partitioner, hash };
+                input.feed(&*parts[i], &mut sink)
+            },
+        )?;
+        let distinct = partials.iter().flatten().map(KeyTable::len).sum();
+        let merged = exchange(executor, self.partitions(), partials, distinct, |tables| {
+            self.merge(tables)
+        })?;
+        let (records, tables): (Vec<_>, Vec<_>) = merged.into_iter().unzip();
+        self.give_back(tables);
+        Ok(at_rest(records))
+    }
+
+    /// Merges the tables of one partition; gives the records and the tables.
+    fn merge(
+        &self,
+        mut tables: Vec<KeyTable<K, C::Combined>>,
+    ) -> (Vec<(K, C::Combined)>, Vec<KeyTable<K, C::Combined>>) {
+        let hash = KeyHash::get();
+        // Into the largest: the fewest records are moved.
+        let largest = (0..tables.len()).max_by_key(|&i| tables[i].len()).unwrap_or_default();
+        tables.swap(0, largest);
+        let Some((into, others)) = tables.split_first_mut() else { return (Vec::new(), tables) };
+        for table in others {
+            for (key, combined) in table.take_all() {
+                let hash = hash.hash(&key);
+                into.upsert(
+                    hash,
+                    key,
+                    combined,
+                    |combined| combined,
+                    |into, combined| self.combine.combined(into, combined),
+                );
+            }
+        }
+        let records = into.take_all();
+        (records, tables)
+    }
+
+    fn take_spare(&self) -> Vec<KeyTable<K, C::Combined>> {
+        let spare = self.spare.lock().unwrap_or_else(|poison| poison.into_inner()).pop();
+        spare.unwrap_or_else(|| (0..self.partitions()).map(|_| KeyTable::new()).collect())
+    }
+
+    /// Takes empty tables back: `tables[p]` are those of partition `p`.
+    fn give_back(&self, tables: Vec<Vec<KeyTable<K, C::Combined>>>) {
+        let mut columns: Vec<_> = tables.into_iter().map(Vec::into_iter).collect();
+        let mut spare = self.spare.lock().unwrap_or_else(|poison| poison.into_inner());
+        loop {
+            let row: Vec<_> = columns.iter_mut().filter_map(Iterator::next).collect();
+            if row.len() < self.partitions() {
+                break;
+            }
+            spare.push(row);
+        }
+    }
+}
+
+impl<K, V, C: Combine<V>> fmt::Debug for Aggregate<K, V, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aggregate").field("partitioner", &self.partitioner).finish_non_exhaustive()
+    }
+}
