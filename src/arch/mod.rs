@@ -48,35 +48,41 @@ pub(crate) fn split_byte(hay: &[u8], separator: u8, cursor: &mut Cursor, out: &m
     dispatch!(split_byte(hay, separator, cursor, out))
 }
 
-/// Writes the offsets of the next `\n` and `\r` from `from` on to `out`, and
-/// returns where to go on (the length of `hay` at its end).
+/// Writes the offsets of the next `\n` and `\r` from `from` on to `out`. Returns
+/// where to go on (the length of `hay` at its end), and whether all bytes up to
+/// there were ASCII.
 #[inline]
-pub(crate) fn line_ends(hay: &[u8], from: usize, out: &mut LineEnds) -> usize {
+pub(crate) fn line_ends(hay: &[u8], from: usize, out: &mut LineEnds) -> (usize, bool) {
     dispatch!(line_ends(hay, from, out))
 }
 
-/// Calls `each(start, end)` for every line of `hay`, without its terminator.
+/// Calls `each(start, end, ascii)` for every line of `hay`, without its
+/// terminator; `ascii` is true only if all its bytes are ASCII.
 ///
 /// `\n`, `\r` and `\r\n` end a line; what follows the last terminator is a
 /// line only if it is not empty. Stops early when `each` says `false`.
 #[inline]
-pub(crate) fn lines(hay: &[u8], mut each: impl FnMut(usize, usize) -> bool) {
+pub(crate) fn lines(hay: &[u8], mut each: impl FnMut(usize, usize, bool) -> bool) {
     let mut ends = LineEnds::new();
     let (mut start, mut at) = (0, 0);
+    // The open line may have begun before the part that was just scanned.
+    let mut before = true;
     while at < hay.len() {
-        at = line_ends(hay, at, &mut ends);
+        let (next, ascii) = line_ends(hay, at, &mut ends);
         for &end in ends.entries() {
             // The `\n` of a `\r\n` stands where the line behind the `\r` starts.
-            let second_half =
-                end == start && end > 0 && hay[end] == b'\n' && hay[end - 1] == b'\r';
-            if !second_half && !each(start, end) {
+            let second_half = end == start && end > 0 && hay[end] == b'\n' && hay[end - 1] == b'\r';
+            if !second_half && !each(start, end, ascii && before) {
                 return;
             }
+            before = true;
             start = end + 1;
         }
+        before &= ascii;
+        at = next;
     }
     if start < hay.len() {
-        each(start, hay.len());
+        each(start, hay.len(), before);
     }
 }
 

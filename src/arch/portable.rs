@@ -45,17 +45,12 @@ impl Vector for Bytes {
     }
 }
 
-pub(super) fn split_byte(
-    hay: &[u8],
-    separator: u8,
-    cursor: &mut Cursor,
-    out: &mut Buffer<Words>,
-) {
+pub(super) fn split_byte(hay: &[u8], separator: u8, cursor: &mut Cursor, out: &mut Buffer<Words>) {
     // SAFETY: plain Rust needs no instruction set.
     unsafe { vector::split_byte::<Bytes>(hay, separator, cursor, out) }
 }
 
-pub(super) fn line_ends(hay: &[u8], from: usize, out: &mut LineEnds) -> usize {
+pub(super) fn line_ends(hay: &[u8], from: usize, out: &mut LineEnds) -> (usize, bool) {
     // SAFETY: plain Rust needs no instruction set.
     unsafe { vector::line_ends::<Bytes>(hay, from, out) }
 }

@@ -40,7 +40,9 @@ pub(super) unsafe fn split_byte<V: Vector>(
     out: &mut Buffer<Words>,
 ) {
     let base = hay.as_ptr();
-    let Cursor { mut at, mut start, .. } = *cursor;
+    let Cursor {
+        mut at, mut start, ..
+    } = *cursor;
     out.clear();
     // A vector gives at most 64 pieces, and the end of the text one more.
     while out.room() > 64 {
@@ -70,12 +72,20 @@ pub(super) unsafe fn split_byte<V: Vector>(
             start = end + 1;
         }
         if left < 64 {
-            *cursor = Cursor { at, start, done: true };
+            *cursor = Cursor {
+                at,
+                start,
+                done: true,
+            };
             return;
         }
         at += 64;
     }
-    *cursor = Cursor { at, start, done: false };
+    *cursor = Cursor {
+        at,
+        start,
+        done: false,
+    };
 }
 
 /// See [`super::line_ends`].
@@ -83,9 +93,14 @@ pub(super) unsafe fn split_byte<V: Vector>(
 /// # Safety
 /// The instruction set of `V` is enabled in the caller.
 #[inline(always)]
-pub(super) unsafe fn line_ends<V: Vector>(hay: &[u8], from: usize, out: &mut LineEnds) -> usize {
+pub(super) unsafe fn line_ends<V: Vector>(
+    hay: &[u8],
+    from: usize,
+    out: &mut LineEnds,
+) -> (usize, bool) {
     let base = hay.as_ptr();
     let mut at = from;
+    let mut high = 0;
     out.clear();
     while at < hay.len() && out.room() >= 64 {
         let len = (hay.len() - at).min(64);
@@ -93,6 +108,8 @@ pub(super) unsafe fn line_ends<V: Vector>(hay: &[u8], from: usize, out: &mut Lin
         let bytes = unsafe { V::load(base.wrapping_add(at), len) };
         // SAFETY: the caller enabled the instruction set.
         let mut mask = unsafe { bytes.equal(b'\n') | bytes.equal(b'\r') };
+        // SAFETY: as above.
+        high |= unsafe { bytes.high() };
         while mask != 0 {
             let end = at + mask.trailing_zeros() as usize;
             mask &= mask - 1;
@@ -101,7 +118,7 @@ pub(super) unsafe fn line_ends<V: Vector>(hay: &[u8], from: usize, out: &mut Lin
         }
         at += len;
     }
-    at
+    (at, high == 0)
 }
 
 /// See [`super::terminators`].
@@ -158,7 +175,11 @@ pub(super) fn load_short(short: &[u8]) -> Words {
     let n = short.len();
     let (low, high) = if n >= 8 {
         // The last eight bytes, moved down to where the ninth byte belongs.
-        let high = if n == 8 { 0 } else { word(short, n - 8) >> ((16 - n) * 8) };
+        let high = if n == 8 {
+            0
+        } else {
+            word(short, n - 8) >> ((16 - n) * 8)
+        };
         (word(short, 0), high)
     } else if n >= 4 {
         let last = u64::from(half(short, n - 4));

@@ -50,7 +50,11 @@ impl Executor {
         pin: bool,
     ) -> Result<(Self, Placement)> {
         let topology = Topology::detect();
-        let cores = topology.nodes.iter().map(|node| node.cpus.len()).sum::<usize>();
+        let cores = topology
+            .nodes
+            .iter()
+            .map(|node| node.cpus.len())
+            .sum::<usize>();
         let workers = workers.unwrap_or(cores).max(1);
         let placement = Placement::plan(&topology, workers, pin);
         let mut pools = Vec::new();
@@ -60,7 +64,14 @@ impl Executor {
             first += slots.workers.len();
         }
         let default_parallelism = default_parallelism.unwrap_or(workers);
-        Ok((Self { pools, workers, default_parallelism }, placement))
+        Ok((
+            Self {
+                pools,
+                workers,
+                default_parallelism,
+            },
+            placement,
+        ))
     }
 
     /// How many worker threads there are.
@@ -104,9 +115,16 @@ impl Executor {
             let shared = Mutex::new(Vec::with_capacity(self.workers));
             pool::run_on_all(&self.pools, &|worker| {
                 let state = work.join_in(worker, self.workers);
-                shared.lock().unwrap_or_else(|poison| poison.into_inner()).extend(state);
+                shared
+                    .lock()
+                    .unwrap_or_else(|poison| poison.into_inner())
+                    .extend(state);
             });
-            states.extend(shared.into_inner().unwrap_or_else(|poison| poison.into_inner()));
+            states.extend(
+                shared
+                    .into_inner()
+                    .unwrap_or_else(|poison| poison.into_inner()),
+            );
         }
         work.into_result(states)
     }
@@ -156,8 +174,7 @@ where
     /// Relaxed everywhere: the flag only decides who runs the task; what a task
     /// did is handed over when the pool's call returns.
     fn take(&self, task: usize) -> bool {
-        !self.taken[task].load(Ordering::Relaxed)
-            && !self.taken[task].swap(true, Ordering::Relaxed)
+        !self.taken[task].load(Ordering::Relaxed) && !self.taken[task].swap(true, Ordering::Relaxed)
     }
 
     fn is_done(&self) -> bool {
@@ -208,13 +225,20 @@ where
             Err(payload) => Error::from_panic(payload, &format!("partition {task}")),
         };
         self.failed.store(true, Ordering::Relaxed);
-        let mut first = self.error.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut first = self
+            .error
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner());
         first.get_or_insert(error);
         false
     }
 
     fn into_result(self, states: Vec<S>) -> Result<Vec<S>> {
-        match self.error.into_inner().unwrap_or_else(|poison| poison.into_inner()) {
+        match self
+            .error
+            .into_inner()
+            .unwrap_or_else(|poison| poison.into_inner())
+        {
             Some(error) => Err(error),
             None => Ok(states),
         }

@@ -43,7 +43,8 @@ pub(super) fn run_on_all(pools: &[NodePool], body: &(impl Fn(usize) + Sync)) {
     match pools {
         [] => {}
         [last] => {
-            last.pool.broadcast(|context| body(last.first + context.index()));
+            last.pool
+                .broadcast(|context| body(last.first + context.index()));
         }
         [first, rest @ ..] => first.pool.in_place_scope(|scope| {
             scope.spawn_broadcast(|_, context| body(first.first + context.index()));

@@ -33,7 +33,10 @@ impl Drop for Inside {
 pub(super) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    #[expect(clippy::disallowed_methods, reason = "measures the machine, not stream time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "measures the machine, not stream time"
+    )]
     pub(super) fn start() -> Self {
         Self(Instant::now())
     }

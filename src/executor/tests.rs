@@ -28,7 +28,13 @@ fn a_panic_is_an_error_that_names_the_partition() {
     let executor = executor(2);
     for weight in [0, usize::MAX] {
         let error = executor
-            .map(5, weight, |i| if i == 3 { panic!("no number {i}") } else { Ok(i) })
+            .map(5, weight, |i| {
+                if i == 3 {
+                    panic!("no number {i}")
+                } else {
+                    Ok(i)
+                }
+            })
             .unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::Panic);
         assert!(error.to_string().contains("no number 3"), "{error}");
@@ -41,7 +47,9 @@ fn a_panic_is_an_error_that_names_the_partition() {
 fn an_action_inside_a_task_is_refused() {
     let executor = executor(2);
     for weight in [0, usize::MAX] {
-        let error = executor.map(2, weight, |_| executor.map(1, 0, Ok)).unwrap_err();
+        let error = executor
+            .map(2, weight, |_| executor.map(1, 0, Ok))
+            .unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::IllegalState);
     }
 }
@@ -50,18 +58,17 @@ fn an_action_inside_a_task_is_refused() {
 fn workers_have_names() {
     let executor = executor(2);
     let mut names = executor
-        .fold(
-            2,
-            usize::MAX,
-            Vec::new,
-            |names, _| {
-                names.push(std::thread::current().name().map(str::to_owned));
-                Ok(())
-            },
-        )
+        .fold(2, usize::MAX, Vec::new, |names, _| {
+            names.push(std::thread::current().name().map(str::to_owned));
+            Ok(())
+        })
         .unwrap()
         .concat();
     names.sort();
     names.dedup();
-    assert!(names.iter().all(|name| name.as_ref().unwrap().starts_with("ms-worker-")));
+    assert!(
+        names
+            .iter()
+            .all(|name| name.as_ref().unwrap().starts_with("ms-worker-"))
+    );
 }

@@ -64,7 +64,11 @@ where
 {
     pub(crate) fn new(combine: C, partitions: usize) -> Self {
         let partitioner = HashPartitioner::new(partitions.max(1));
-        Self { combine, partitioner, spare: Mutex::new(Vec::new()) }
+        Self {
+            combine,
+            partitioner,
+            spare: Mutex::new(Vec::new()),
+        }
     }
 
     pub(crate) fn partitions(&self) -> usize {
@@ -88,8 +92,12 @@ where
             weight,
             || self.take_spare(),
             |tables: &mut Vec<KeyTable<K, C::Combined>>, i| {
-                let mut sink =
-                    Partial { tables, combine: &self.combine, partitioner: self.partitioner, hash };
+                let mut sink = Partial {
+                    tables,
+                    combine: &self.combine,
+                    partitioner: self.partitioner,
+                    hash,
+                };
                 input.feed(&*parts[i], &mut sink)
             },
         )?;
@@ -109,9 +117,13 @@ where
     ) -> (Vec<(K, C::Combined)>, Vec<KeyTable<K, C::Combined>>) {
         let hash = KeyHash::get();
         // Into the largest: the fewest records are moved.
-        let largest = (0..tables.len()).max_by_key(|&i| tables[i].len()).unwrap_or_default();
+        let largest = (0..tables.len())
+            .max_by_key(|&i| tables[i].len())
+            .unwrap_or_default();
         tables.swap(0, largest);
-        let Some((into, others)) = tables.split_first_mut() else { return (Vec::new(), tables) };
+        let Some((into, others)) = tables.split_first_mut() else {
+            return (Vec::new(), tables);
+        };
         for table in others {
             for (key, combined) in table.take_all() {
                 let hash = hash.hash(&key);
@@ -129,14 +141,21 @@ where
     }
 
     fn take_spare(&self) -> Vec<KeyTable<K, C::Combined>> {
-        let spare = self.spare.lock().unwrap_or_else(|poison| poison.into_inner()).pop();
+        let spare = self
+            .spare
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+            .pop();
         spare.unwrap_or_else(|| (0..self.partitions()).map(|_| KeyTable::new()).collect())
     }
 
     /// Takes empty tables back: `tables[p]` are those of partition `p`.
     fn give_back(&self, tables: Vec<Vec<KeyTable<K, C::Combined>>>) {
         let mut columns: Vec<_> = tables.into_iter().map(Vec::into_iter).collect();
-        let mut spare = self.spare.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut spare = self
+            .spare
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner());
         loop {
             let row: Vec<_> = columns.iter_mut().filter_map(Iterator::next).collect();
             if row.len() < self.partitions() {
@@ -149,6 +168,8 @@ where
 
 impl<K, V, C: Combine<V>> fmt::Debug for Aggregate<K, V, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Aggregate").field("partitioner", &self.partitioner).finish_non_exhaustive()
+        f.debug_struct("Aggregate")
+            .field("partitioner", &self.partitioner)
+            .finish_non_exhaustive()
     }
 }

@@ -16,6 +16,11 @@ pub(crate) trait Dataset<T>: Send + Sync {
     /// The partitions; computes what is not there yet. Called by the thread
     /// that drives an action, never inside a task.
     fn partitions(&self, executor: &Executor) -> Result<Partitions<T>>;
+
+    /// The number of records, if it is known without computing anything.
+    fn known_count(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Partitions that are there.
@@ -28,6 +33,13 @@ impl<T: Data> Dataset<T> for Ready<T> {
 
     fn partitions(&self, _: &Executor) -> Result<Partitions<T>> {
         Ok(Arc::clone(&self.0))
+    }
+
+    fn known_count(&self) -> Option<u64> {
+        self.0
+            .iter()
+            .map(|part| part.count().map(|count| count as u64))
+            .sum()
     }
 }
 
@@ -42,7 +54,11 @@ pub(crate) struct Lazy<T, F> {
 
 impl<T, F> Lazy<T, F> {
     pub(crate) fn new(num_partitions: usize, compute: F) -> Self {
-        Self { num_partitions, compute, result: OnceLock::new() }
+        Self {
+            num_partitions,
+            compute,
+            result: OnceLock::new(),
+        }
     }
 }
 
@@ -82,7 +98,10 @@ impl<P: Pipe<Out: Data>> Dataset<P::Out> for Piped<P> {
         Ok(base
             .iter()
             .map(|base| {
-                let part = PipedPartition { base: Arc::clone(base), pipe: Arc::clone(&self.pipe) };
+                let part = PipedPartition {
+                    base: Arc::clone(base),
+                    pipe: Arc::clone(&self.pipe),
+                };
                 Arc::new(part) as Arc<dyn Partition<P::Out>>
             })
             .collect())
@@ -99,15 +118,22 @@ impl<P: Pipe<Out: Data>> Partition<P::Out> for PipedPartition<P> {
         let mut made = Vec::new();
         self.base.chunks(&mut |chunk| {
             self.pipe.feed(chunk, &mut made);
-            let flow =
-                if made.is_empty() { ControlFlow::Continue(()) } else { each(Chunk::Owned(&mut made)) };
+            let flow = if made.is_empty() {
+                ControlFlow::Continue(())
+            } else {
+                each(Chunk::Owned(&mut made))
+            };
             made.clear();
             flow
         })
     }
 
     fn count(&self) -> Option<usize> {
-        if self.pipe.keeps_count() { self.base.count() } else { None }
+        if self.pipe.keeps_count() {
+            self.base.count()
+        } else {
+            None
+        }
     }
 
     fn weight(&self) -> usize {
@@ -129,5 +155,9 @@ impl<T: Data> Dataset<T> for Union<T> {
             all.extend(set.partitions(executor)?.iter().cloned());
         }
         Ok(all.into())
+    }
+
+    fn known_count(&self) -> Option<u64> {
+        self.0.iter().map(|set| set.known_count()).sum()
     }
 }

@@ -10,6 +10,7 @@
 
 mod aggregate;
 mod dataset;
+mod lines;
 pub(crate) mod op;
 mod partition;
 pub mod pipe;
@@ -27,9 +28,14 @@ use std::sync::Arc;
 pub(crate) use aggregate::{Aggregate, Combine};
 pub(crate) use dataset::{Dataset, Ready, Union};
 use dataset::{Lazy, Piped};
-pub(crate) use partition::{Partition, Partitions, at_rest};
+pub(crate) use lines::Lines;
+pub use op::filter::Filter;
+pub use op::flat_map::FlatMap;
 pub use op::for_each_partition::Records;
-use pipe::{Data, Pipe, Sink, Source};
+pub use op::map::Map;
+pub(crate) use partition::{Partition, Partitions, at_rest};
+pub use pipe::Data;
+use pipe::{Pipe, Sink, Source};
 pub use text::{Shown, Text};
 
 use crate::error::{Error, Result};
@@ -64,7 +70,11 @@ pub struct Rdd<T, P: Pipe<Out = T> = Source<T>> {
 impl<T: Data> Rdd<T> {
     /// The data set as it is.
     pub(crate) fn new(data: Arc<dyn Dataset<T>>, executor: Arc<Executor>) -> Self {
-        Self { data, pipe: Source::new(), executor }
+        Self {
+            data,
+            pipe: Source::new(),
+            executor,
+        }
     }
 
     /// Partitions that are there.
@@ -79,6 +89,15 @@ impl<T: Data> Rdd<T> {
         compute: impl Fn(&Executor) -> Result<Partitions<T>> + Send + Sync + 'static,
     ) -> Self {
         Self::new(Arc::new(Lazy::new(n, compute)), executor)
+    }
+
+    /// The same data with a chain over it.
+    pub(crate) fn with_pipe<U, P: Pipe<In = T, Out = U>>(self, pipe: Arc<P>) -> Rdd<U, P> {
+        Rdd {
+            data: self.data,
+            pipe,
+            executor: self.executor,
+        }
     }
 
     /// The data set under an Rdd without a chain.
@@ -117,7 +136,11 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     where
         Q: Pipe<In = P::In, Out = U>,
     {
-        Rdd { data: self.data, pipe: Arc::new(next(self.pipe)), executor: self.executor }
+        Rdd {
+            data: self.data,
+            pipe: Arc::new(next(self.pipe)),
+            executor: self.executor,
+        }
     }
 
     pub(crate) fn executor(&self) -> &Arc<Executor> {
@@ -134,7 +157,11 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     fn feed<S: Sink<T>>(&self, part: &dyn Partition<P::In>, sink: &mut S) -> Result<()> {
         part.chunks(&mut |chunk| {
             self.pipe.feed(chunk, sink);
-            if sink.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if sink.is_full() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })
     }
 
@@ -142,7 +169,9 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     fn fold<S: Sink<T> + Send>(&self, init: impl Fn() -> S + Sync) -> Result<Vec<S>> {
         let parts = self.partitions()?;
         self.executor
-            .fold(parts.len(), weight(&parts), init, |sink, i| self.feed(&*parts[i], sink))
+            .fold(parts.len(), weight(&parts), init, |sink, i| {
+                self.feed(&*parts[i], sink)
+            })
             .map_err(|error| self.blame(error))
     }
 

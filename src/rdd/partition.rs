@@ -49,11 +49,16 @@ impl<T: Data> Partition<T> for AtRest<T> {
 
 impl<T> fmt::Debug for AtRest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AtRest").field("len", &self.0.len()).finish()
+        f.debug_struct("AtRest")
+            .field("len", &self.0.len())
+            .finish()
     }
 }
 
 /// One partition of each list of records.
 pub(crate) fn at_rest<T: Data>(parts: impl IntoIterator<Item = Vec<T>>) -> Partitions<T> {
-    parts.into_iter().map(|records| Arc::new(AtRest(records)) as Arc<dyn Partition<T>>).collect()
+    parts
+        .into_iter()
+        .map(|records| Arc::new(AtRest(records)) as Arc<dyn Partition<T>>)
+        .collect()
 }

@@ -75,7 +75,13 @@ pub struct Step {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}:{}", self.name, self.site.file(), self.site.line())
+        write!(
+            f,
+            "{} at {}:{}",
+            self.name,
+            self.site.file(),
+            self.site.line()
+        )
     }
 }
 

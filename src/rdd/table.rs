@@ -15,7 +15,10 @@ pub(crate) struct KeyTable<K, V> {
 
 impl<K: Hash + Eq, V> KeyTable<K, V> {
     pub(crate) fn new() -> Self {
-        Self { table: HashTable::new(), hash: KeyHash::get() }
+        Self {
+            table: HashTable::new(),
+            hash: KeyHash::get(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -36,7 +39,8 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
             Some(entry) => merge(&mut entry.1, with),
             None => {
                 let hasher = self.hash;
-                self.table.insert_unique(hash, (key, first(with)), |(key, _)| hasher.hash(key));
+                self.table
+                    .insert_unique(hash, (key, first(with)), |(key, _)| hasher.hash(key));
             }
         }
     }
@@ -57,6 +61,8 @@ const LARGE: usize = 1 << 16;
 
 impl<K, V> fmt::Debug for KeyTable<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyTable").field("len", &self.table.len()).finish_non_exhaustive()
+        f.debug_struct("KeyTable")
+            .field("len", &self.table.len())
+            .finish_non_exhaustive()
     }
 }

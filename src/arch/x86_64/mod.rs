@@ -19,7 +19,7 @@ macro_rules! kernels {
             hay: &[u8],
             from: usize,
             out: &mut LineEnds,
-        ) -> usize {
+        ) -> (usize, bool) {
             // SAFETY: the attribute above enables the instruction set.
             unsafe { vector::line_ends::<$vector>(hay, from, out) }
         }

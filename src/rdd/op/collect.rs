@@ -34,7 +34,10 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     pub fn take(&self, n: usize) -> Result<Vec<T>> {
         let parts = self.partitions()?;
         let first_of = |i: usize| {
-            let mut first = First { records: Vec::new(), limit: n };
+            let mut first = First {
+                records: Vec::new(),
+                limit: n,
+            };
             self.feed(&*parts[i], &mut first)?;
             Ok(first.records)
         };

@@ -26,7 +26,11 @@ where
         merge_combiners: impl Fn(&mut C, C) + Send + Sync + 'static,
         partitions: usize,
     ) -> Rdd<(K, C)> {
-        let combine = Combiner { create, merge_value, merge_combiners };
+        let combine = Combiner {
+            create,
+            merge_value,
+            merge_combiners,
+        };
         self.aggregate(Arc::new(Aggregate::new(combine, partitions)))
     }
 
@@ -37,7 +41,9 @@ where
     ) -> Rdd<(K, C::Combined)> {
         let executor = Arc::clone(&self.executor);
         Rdd::lazy(aggregate.partitions(), executor, move |executor| {
-            aggregate.run(&self, executor).map_err(|error| self.blame(error))
+            aggregate
+                .run(&self, executor)
+                .map_err(|error| self.blame(error))
         })
     }
 }

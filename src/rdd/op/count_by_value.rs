@@ -11,6 +11,7 @@ impl<T: Data + Hash + Eq, P: Pipe<Out = T>> Rdd<T, P> {
     #[doc(alias = "countByValue")]
     #[track_caller]
     pub fn count_by_value(self, partitions: usize) -> Rdd<(T, u64)> {
-        self.map(|record| (record, 1)).reduce_by_key(|a, b| a + b, partitions)
+        self.map(|record| (record, 1))
+            .reduce_by_key(|a, b| a + b, partitions)
     }
 }

@@ -70,11 +70,20 @@ where
 
     #[inline(always)]
     fn feed<S: Sink<P::Out>>(&self, chunk: Chunk<'_, P::In>, sink: &mut S) {
-        self.base.feed(chunk, &mut FilterSink { f: &self.f, next: sink });
+        self.base.feed(
+            chunk,
+            &mut FilterSink {
+                f: &self.f,
+                next: sink,
+            },
+        );
     }
 
     fn steps(&self, steps: &mut Vec<Step>) {
         self.base.steps(steps);
-        steps.push(Step { name: "filter", site: self.site });
+        steps.push(Step {
+            name: "filter",
+            site: self.site,
+        });
     }
 }

@@ -82,11 +82,20 @@ where
 
     #[inline(always)]
     fn feed<S: Sink<I::Item>>(&self, chunk: Chunk<'_, P::In>, sink: &mut S) {
-        self.base.feed(chunk, &mut FlatMapSink { f: &self.f, next: sink });
+        self.base.feed(
+            chunk,
+            &mut FlatMapSink {
+                f: &self.f,
+                next: sink,
+            },
+        );
     }
 
     fn steps(&self, steps: &mut Vec<Step>) {
         self.base.steps(steps);
-        steps.push(Step { name: "flat_map", site: self.site });
+        steps.push(Step {
+            name: "flat_map",
+            site: self.site,
+        });
     }
 }

@@ -24,7 +24,10 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
             |index, part| {
                 let mut records = Vec::with_capacity(part.count().unwrap_or_default());
                 self.feed(part, &mut records)?;
-                f(Records { index, records: records.into_iter() })
+                f(Records {
+                    index,
+                    records: records.into_iter(),
+                })
             },
         )?;
         Ok(())
@@ -61,6 +64,8 @@ impl<T> ExactSizeIterator for Records<T> {}
 
 impl<T> fmt::Debug for Records<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Records").field("partition", &self.index).finish_non_exhaustive()
+        f.debug_struct("Records")
+            .field("partition", &self.index)
+            .finish_non_exhaustive()
     }
 }

@@ -67,12 +67,21 @@ where
 
     #[inline(always)]
     fn feed<S: Sink<U>>(&self, chunk: Chunk<'_, P::In>, sink: &mut S) {
-        self.base.feed(chunk, &mut MapSink { f: &self.f, next: sink });
+        self.base.feed(
+            chunk,
+            &mut MapSink {
+                f: &self.f,
+                next: sink,
+            },
+        );
     }
 
     fn steps(&self, steps: &mut Vec<Step>) {
         self.base.steps(steps);
-        steps.push(Step { name: "map", site: self.site });
+        steps.push(Step {
+            name: "map",
+            site: self.site,
+        });
     }
 
     fn keeps_count(&self) -> bool {

@@ -1,8 +1,10 @@
 //! `reduce`: all records to one.
 
+use std::sync::Arc;
+
 use crate::error::Result;
-use crate::rdd::Rdd;
 use crate::rdd::pipe::{Data, Pipe, Sink};
+use crate::rdd::{Rdd, at_rest};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// Joins all records by `f`, which must be associative and commutative;
@@ -14,18 +16,39 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     where
         F: Fn(T, T) -> T + Send + Sync,
     {
-        let partial = self.fold(|| Reduced { so_far: None, f: &f })?;
-        let mut partial = partial.into_iter().filter_map(|reduced| reduced.so_far).peekable();
+        let partial = self.fold(|| Reduced {
+            so_far: None,
+            f: &f,
+        })?;
+        let mut partial = partial
+            .into_iter()
+            .filter_map(|reduced| reduced.so_far)
+            .peekable();
         if partial.peek().is_none() {
             return Ok(None);
         }
         // The last joins run on the executor too, where a panic is caught.
         let partial = std::sync::Mutex::new(Some(partial.collect::<Vec<_>>()));
         let joined = self.executor.map(1, 1, |_| {
-            let partial = partial.lock().unwrap_or_else(|poison| poison.into_inner()).take();
+            let partial = partial
+                .lock()
+                .unwrap_or_else(|poison| poison.into_inner())
+                .take();
             Ok(partial.unwrap_or_default().into_iter().reduce(&f))
         })?;
         Ok(joined.into_iter().next().flatten())
+    }
+
+    /// The reduced records as a data set of at most one element.
+    pub(crate) fn reduced<F>(self, f: Arc<F>) -> Rdd<T>
+    where
+        F: Fn(T, T) -> T + Send + Sync + 'static,
+    {
+        let executor = Arc::clone(&self.executor);
+        Rdd::lazy(1, executor, move |_| {
+            let reduced = self.reduce(|a, b| f(a, b))?;
+            Ok(at_rest([reduced.into_iter().collect()]))
+        })
     }
 }
 

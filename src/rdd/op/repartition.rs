@@ -18,7 +18,10 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
                 .fold(
                     parts.len(),
                     weight(&parts),
-                    || Dealer { hands: (0..n).map(|_| Vec::new()).collect(), next: 0 },
+                    || Dealer {
+                        hands: (0..n).map(|_| Vec::new()).collect(),
+                        next: 0,
+                    },
                     |dealer, i| self.feed(&*parts[i], dealer),
                 )
                 .map_err(|error| self.blame(error))?;

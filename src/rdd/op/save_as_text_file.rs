@@ -40,7 +40,9 @@ fn write_lines<T: Text>(path: &Path, records: impl Iterator<Item = T>) -> std::i
     let mut line = String::new();
     for record in records {
         line.clear();
-        record.write_text(&mut line).map_err(std::io::Error::other)?;
+        record
+            .write_text(&mut line)
+            .map_err(std::io::Error::other)?;
         line.write_char('\n').map_err(std::io::Error::other)?;
         file.write_all(line.as_bytes())?;
     }
