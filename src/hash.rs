@@ -34,14 +34,20 @@ impl KeyHash {
     /// Hashes one key.
     #[inline(always)]
     pub(crate) fn hash<K: Hash + ?Sized>(self, key: &K) -> u64 {
-        let mut hasher = KeyHasher { state: self.seeds.0, multiplier: self.seeds.1 };
+        let mut hasher = KeyHasher {
+            state: self.seeds.0,
+            multiplier: self.seeds.1,
+        };
         key.hash(&mut hasher);
         hasher.finish()
     }
 
     /// Hashes bytes as they are.
     pub(crate) fn hash_bytes(self, bytes: &[u8]) -> u64 {
-        let mut hasher = KeyHasher { state: self.seeds.0, multiplier: self.seeds.1 };
+        let mut hasher = KeyHasher {
+            state: self.seeds.0,
+            multiplier: self.seeds.1,
+        };
         hasher.write(bytes);
         hasher.finish()
     }
@@ -65,7 +71,10 @@ fn fold(a: u64, b: u64) -> u64 {
 impl Hasher for KeyHasher {
     #[inline(always)]
     fn write_u128(&mut self, value: u128) {
-        self.state = fold((value as u64) ^ self.state, ((value >> 64) as u64) ^ self.multiplier);
+        self.state = fold(
+            (value as u64) ^ self.state,
+            ((value >> 64) as u64) ^ self.multiplier,
+        );
     }
 
     #[inline(always)]

@@ -65,7 +65,10 @@ pub(crate) type LineEnds = Buffer<usize>;
 impl<T: Copy> Buffer<T> {
     #[inline(always)]
     pub(crate) fn new() -> Self {
-        Self { entries: [const { MaybeUninit::uninit() }; ENTRIES], len: 0 }
+        Self {
+            entries: [const { MaybeUninit::uninit() }; ENTRIES],
+            len: 0,
+        }
     }
 
     #[inline(always)]
@@ -98,6 +101,8 @@ impl<T: Copy> Buffer<T> {
 
 impl<T> fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Buffer").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("Buffer")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
     }
 }

@@ -67,8 +67,7 @@ pub(crate) fn lines(hay: &[u8], mut each: impl FnMut(usize, usize) -> bool) {
         at = line_ends(hay, at, &mut ends);
         for &end in ends.entries() {
             // The `\n` of a `\r\n` stands where the line behind the `\r` starts.
-            let second_half =
-                end == start && end > 0 && hay[end] == b'\n' && hay[end - 1] == b'\r';
+            let second_half = end == start && end > 0 && hay[end] == b'\n' && hay[end - 1] == b'\r';
             if !second_half && !each(start, end) {
                 return;
             }

@@ -45,12 +45,7 @@ impl Vector for Bytes {
     }
 }
 
-pub(super) fn split_byte(
-    hay: &[u8],
-    separator: u8,
-    cursor: &mut Cursor,
-    out: &mut Buffer<Words>,
-) {
+pub(super) fn split_byte(hay: &[u8], separator: u8, cursor: &mut Cursor, out: &mut Buffer<Words>) {
     // SAFETY: plain Rust needs no instruction set.
     unsafe { vector::split_byte::<Bytes>(hay, separator, cursor, out) }
 }

@@ -40,7 +40,9 @@ pub(super) unsafe fn split_byte<V: Vector>(
     out: &mut Buffer<Words>,
 ) {
     let base = hay.as_ptr();
-    let Cursor { mut at, mut start, .. } = *cursor;
+    let Cursor {
+        mut at, mut start, ..
+    } = *cursor;
     out.clear();
     // A vector gives at most 64 pieces, and the end of the text one more.
     while out.room() > 64 {
@@ -70,12 +72,20 @@ pub(super) unsafe fn split_byte<V: Vector>(
             start = end + 1;
         }
         if left < 64 {
-            *cursor = Cursor { at, start, done: true };
+            *cursor = Cursor {
+                at,
+                start,
+                done: true,
+            };
             return;
         }
         at += 64;
     }
-    *cursor = Cursor { at, start, done: false };
+    *cursor = Cursor {
+        at,
+        start,
+        done: false,
+    };
 }
 
 /// See [`super::line_ends`].
@@ -158,7 +168,11 @@ pub(super) fn load_short(short: &[u8]) -> Words {
     let n = short.len();
     let (low, high) = if n >= 8 {
         // The last eight bytes, moved down to where the ninth byte belongs.
-        let high = if n == 8 { 0 } else { word(short, n - 8) >> ((16 - n) * 8) };
+        let high = if n == 8 {
+            0
+        } else {
+            word(short, n - 8) >> ((16 - n) * 8)
+        };
         (word(short, 0), high)
     } else if n >= 4 {
         let last = u64::from(half(short, n - 4));

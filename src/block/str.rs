@@ -57,7 +57,9 @@ const SHARED: u32 = 1 << 31;
 impl Shared {
     #[inline]
     fn as_ptr(self) -> *const u8 {
-        text::bytes_of(self.header).cast_const().wrapping_add(self.offset as usize)
+        text::bytes_of(self.header)
+            .cast_const()
+            .wrapping_add(self.offset as usize)
     }
 
     #[inline]
@@ -83,14 +85,20 @@ impl Str {
     /// The empty string.
     #[must_use]
     pub const fn new() -> Self {
-        Self { repr: Repr { inline: (0, 0) } }
+        Self {
+            repr: Repr { inline: (0, 0) },
+        }
     }
 
     /// A short piece of valid UTF-8.
     #[inline(always)]
     fn inline(piece: Words) -> Self {
         debug_assert!(piece.as_long().is_none());
-        Self { repr: Repr { inline: (piece.0, piece.1) } }
+        Self {
+            repr: Repr {
+                inline: (piece.0, piece.1),
+            },
+        }
     }
 
     /// A range of a block.
@@ -100,8 +108,14 @@ impl Str {
     #[inline(always)]
     unsafe fn shared(header: NonNull<Header>, offset: usize, len: usize) -> Self {
         text::acquire(header);
-        let shared = Shared { header, offset: offset as u32, length: len as u32 | SHARED };
-        Self { repr: Repr { shared } }
+        let shared = Shared {
+            header,
+            offset: offset as u32,
+            length: len as u32 | SHARED,
+        };
+        Self {
+            repr: Repr { shared },
+        }
     }
 
     /// The string in `start..end` of a block.
@@ -170,7 +184,11 @@ impl Str {
     /// ```
     #[must_use]
     pub fn compact(self) -> Self {
-        if self.as_shared().is_none() { self } else { Self::from(self.as_str()) }
+        if self.as_shared().is_none() {
+            self
+        } else {
+            Self::from(self.as_str())
+        }
     }
 
     /// The parts between separators, as [`str::split`] gives them, each a `Str`
@@ -188,7 +206,11 @@ impl Str {
     #[inline]
     #[must_use]
     pub fn split(self, separator: char) -> Split {
-        Split { text: self, separator, next: Some(0) }
+        Split {
+            text: self,
+            separator,
+            next: Some(0),
+        }
     }
 
     /// A part of this string, on the boundaries of characters. Not inlined: the

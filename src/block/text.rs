@@ -7,7 +7,7 @@
 //! without an atomic operation, so that two workers on two blocks (or on one)
 //! never fight over a counter for each record.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::fmt;
 use std::ptr::{self, NonNull};
@@ -38,20 +38,35 @@ unsafe impl Sync for TextBlock {}
 
 const HEADER: usize = size_of::<Header>();
 
+/// What the 31 bits of an offset or a length in a `Str` can tell.
+const MAX_CAPACITY: usize = (1 << 31) - 1;
+
 fn layout(capacity: usize) -> Layout {
     Layout::from_size_align(HEADER + capacity, align_of::<Header>())
         .expect("the capacity of a block is bounded by the configuration")
 }
 
 impl TextBlock {
-    /// Allocates a block; its bytes are not initialised.
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        assert!(capacity <= u32::MAX as usize, "a text block holds at most 4 GiB");
-        let layout = layout(capacity);
+    /// Allocates a block of zeros.
+    pub(crate) fn zeroed(capacity: usize) -> Self {
         // SAFETY: the layout is never empty, as the header is not.
-        let raw = unsafe { alloc(layout) };
-        let Some(header) = NonNull::new(raw.cast::<Header>()) else { handle_alloc_error(layout) };
-        let first = Header { refs: AtomicUsize::new(1), capacity };
+        Self::allocate(capacity, |layout| unsafe { alloc_zeroed(layout) })
+    }
+
+    fn allocate(capacity: usize, alloc: impl FnOnce(Layout) -> *mut u8) -> Self {
+        assert!(
+            capacity <= MAX_CAPACITY,
+            "a text block holds less than 2 GiB"
+        );
+        let layout = layout(capacity);
+        let raw = alloc(layout);
+        let Some(header) = NonNull::new(raw.cast::<Header>()) else {
+            handle_alloc_error(layout)
+        };
+        let first = Header {
+            refs: AtomicUsize::new(1),
+            capacity,
+        };
         // SAFETY: freshly allocated with the header's size and alignment.
         unsafe { header.write(first) };
         Self { header }
@@ -59,7 +74,8 @@ impl TextBlock {
 
     /// A block that holds just these bytes.
     pub(crate) fn copy_of(bytes: &[u8]) -> Self {
-        let block = Self::with_capacity(bytes.len());
+        // SAFETY: the layout is never empty, as the header is not.
+        let block = Self::allocate(bytes.len(), |layout| unsafe { alloc(layout) });
         // SAFETY: nobody else has the block, and it has the room.
         unsafe { block.write_at(0, bytes) };
         block
@@ -121,7 +137,9 @@ impl TextBlock {
 impl Clone for TextBlock {
     fn clone(&self) -> Self {
         acquire(self.header);
-        Self { header: self.header }
+        Self {
+            header: self.header,
+        }
     }
 }
 
@@ -133,7 +151,9 @@ impl Drop for TextBlock {
 
 impl fmt::Debug for TextBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TextBlock").field("capacity", &self.capacity()).finish_non_exhaustive()
+        f.debug_struct("TextBlock")
+            .field("capacity", &self.capacity())
+            .finish_non_exhaustive()
     }
 }
 
@@ -159,7 +179,9 @@ pub(super) fn acquire(header: NonNull<Header>) {
     } else {
         // SAFETY: the caller's own reference keeps the header alive.
         // Relaxed: a new reference is made from one that exists.
-        unsafe { header.as_ref() }.refs.fetch_add(1, Ordering::Relaxed);
+        unsafe { header.as_ref() }
+            .refs
+            .fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -179,7 +201,11 @@ pub(super) fn release(header: NonNull<Header>) {
 fn release_many(header: NonNull<Header>, count: usize) {
     // SAFETY: the references given back here keep the header alive until now.
     // Release: what this owner did comes before the block is freed or reused.
-    if unsafe { header.as_ref() }.refs.fetch_sub(count, Ordering::Release) == count {
+    if unsafe { header.as_ref() }
+        .refs
+        .fetch_sub(count, Ordering::Release)
+        == count
+    {
         // Acquire: what all other owners did comes before the free.
         fence(Ordering::Acquire);
         // SAFETY: that was the last reference; the header is still valid.
@@ -199,13 +225,18 @@ pub(crate) struct Lease<'b> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         let (leased, left) = CREDIT.replace(self.outer);
-        debug_assert!(ptr::eq(leased, self.block.header.as_ptr()), "leases end in order");
+        debug_assert!(
+            ptr::eq(leased, self.block.header.as_ptr()),
+            "leases end in order"
+        );
         release_many(self.block.header, left);
     }
 }
 
 impl fmt::Debug for Lease<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("block", self.block).finish_non_exhaustive()
+        f.debug_struct("Lease")
+            .field("block", self.block)
+            .finish_non_exhaustive()
     }
 }
