@@ -1,5 +1,17 @@
 //! Blocks: where received data rests, and the strings that point into them.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the receivers that use it come next"
+)]
+
+mod ring;
 mod str;
 mod text;
+
+pub(crate) use ring::{
+    Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter, text_ring,
+    typed_ring,
+};
 pub use str::{Split, Str};
 pub(crate) use text::{Lease, TextBlock};

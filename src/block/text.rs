@@ -7,7 +7,7 @@
 //! without an atomic operation, so that two workers on two blocks (or on one)
 //! never fight over a counter for each record.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::fmt;
 use std::ptr::{self, NonNull};
@@ -38,21 +38,28 @@ unsafe impl Sync for TextBlock {}
 
 const HEADER: usize = size_of::<Header>();
 
+/// What the 31 bits of an offset or a length in a `Str` can tell.
+const MAX_CAPACITY: usize = (1 << 31) - 1;
+
 fn layout(capacity: usize) -> Layout {
     Layout::from_size_align(HEADER + capacity, align_of::<Header>())
         .expect("the capacity of a block is bounded by the configuration")
 }
 
 impl TextBlock {
-    /// Allocates a block; its bytes are not initialised.
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
+    /// Allocates a block of zeros.
+    pub(crate) fn zeroed(capacity: usize) -> Self {
+        // SAFETY: the layout is never empty, as the header is not.
+        Self::allocate(capacity, |layout| unsafe { alloc_zeroed(layout) })
+    }
+
+    fn allocate(capacity: usize, alloc: impl FnOnce(Layout) -> *mut u8) -> Self {
         assert!(
-            capacity <= u32::MAX as usize,
-            "a text block holds at most 4 GiB"
+            capacity <= MAX_CAPACITY,
+            "a text block holds less than 2 GiB"
         );
         let layout = layout(capacity);
-        // SAFETY: the layout is never empty, as the header is not.
-        let raw = unsafe { alloc(layout) };
+        let raw = alloc(layout);
         let Some(header) = NonNull::new(raw.cast::<Header>()) else {
             handle_alloc_error(layout)
         };
@@ -67,7 +74,8 @@ impl TextBlock {
 
     /// A block that holds just these bytes.
     pub(crate) fn copy_of(bytes: &[u8]) -> Self {
-        let block = Self::with_capacity(bytes.len());
+        // SAFETY: the layout is never empty, as the header is not.
+        let block = Self::allocate(bytes.len(), |layout| unsafe { alloc(layout) });
         // SAFETY: nobody else has the block, and it has the room.
         unsafe { block.write_at(0, bytes) };
         block

@@ -1,4 +1,24 @@
 //! The one place that names atomics and locks; loom's under `cfg(loom)`.
+
+#[cfg(loom)]
+mod model;
+
+#[cfg(not(loom))]
+pub(crate) use {
+    crossbeam_queue::ArrayQueue,
+    std::sync::{Condvar, Mutex, MutexGuard},
+};
+
+#[cfg(loom)]
+pub(crate) use {
+    loom::sync::{Condvar, Mutex, MutexGuard},
+    model::ArrayQueue,
+};
+
 pub(crate) mod atomic {
-    pub(crate) use std::sync::atomic::{AtomicUsize, Ordering, fence};
+    #[cfg(not(loom))]
+    pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+
+    #[cfg(loom)]
+    pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 }

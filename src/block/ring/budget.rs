@@ -1,0 +1,206 @@
+//! The bound of a ring, and the place where its writer waits.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError};
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard};
+
+/// The ring was closed: the stream stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+/// A writer sleeps, or did so since somebody last woke it.
+const WAITING: u64 = 1;
+const CLOSED: u64 = 1 << 1;
+/// One byte, in [`Budget::released`].
+const BYTE: u64 = 1 << 2;
+
+/// The bytes that were published in a ring and whose ranges are still held, and
+/// the bound on them.
+///
+/// Two counts that only grow, as in a ring with a head and a tail: the writer
+/// alone adds to one, whoever drops a range adds to the other. A writer that
+/// finds room pays one load and one store for it; the lock is for waiting only.
+pub(crate) struct Budget {
+    bound: u64,
+    /// Bytes ever published. The writer stores it, anybody reads it.
+    received: CachePadded<AtomicU64>,
+    /// Bytes ever dropped again, in units of [`BYTE`], and the two flags: in one
+    /// word, so that their changes have one order and no waking is lost.
+    released: CachePadded<AtomicU64>,
+    /// Held around setting `WAITING` until asleep, and around waking.
+    lock: Mutex<()>,
+    changed: Condvar,
+    waits: AtomicU64,
+}
+
+impl Budget {
+    fn new(bound: usize) -> Self {
+        Self {
+            bound: bound as u64,
+            received: CachePadded::new(AtomicU64::new(0)),
+            released: CachePadded::new(AtomicU64::new(0)),
+            lock: Mutex::new(()),
+            changed: Condvar::new(),
+            waits: AtomicU64::new(0),
+        }
+    }
+
+    /// Bytes that were published and not yet released.
+    pub(crate) fn used(&self) -> usize {
+        // In this order the difference is never less than nothing.
+        let released = self.released.load(Ordering::Acquire) / BYTE;
+        self.received
+            .load(Ordering::Relaxed)
+            .saturating_sub(released) as usize
+    }
+
+    /// How often the writer had to wait, for bytes or for a cut.
+    pub(crate) fn waits(&self) -> u64 {
+        self.waits.load(Ordering::Relaxed)
+    }
+
+    /// Stops the writer: from now on it gets [`Closed`], also where it waits.
+    /// What was published stays and can be cut.
+    pub(crate) fn close(&self) {
+        self.released.fetch_or(CLOSED, Ordering::Relaxed);
+        let _asleep = self.lock();
+        self.changed.notify_all();
+    }
+
+    /// Gives bytes back.
+    pub(super) fn release(&self, bytes: usize) {
+        // Release: `used` must not see these bytes gone before it sees them
+        // come. The count guards no other memory.
+        self.tell(bytes as u64 * BYTE);
+    }
+
+    /// Wakes the writer after something else that it may wait for has changed.
+    pub(super) fn wake(&self) {
+        // An update, not a load: if it comes before the writer sets `WAITING`,
+        // the writer sees the change that came before it.
+        self.tell(0);
+    }
+
+    fn tell(&self, change: u64) {
+        if self.released.fetch_add(change, Ordering::Release) & WAITING != 0 {
+            // The writer sets the flag with the lock held and keeps it until it
+            // sleeps, so this notification finds it asleep or looking again.
+            let _asleep = self.lock();
+            self.released.fetch_and(!WAITING, Ordering::Release);
+            self.changed.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        // The lock protects no data that a panic could leave half changed.
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget")
+            .field("bound", &self.bound)
+            .field("used", &self.used())
+            .field("waits", &self.waits())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The writer's side of a [`Budget`].
+#[derive(Debug)]
+pub(super) struct Intake {
+    budget: Arc<Budget>,
+    /// The writer's own copy of `Budget::received`.
+    received: u64,
+}
+
+impl Intake {
+    pub(super) fn new(bound: usize) -> Self {
+        Self {
+            budget: Arc::new(Budget::new(bound)),
+            received: 0,
+        }
+    }
+
+    pub(super) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// Waits until `least` bytes more may be published beside the `held` ones
+    /// that the writer has not published yet, and says how many may.
+    ///
+    /// When nothing is published that anybody could release, there is room for
+    /// everything: an item larger than the bound passes alone.
+    #[inline]
+    pub(super) fn room(&self, held: usize, least: usize) -> Result<usize, Closed> {
+        // Relaxed: only the count itself matters.
+        let word = self.budget.released.load(Ordering::Relaxed);
+        match self.free(word, held, least) {
+            Some(free) if word & CLOSED == 0 => Ok(free),
+            _ => self.wait(|word| self.free(word, held, least)),
+        }
+    }
+
+    /// Waits until `ready` holds. Whoever makes it hold calls [`Budget::wake`]
+    /// afterwards.
+    pub(super) fn wait_for(&self, ready: impl Fn() -> bool) -> Result<(), Closed> {
+        let closed = self.budget.released.load(Ordering::Relaxed) & CLOSED != 0;
+        if !closed && ready() {
+            Ok(())
+        } else {
+            self.wait(|_| ready().then_some(()))
+        }
+    }
+
+    /// Counts bytes, before they are published.
+    #[inline]
+    pub(super) fn take(&mut self, bytes: usize) {
+        self.received += bytes as u64;
+        // Relaxed: the publication that follows orders it before any release.
+        self.budget.received.store(self.received, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn free(&self, word: u64, held: usize, least: usize) -> Option<usize> {
+        let used = self.received - word / BYTE;
+        let free = self
+            .budget
+            .bound
+            .saturating_sub(used.saturating_add(held as u64));
+        if free >= least as u64 {
+            Some(free as usize)
+        } else {
+            (used == 0).then_some(usize::MAX)
+        }
+    }
+
+    #[cold]
+    fn wait<R>(&self, ready: impl Fn(u64) -> Option<R>) -> Result<R, Closed> {
+        let mut guard = self.budget.lock();
+        let mut waited = false;
+        loop {
+            // Acquire: pairs with `wake`, whose caller changed something else.
+            let word = self.budget.released.fetch_or(WAITING, Ordering::Acquire);
+            if word & CLOSED != 0 {
+                return Err(Closed);
+            }
+            if let Some(answer) = ready(word) {
+                return Ok(answer);
+            }
+            if !waited {
+                self.budget.waits.fetch_add(1, Ordering::Relaxed);
+                waited = true;
+            }
+            guard = self
+                .budget
+                .changed
+                .wait(guard)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
