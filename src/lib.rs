@@ -13,6 +13,7 @@ pub mod id;
 pub mod listener;
 pub mod prelude;
 pub mod rdd;
+pub mod receiver;
 pub(crate) mod scheduler;
 pub(crate) mod sync;
 pub mod time;

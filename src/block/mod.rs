@@ -10,8 +10,8 @@ mod str;
 mod text;
 
 pub(crate) use ring::{
-    Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter, text_ring,
-    typed_ring,
+    Block, Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter,
+    text_ring, typed_ring,
 };
 pub use str::{Split, Str};
 pub(crate) use text::{Lease, TextBlock};

@@ -9,7 +9,7 @@ use crate::cpu::thread;
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
 use crate::executor::in_task;
-use crate::scheduler::{Ending, Generator, JobScheduler};
+use crate::scheduler::{Ending, Generator, JobScheduler, ReceiverTracker};
 use crate::time::{BatchTime, Duration, first_batch_time};
 
 /// The least time that a graceful stop waits for the queued batches.
@@ -17,6 +17,7 @@ const LEAST_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The threads of a running context.
 pub(super) struct Running {
+    receivers: ReceiverTracker,
     generator: Generator,
     jobs: Arc<JobScheduler>,
     job_threads: Vec<JoinHandle<()>>,
@@ -212,6 +213,8 @@ impl Running {
                 thread::spawn(format!("jobs-{i}"), None, move || jobs.run()).map_err(refused)?,
             );
         }
+        let receivers =
+            ReceiverTracker::start(&inner.graph, &inner.placement, &inner.clock, &inner.bus)?;
         let generator = Generator::start(
             Arc::clone(&inner.graph),
             Arc::clone(&jobs),
@@ -221,6 +224,7 @@ impl Running {
             inner.conf.max_queued_batches,
         )?;
         Ok(Self {
+            receivers,
             generator,
             jobs,
             job_threads,
@@ -230,14 +234,16 @@ impl Running {
 
     /// Ends all threads; `graceful` is how long the queued batches may take.
     fn stop(self, graceful: Option<Duration>, bus: &crate::listener::Bus) -> Result<()> {
+        // First, so that everything that was stored is there to be cut.
+        let stopped = self.receivers.stop(graceful.unwrap_or(LEAST_STOP_TIMEOUT));
         let result = match graceful {
             Some(timeout) => {
                 self.generator.end(Ending::Drain);
-                self.jobs.drain(timeout)
+                stopped.and(self.jobs.drain(timeout))
             }
             None => {
                 self.generator.end(Ending::Abandon);
-                Ok(())
+                stopped
             }
         };
         self.jobs.close();
@@ -255,6 +261,7 @@ impl Running {
 
     /// Tells all threads to end without waiting for them.
     fn release(self, bus: &crate::listener::Bus) {
+        self.receivers.shut_down();
         self.jobs.close();
         bus.close();
         self.generator.release();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::input::Input;
+use super::input::receiver::DeclaredReceiver;
 use super::node::Control;
 use super::output::Output;
 use crate::error::{Error, Result};
@@ -41,6 +42,8 @@ struct State {
     nodes: Vec<Arc<dyn Control>>,
     inputs: Vec<Arc<dyn Input>>,
     outputs: Vec<Arc<Output>>,
+    /// Until the start.
+    receivers: Vec<DeclaredReceiver>,
     remember: Option<Duration>,
 }
 
@@ -127,6 +130,14 @@ impl Graph {
         let mut state = self.lock();
         let output = make(OutputId(state.outputs.len() as u32));
         state.outputs.push(Arc::new(output));
+    }
+
+    pub(crate) fn add_receivers(&self, receivers: impl IntoIterator<Item = DeclaredReceiver>) {
+        self.lock().receivers.extend(receivers);
+    }
+
+    pub(crate) fn take_receivers(&self) -> Vec<DeclaredReceiver> {
+        std::mem::take(&mut self.lock().receivers)
     }
 
     pub(crate) fn inputs(&self) -> Vec<Arc<dyn Input>> {

@@ -74,11 +74,6 @@ impl Executor {
         ))
     }
 
-    /// How many worker threads there are.
-    pub(crate) fn workers(&self) -> usize {
-        self.workers
-    }
-
     /// How many partitions a shuffle makes unless told otherwise.
     pub(crate) fn default_parallelism(&self) -> usize {
         self.default_parallelism

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use super::partition::Partition;
 use super::pipe::Chunk;
 use crate::arch;
-use crate::block::{Str, TextBlock};
+use crate::block::{Str, Taken, TextBlock};
 use crate::error::Result;
 
 /// Lines that are handed over at a time: few enough for the nearest cache, many
@@ -43,7 +43,18 @@ impl<H> Lines<H> {
             _hold: hold,
         }
     }
+}
 
+impl Lines<Taken<TextBlock>> {
+    /// The lines that a cut took; gone, they give their bytes back to the ring.
+    pub(crate) fn received(taken: Taken<TextBlock>) -> Self {
+        let (block, start, end) = (taken.block().clone(), taken.start(), taken.end());
+        // SAFETY: a cut takes only what was published.
+        unsafe { Self::new(block, start, end, taken.records(), taken) }
+    }
+}
+
+impl<H> Lines<H> {
     fn bytes(&self) -> &[u8] {
         // SAFETY: the constructor was given a published range.
         unsafe { self.block.slice(self.start, self.end) }

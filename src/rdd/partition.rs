@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::pipe::{Chunk, Data};
+use crate::block::{Taken, TypedBlock};
 use crate::error::Result;
 
 /// A part of a data set, which one worker reads at a time.
@@ -24,12 +25,6 @@ pub(crate) type Partitions<T> = Arc<[Arc<dyn Partition<T>>]>;
 
 /// AtRest at rest in memory.
 pub(crate) struct AtRest<T>(Vec<T>);
-
-impl<T> AtRest<T> {
-    pub(crate) fn new(records: Vec<T>) -> Self {
-        Self(records)
-    }
-}
 
 impl<T: Data> Partition<T> for AtRest<T> {
     fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
@@ -52,6 +47,23 @@ impl<T> fmt::Debug for AtRest<T> {
         f.debug_struct("AtRest")
             .field("len", &self.0.len())
             .finish()
+    }
+}
+
+/// Records that a cut took from a receiver's block.
+impl<T: Data> Partition<T> for Taken<TypedBlock<T>> {
+    fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
+        // As above.
+        let _ = each(Chunk::Shared(self.as_slice()));
+        Ok(())
+    }
+
+    fn count(&self) -> Option<usize> {
+        Some(self.records())
+    }
+
+    fn weight(&self) -> usize {
+        self.records()
     }
 }
 

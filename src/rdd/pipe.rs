@@ -133,16 +133,6 @@ impl<T: Data> Pipe for Source<T> {
     }
 }
 
-/// A sink that is a closure.
-pub(crate) struct Each<F>(pub(crate) F);
-
-impl<T, F: FnMut(T)> Sink<T> for Each<F> {
-    #[inline(always)]
-    fn push(&mut self, record: T) {
-        (self.0)(record);
-    }
-}
-
 impl<T> Sink<T> for Vec<T> {
     #[inline(always)]
     fn push(&mut self, record: T) {
