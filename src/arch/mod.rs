@@ -45,7 +45,7 @@ macro_rules! dispatch {
 /// perhaps empty. The separator is not zero.
 #[inline]
 pub(crate) fn split_byte(hay: &[u8], separator: u8, cursor: &mut Cursor, out: &mut Buffer<Words>) {
-    dispatch!(split_byte(hay, separator, cursor, out))
+    dispatch!(split_byte(hay, separator, cursor, out));
 }
 
 /// Writes the offsets of the next `\n` and `\r` from `from` on to `out`, and

@@ -45,6 +45,7 @@ pub(super) mod avx512;
 #[inline]
 pub(super) fn has_avx512() -> bool {
     !cfg!(miri)
+        && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("bmi1")
