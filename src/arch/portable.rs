@@ -59,7 +59,3 @@ pub(super) fn terminators(hay: &[u8]) -> Terminators {
     // SAFETY: plain Rust needs no instruction set.
     unsafe { vector::terminators::<Bytes>(hay) }
 }
-
-pub(super) fn is_ascii(hay: &[u8]) -> bool {
-    hay.is_ascii()
-}

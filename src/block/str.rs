@@ -38,9 +38,16 @@ pub struct Str {
 #[derive(Clone, Copy)]
 #[repr(C)]
 union Repr {
-    /// The text, zero-filled, and in the top byte of the second word its length.
-    inline: (u64, u64),
+    inline: Inline,
     shared: Shared,
+}
+
+/// The text, zero-filled, and in the top byte of the second word its length.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Inline {
+    low: u64,
+    high: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -67,14 +74,21 @@ impl Shared {
         (self.length & !SHARED) as usize
     }
 
-    /// The text, borrowed from the `Str` that this is a copy of.
-    fn bytes<'a>(self) -> &'a [u8] {
-        // SAFETY: the copies are made of strings that are borrowed meanwhile.
+    /// The text.
+    ///
+    /// # Safety
+    /// A `Str` that this is a copy of lives as long as the result is used.
+    unsafe fn bytes<'a>(self) -> &'a [u8] {
+        // SAFETY: the caller sees to it that the block is kept; what a `Str`
+        // points to was published, so nobody writes to it.
         unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
     }
 }
 
-const _: () = assert!(size_of::<Str>() == 16 && cfg!(target_endian = "little"));
+#[cfg(not(all(target_pointer_width = "64", target_endian = "little")))]
+compile_error!("the top bit of the second word tells the forms of a Str apart");
+
+const _: () = assert!(size_of::<Str>() == 16);
 
 // SAFETY: the bytes are immutable and the count of their block is atomic.
 unsafe impl Send for Str {}
@@ -86,7 +100,9 @@ impl Str {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            repr: Repr { inline: (0, 0) },
+            repr: Repr {
+                inline: Inline { low: 0, high: 0 },
+            },
         }
     }
 
@@ -96,7 +112,10 @@ impl Str {
         debug_assert!(piece.as_long().is_none());
         Self {
             repr: Repr {
-                inline: (piece.0, piece.1),
+                inline: Inline {
+                    low: piece.0,
+                    high: piece.1,
+                },
             },
         }
     }
@@ -107,7 +126,9 @@ impl Str {
     /// The range was published, is valid UTF-8, and `header` is alive.
     #[inline(always)]
     unsafe fn shared(header: NonNull<Header>, offset: usize, len: usize) -> Self {
-        text::acquire(header);
+        debug_assert!(offset <= u32::MAX as usize && len < SHARED as usize);
+        // SAFETY: the caller has the block.
+        unsafe { text::acquire(header) };
         let shared = Shared {
             header,
             offset: offset as u32,
@@ -121,9 +142,10 @@ impl Str {
     /// The string in `start..end` of a block.
     ///
     /// # Safety
-    /// The range was published and is valid UTF-8.
+    /// `start <= end`, and the range was published and is valid UTF-8.
     #[inline]
     pub(crate) unsafe fn slice_of(block: &TextBlock, start: usize, end: usize) -> Self {
+        debug_assert!(start <= end);
         let len = end - start;
         if len <= INLINE {
             // SAFETY: the caller gives the range.
@@ -137,7 +159,8 @@ impl Str {
     #[inline(always)]
     fn words(&self) -> (u64, u64) {
         // SAFETY: both variants are sixteen initialised bytes.
-        unsafe { self.repr.inline }
+        let Inline { low, high } = unsafe { self.repr.inline };
+        (low, high)
     }
 
     #[inline(always)]
@@ -164,7 +187,7 @@ impl Str {
     pub fn as_bytes(&self) -> &[u8] {
         match self.as_shared() {
             // SAFETY: `self` keeps the block alive for as long as it is borrowed.
-            Some(shared) => unsafe { std::slice::from_raw_parts(shared.as_ptr(), shared.len()) },
+            Some(shared) => unsafe { shared.bytes() },
             None => {
                 let len = (self.words().1 >> 56) as usize;
                 // SAFETY: the inline bytes of `self`, of which there are `len`.
@@ -204,7 +227,6 @@ impl Str {
     /// assert_eq!(parts, ["a", "b", "", "c"]);
     /// ```
     #[inline]
-    #[must_use]
     pub fn split(self, separator: char) -> Split {
         Split {
             text: self,
@@ -268,7 +290,8 @@ impl Clone for Str {
     #[inline]
     fn clone(&self) -> Self {
         if let Some(shared) = self.as_shared() {
-            text::acquire(shared.header);
+            // SAFETY: `self` is a reference to the block.
+            unsafe { text::acquire(shared.header) };
         }
         Self { repr: self.repr }
     }
@@ -279,7 +302,8 @@ impl Drop for Str {
     fn drop(&mut self) {
         #[inline(never)]
         fn release(shared: Shared) {
-            text::release(shared.header);
+            // SAFETY: the string that gives up its reference is going.
+            unsafe { text::release(shared.header) };
         }
         if let Some(shared) = self.as_shared() {
             release(shared);
@@ -320,7 +344,11 @@ impl PartialEq for Str {
         // By value, so that the strings themselves can stay in registers.
         #[inline(never)]
         fn same_text(a: Shared, b: Shared) -> bool {
-            a.bytes() == b.bytes()
+            // SAFETY: the compared strings are borrowed by the caller.
+            let a = unsafe { a.bytes() };
+            // SAFETY: as above.
+            let b = unsafe { b.bytes() };
+            a == b
         }
         // Equal words are equal text in both forms; an inline string is never
         // equal to a shared one, as the length decides the form.
@@ -382,7 +410,8 @@ impl Hash for Str {
         // registers for the sake of the rare long key.
         #[inline(never)]
         fn digest(shared: Shared) -> u64 {
-            KeyHash::get().hash_bytes(shared.bytes())
+            // SAFETY: the hashed string is borrowed by the caller.
+            KeyHash::get().hash_bytes(unsafe { shared.bytes() })
         }
         let (low, high) = self.words();
         match self.as_shared() {
@@ -475,3 +504,6 @@ impl Iterator for Split {
 }
 
 impl std::iter::FusedIterator for Split {}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -23,7 +23,7 @@ pub(crate) trait Partition<T>: Send + Sync {
 /// The partitions of a data set.
 pub(crate) type Partitions<T> = Arc<[Arc<dyn Partition<T>>]>;
 
-/// AtRest at rest in memory.
+/// Records at rest in memory.
 pub(crate) struct AtRest<T>(Vec<T>);
 
 impl<T: Data> Partition<T> for AtRest<T> {
