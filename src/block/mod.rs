@@ -5,10 +5,12 @@
     reason = "the receivers that use it come next"
 )]
 
+mod range;
 mod ring;
 mod str;
 mod text;
 
+pub(crate) use range::TextRange;
 pub(crate) use ring::{
     Block, Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter,
     text_ring, typed_ring,

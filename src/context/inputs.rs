@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::StreamingContext;
-use crate::block::{Budget, RingOptions, Str, TextBlock, text_ring, typed_ring};
+use crate::block::{Budget, RingOptions, Str, text_ring, typed_ring};
 use crate::dstream::input::constant::ConstantIngest;
 use crate::dstream::input::queue::QueueIngest;
 use crate::dstream::input::receiver::ReceiverIngest;
@@ -68,14 +68,7 @@ fn text_blocks(text: &[u8], block_bytes: usize) -> Vec<Arc<dyn Partition<Str>>> 
     while !rest.is_empty() {
         let end = block_end(rest, block_bytes);
         let (bytes, next) = rest.split_at(end);
-        let mut count = 0;
-        crate::arch::lines(bytes, |_, _, _| {
-            count += 1;
-            true
-        });
-        // SAFETY: the whole block was just written, and nobody else has it.
-        let lines = unsafe { Lines::new(TextBlock::copy_of(bytes), 0, end, count, ()) };
-        parts.push(Arc::new(lines));
+        parts.push(Arc::new(Lines::copy_of(bytes)));
         rest = next;
     }
     parts

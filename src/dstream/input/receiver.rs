@@ -43,7 +43,7 @@ impl IntoPartition for TextBlock {
     type Record = Str;
 
     fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<Str>> {
-        Arc::new(Lines::received(taken))
+        Arc::new(Lines::from(taken))
     }
 }
 
