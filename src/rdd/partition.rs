@@ -19,10 +19,14 @@ pub(crate) trait Partition<T>: Send + Sync {
     fn weight(&self) -> usize;
 }
 
+/// Records that are handed over at a time: a boxed chain makes no more than what
+/// they give at once, and who needs a few records only stops early.
+pub(super) const CHUNK: usize = 512;
+
 /// The partitions of a data set.
 pub(crate) type Partitions<T> = Arc<[Arc<dyn Partition<T>>]>;
 
-/// AtRest at rest in memory.
+/// Records at rest in memory.
 pub(crate) struct AtRest<T>(Vec<T>);
 
 impl<T> AtRest<T> {
@@ -33,8 +37,11 @@ impl<T> AtRest<T> {
 
 impl<T: Data> Partition<T> for AtRest<T> {
     fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
-        // Nobody can want more of a single chunk, so a break changes nothing.
-        let _ = each(Chunk::Shared(&self.0));
+        for chunk in self.0.chunks(CHUNK) {
+            if each(Chunk::Shared(chunk)).is_break() {
+                break;
+            }
+        }
         Ok(())
     }
 
