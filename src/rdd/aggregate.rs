@@ -4,11 +4,11 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Mutex;
 
-use super::{Rdd, blame};
 use super::partition::{Partitions, at_rest};
 use super::pipe::{Data, Pipe, Sink, Step};
 use super::shuffle::{HashPartitioner, exchange};
 use super::table::KeyTable;
+use super::{Rdd, blame};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::hash::KeyHash;

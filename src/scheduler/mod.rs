@@ -10,6 +10,6 @@ mod generator;
 mod jobs;
 mod waiter;
 
-pub(crate) use generator::{Ending, Generator};
+pub(crate) use generator::Generator;
 pub(crate) use jobs::JobScheduler;
 pub(crate) use waiter::Waiter;

@@ -1,8 +1,8 @@
 //! `collect` and `take`: records out of the data set.
 
 use crate::error::Result;
-use crate::rdd::{Rdd, concat, weight};
 use crate::rdd::pipe::{Data, First, Pipe};
+use crate::rdd::{Rdd, concat, weight};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// All records, in the order of their partitions.
