@@ -9,7 +9,7 @@ use crate::block::{Budget, RingOptions, Str, text_ring, typed_ring};
 use crate::dstream::input::constant::ConstantIngest;
 use crate::dstream::input::queue::QueueIngest;
 use crate::dstream::input::receiver::ReceiverIngest;
-use crate::dstream::{DStream, RddQueue, union_of};
+use crate::dstream::{DStream, RddQueue, check_like, union_of};
 use crate::error::{Error, Result};
 use crate::rdd::pipe::{Data, Pipe};
 use crate::rdd::{Lines, Partition, Rdd, at_rest};
@@ -266,7 +266,7 @@ impl StreamingContext {
     /// The union of streams of one type: in each batch all their partitions.
     ///
     /// # Errors
-    /// If the list is empty, the streams belong to different contexts or slide
+    /// If the list is empty, a stream belongs to another context, they slide
     /// differently, or the context was started.
     #[track_caller]
     pub fn union<T: Data, P: Pipe<Out = T>>(
@@ -274,10 +274,14 @@ impl StreamingContext {
         streams: impl IntoIterator<Item = DStream<T, P>>,
     ) -> Result<DStream<T>> {
         let site = Location::caller();
-        self.inner.graph.check_open(site)?;
-        union_of(
-            streams.into_iter().map(|stream| stream.boxed()).collect(),
-            site,
-        )
+        let graph = &self.inner.graph;
+        graph.check_open(site)?;
+        let streams: Vec<_> = streams.into_iter().collect();
+        if let Some(first) = streams.first() {
+            for stream in &streams {
+                check_like(graph, first.slide_interval(), stream, site)?;
+            }
+        }
+        union_of(streams.iter().map(DStream::boxed).collect(), site)
     }
 }

@@ -9,7 +9,7 @@ use crate::cpu::thread;
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
 use crate::executor::in_task;
-use crate::scheduler::{Ending, Generator, JobScheduler, ReceiverTracker};
+use crate::scheduler::{Generator, JobScheduler, ReceiverTracker};
 use crate::time::{BatchTime, Duration, first_batch_time};
 
 /// The least time that a graceful stop waits for the queued batches.
@@ -61,7 +61,6 @@ impl StreamingContext {
         match Running::start(inner) {
             Ok(started) => {
                 *running = Some(started);
-                inner.graph.set_phase(StreamingContextState::Active);
                 Ok(())
             }
             Err(error) => {
@@ -79,7 +78,8 @@ impl StreamingContext {
     /// processed, then the threads end; it returns as soon as that is done, and
     /// gives up after `graceful_stop_timeout` (ten batch intervals, at least ten
     /// seconds). Not gracefully: the jobs that are running end, the rest is
-    /// dropped. Stopping twice, or before a start, is no error.
+    /// dropped. Either way a job that is running is waited for. Stopping twice, or
+    /// before a start, is no error; a second stop waits for the first.
     ///
     /// # Errors
     /// If the time ran out (what is left is named, and dropped), or when called
@@ -115,8 +115,9 @@ impl StreamingContext {
         self.inner.waiter.wait(Some(limit))
     }
 
-    /// Waits until the batch `time` and all before it were cut and have ended;
-    /// returns at once if the context is not running. With a
+    /// Waits until the batch `time` and all before it were cut and have ended, or
+    /// were passed over because too many were queued; returns at once if the
+    /// context is not running. With a
     /// [`ManualClock`](crate::time::ManualClock) this is how a test knows that
     /// what it advanced to has happened.
     pub fn await_batch(&self, time: BatchTime) {
@@ -156,6 +157,11 @@ impl Inner {
     }
 
     fn stop(&self, graceful: bool) -> Result<()> {
+        // A second stop returns, and tells the waiters, when the first is done.
+        let _stopping = self
+            .stopping
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner());
         let running = self.running().take();
         self.graph.set_phase(StreamingContextState::Stopped);
         let Some(running) = running else {
@@ -196,13 +202,23 @@ impl Running {
     fn start(inner: &Inner) -> Result<Self> {
         let interval = inner.graph.batch_interval();
         let zero = first_batch_time(inner.clock.now_millis(), interval) - interval;
-        inner.graph.initialize(zero);
+        inner.graph.initialize(zero, inner.conf.remember);
+        // Before any thread runs: a first job may ask.
+        inner.graph.set_phase(StreamingContextState::Active);
         let jobs = Arc::new(JobScheduler::new(
             Arc::clone(&inner.graph),
             Arc::clone(&inner.clock),
             Arc::clone(&inner.bus),
             Arc::clone(&inner.waiter),
         ));
+        Self::start_threads(inner, zero, Arc::clone(&jobs)).inspect_err(|_| {
+            // The threads that did start.
+            jobs.close();
+            inner.bus.close();
+        })
+    }
+
+    fn start_threads(inner: &Inner, zero: BatchTime, jobs: Arc<JobScheduler>) -> Result<Self> {
         let refused = |cause| Error::io("a thread of the context cannot be started", cause);
         let bus = Arc::clone(&inner.bus);
         let bus_thread = thread::spawn("listeners", None, move || bus.run()).map_err(refused)?;
@@ -238,14 +254,12 @@ impl Running {
         let stopped = self.receivers.stop(graceful.unwrap_or(LEAST_STOP_TIMEOUT));
         let result = match graceful {
             Some(timeout) => {
-                self.generator.end(Ending::Drain);
+                self.generator.drain();
                 stopped.and(self.jobs.drain(timeout))
             }
-            None => {
-                self.generator.end(Ending::Abandon);
-                stopped
-            }
+            None => stopped,
         };
+        self.generator.end();
         self.jobs.close();
         for thread in self.job_threads {
             if thread.join().is_err() {

@@ -4,11 +4,11 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Mutex;
 
-use super::Rdd;
 use super::partition::{Partitions, at_rest};
-use super::pipe::{Data, Pipe, Sink};
+use super::pipe::{Data, Pipe, Sink, Step};
 use super::shuffle::{HashPartitioner, exchange};
 use super::table::KeyTable;
+use super::{Rdd, blame};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::hash::KeyHash;
@@ -30,6 +30,8 @@ pub(crate) trait Combine<V>: Send + Sync + 'static {
 pub(crate) struct Aggregate<K, V, C: Combine<V>> {
     combine: C,
     partitioner: HashPartitioner,
+    /// The operation that this is, for errors.
+    step: Step,
     /// Tables not in use, one list of `partitions` tables per worker.
     spare: Mutex<Vec<Vec<KeyTable<K, C::Combined>>>>,
 }
@@ -62,11 +64,12 @@ where
     V: Data,
     C: Combine<V>,
 {
-    pub(crate) fn new(combine: C, partitions: usize) -> Self {
+    pub(crate) fn new(combine: C, partitions: usize, step: Step) -> Self {
         let partitioner = HashPartitioner::new(partitions.max(1));
         Self {
             combine,
             partitioner,
+            step,
             spare: Mutex::new(Vec::new()),
         }
     }
@@ -87,24 +90,27 @@ where
         let parts = input.data.partitions(executor)?;
         let weight = parts.iter().map(|part| part.weight()).sum();
         let hash = KeyHash::get();
-        let partials = executor.fold(
-            parts.len(),
-            weight,
-            || self.take_spare(),
-            |tables: &mut Vec<KeyTable<K, C::Combined>>, i| {
-                let mut sink = Partial {
-                    tables,
-                    combine: &self.combine,
-                    partitioner: self.partitioner,
-                    hash,
-                };
-                input.feed(&*parts[i], &mut sink)
-            },
-        )?;
+        let partials = executor
+            .fold(
+                parts.len(),
+                weight,
+                || self.take_spare(),
+                |tables: &mut Vec<KeyTable<K, C::Combined>>, i| {
+                    let mut sink = Partial {
+                        tables,
+                        combine: &self.combine,
+                        partitioner: self.partitioner,
+                        hash,
+                    };
+                    input.feed(&*parts[i], &mut sink)
+                },
+            )
+            .map_err(|error| input.blame(Some(self.step), error))?;
         let distinct = partials.iter().flatten().map(KeyTable::len).sum();
         let merged = exchange(executor, self.partitions(), partials, distinct, |tables| {
             self.merge(tables)
-        })?;
+        })
+        .map_err(|error| blame(&[self.step], error))?;
         let (records, tables): (Vec<_>, Vec<_>) = merged.into_iter().unzip();
         self.give_back(tables);
         Ok(at_rest(records))

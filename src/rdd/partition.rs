@@ -20,6 +20,10 @@ pub(crate) trait Partition<T>: Send + Sync {
     fn weight(&self) -> usize;
 }
 
+/// Records that are handed over at a time: a boxed chain makes no more than what
+/// they give at once, and who needs a few records only stops early.
+pub(super) const CHUNK: usize = 512;
+
 /// The partitions of a data set.
 pub(crate) type Partitions<T> = Arc<[Arc<dyn Partition<T>>]>;
 
@@ -28,8 +32,11 @@ pub(crate) struct AtRest<T>(Vec<T>);
 
 impl<T: Data> Partition<T> for AtRest<T> {
     fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
-        // Nobody can want more of a single chunk, so a break changes nothing.
-        let _ = each(Chunk::Shared(&self.0));
+        for chunk in self.0.chunks(CHUNK) {
+            if each(Chunk::Shared(chunk)).is_break() {
+                break;
+            }
+        }
         Ok(())
     }
 

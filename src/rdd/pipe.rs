@@ -73,6 +73,12 @@ pub struct Step {
     pub site: &'static Location<'static>,
 }
 
+impl Step {
+    pub(crate) fn new(name: &'static str, site: &'static Location<'static>) -> Self {
+        Self { name, site }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
