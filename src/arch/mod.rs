@@ -42,9 +42,20 @@ macro_rules! dispatch {
 
 /// Writes the next pieces of `hay` between separators to `out`, until the cursor
 /// is done. Pieces are those of `str::split`: `n` separators give `n + 1`, some
-/// perhaps empty. The separator is not zero.
+/// perhaps empty.
 #[inline]
-pub(crate) fn split_byte(hay: &[u8], separator: u8, cursor: &mut Cursor, out: &mut Buffer<Words>) {
+pub(crate) fn split(hay: &str, separator: char, cursor: &mut Cursor, out: &mut Buffer<Words>) {
+    // A zero byte is what fills the unread end of a vector.
+    if separator.is_ascii() && separator != '\0' {
+        split_byte(hay.as_bytes(), separator as u8, cursor, out);
+    } else {
+        portable::split_char(hay, separator, cursor, out);
+    }
+}
+
+/// As [`split`], by a byte that is not zero.
+#[inline]
+fn split_byte(hay: &[u8], separator: u8, cursor: &mut Cursor, out: &mut Buffer<Words>) {
     dispatch!(split_byte(hay, separator, cursor, out));
 }
 

@@ -472,30 +472,23 @@ impl Iterator for Split {
     }
 
     #[inline]
-    fn fold<B, F>(mut self, init: B, mut f: F) -> B
+    fn fold<B, F>(self, init: B, mut f: F) -> B
     where
         F: FnMut(B, Str) -> B,
     {
         let Some(from) = self.next else { return init };
-        // A zero byte is what fills the unread end of a vector.
-        if !self.separator.is_ascii() || self.separator == '\0' {
-            let mut folded = init;
-            for part in self.by_ref() {
-                folded = f(folded, part);
-            }
-            return folded;
-        }
-        let hay = &self.text.as_bytes()[from..];
+        let hay = &self.text.as_str()[from..];
         let mut pieces = Buffer::new();
         let mut cursor = Cursor::default();
         let mut folded = init;
         while !cursor.done {
-            arch::split_byte(hay, self.separator as u8, &mut cursor, &mut pieces);
+            arch::split(hay, self.separator, &mut cursor, &mut pieces);
             for &piece in pieces.entries() {
                 let part = match piece.as_long() {
                     None => Str::inline(piece),
                     Some((start, len)) => self.text.part(from + start, from + start + len),
                 };
+                // The one call of `f`: a second one, and it is not inlined.
                 folded = f(folded, part);
             }
         }
