@@ -4,6 +4,8 @@ mod active;
 mod builder;
 mod inputs;
 mod life;
+#[cfg(feature = "signals")]
+mod signals;
 
 use std::fmt;
 use std::panic::Location;
