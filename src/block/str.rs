@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use super::text::{self, Header, TextBlock};
 use crate::arch::{self, Buffer, Cursor, SHORT as INLINE, Words};
@@ -32,27 +32,27 @@ use crate::hash::KeyHash;
 /// ```
 #[repr(C)]
 pub struct Str {
-    repr: Repr,
+    // Two plain words and no union: the compiler keeps a pair in two registers,
+    // a union in memory.
+    /// The first eight bytes of an inline text, or the block of a shared one.
+    low: *mut Header,
+    /// The further bytes of an inline text with its length in the top byte, or
+    /// offset and length of a shared one; the top bit tells them apart.
+    high: u64,
 }
 
+/// A string in a block, taken apart.
 #[derive(Clone, Copy)]
-#[repr(C)]
-union Repr {
-    /// The text, zero-filled, and in the top byte of the second word its length.
-    inline: (u64, u64),
-    shared: Shared,
-}
-
-#[derive(Clone, Copy)]
-#[repr(C)]
 struct Shared {
     header: NonNull<Header>,
     offset: u32,
-    /// The top bit tells a shared string from an inline one.
     length: u32,
 }
 
-const SHARED: u32 = 1 << 31;
+/// What is longer cannot be told in 31 bits.
+const TOO_LONG: usize = 1 << 31;
+/// The bit of a shared string.
+const SHARED: u64 = 1 << 63;
 
 impl Shared {
     #[inline]
@@ -64,7 +64,7 @@ impl Shared {
 
     #[inline]
     fn len(self) -> usize {
-        (self.length & !SHARED) as usize
+        self.length as usize
     }
 
     /// The text, borrowed from the `Str` that this is a copy of.
@@ -86,7 +86,8 @@ impl Str {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            repr: Repr { inline: (0, 0) },
+            low: ptr::null_mut(),
+            high: 0,
         }
     }
 
@@ -95,9 +96,8 @@ impl Str {
     fn inline(piece: Words) -> Self {
         debug_assert!(piece.as_long().is_none());
         Self {
-            repr: Repr {
-                inline: (piece.0, piece.1),
-            },
+            low: ptr::without_provenance_mut(piece.0 as usize),
+            high: piece.1,
         }
     }
 
@@ -108,13 +108,9 @@ impl Str {
     #[inline(always)]
     unsafe fn shared(header: NonNull<Header>, offset: usize, len: usize) -> Self {
         text::acquire(header);
-        let shared = Shared {
-            header,
-            offset: offset as u32,
-            length: len as u32 | SHARED,
-        };
         Self {
-            repr: Repr { shared },
+            low: header.as_ptr(),
+            high: offset as u64 | (len as u64) << 32 | SHARED,
         }
     }
 
@@ -136,18 +132,20 @@ impl Str {
 
     #[inline(always)]
     fn words(&self) -> (u64, u64) {
-        // SAFETY: both variants are sixteen initialised bytes.
-        unsafe { self.repr.inline }
+        (self.low.addr() as u64, self.high)
     }
 
     #[inline(always)]
     fn as_shared(&self) -> Option<Shared> {
-        if self.words().1 >> 63 == 1 {
-            // SAFETY: the top bit tells that this variant was written.
-            Some(unsafe { self.repr.shared })
-        } else {
-            None
+        if self.high & SHARED == 0 {
+            return None;
         }
+        Some(Shared {
+            // SAFETY: the bit tells that the first word is the address of a block.
+            header: unsafe { NonNull::new_unchecked(self.low) },
+            offset: self.high as u32,
+            length: ((self.high & !SHARED) >> 32) as u32,
+        })
     }
 
     /// The text.
@@ -166,9 +164,9 @@ impl Str {
             // SAFETY: `self` keeps the block alive for as long as it is borrowed.
             Some(shared) => unsafe { std::slice::from_raw_parts(shared.as_ptr(), shared.len()) },
             None => {
-                let len = (self.words().1 >> 56) as usize;
+                let len = (self.high >> 56) as usize;
                 // SAFETY: the inline bytes of `self`, of which there are `len`.
-                unsafe { std::slice::from_raw_parts((&raw const self.repr).cast(), len) }
+                unsafe { std::slice::from_raw_parts((&raw const *self).cast(), len) }
             }
         }
     }
@@ -239,7 +237,7 @@ impl From<&str> for Str {
         if len <= INLINE {
             return Self::inline(arch::load_short(text.as_bytes()));
         }
-        assert!(len < SHARED as usize, "a Str holds less than 2 GiB");
+        assert!(len < TOO_LONG, "a Str holds less than 2 GiB");
         let block = TextBlock::copy_of(text.as_bytes());
         // SAFETY: the whole block was just written from a `str`.
         unsafe { Self::slice_of(&block, 0, len) }
@@ -270,7 +268,10 @@ impl Clone for Str {
         if let Some(shared) = self.as_shared() {
             text::acquire(shared.header);
         }
-        Self { repr: self.repr }
+        Self {
+            low: self.low,
+            high: self.high,
+        }
     }
 }
 
