@@ -114,7 +114,9 @@ impl Str {
     /// The range was published, is valid UTF-8, and `header` is alive.
     #[inline(always)]
     unsafe fn shared(header: NonNull<Header>, offset: usize, len: usize) -> Self {
-        text::acquire(header);
+        debug_assert!(offset <= u32::MAX as usize && len < TOO_LONG);
+        // SAFETY: the caller has the block.
+        unsafe { text::acquire(header) };
         Self {
             low: header.as_ptr(),
             high: offset as u64 | (len as u64) << 32 | SHARED,

@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dstream::{DStream, Graph, Meta, Node, Operator};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::rdd::pipe::{Data, Pipe};
 use crate::rdd::{Rdd, Union};
 use crate::time::{BatchTime, Duration, DurationExt};
@@ -96,7 +96,7 @@ impl<T: Data> Operator for United<T> {
         for parent in &self.parents {
             let rdd = parent.at(time)?.ok_or_else(|| {
                 Error::new(
-                    crate::ErrorKind::Job,
+                    ErrorKind::Job,
                     format!("union: the parent {parent:?} gave no Rdd at {time}"),
                 )
             })?;
