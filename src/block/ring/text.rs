@@ -75,7 +75,8 @@ const MAX_SPENT: usize = 64;
 /// `\n`, `\r` and `\r\n` end a line. A `\r` at the end of what was received ends
 /// its line at once; a `\n` that comes next belongs to it and is removed. So
 /// every published range starts where a line starts and ends behind a
-/// terminator.
+/// terminator, which is not a lone `\r`: that would become part of a `\n` behind
+/// it.
 pub(crate) struct TextWriter {
     outlet: Outlet<TextBlock>,
     /// Bytes of a block, unless a long line needs more.
@@ -136,6 +137,21 @@ impl Open {
         // is known to this one writer only, which is borrowed for as long; and
         // the segment keeps the block.
         unsafe { std::slice::from_raw_parts_mut(start, self.capacity() - from) }
+    }
+
+    /// Makes the `\r` that end the last complete lines `\n`. What comes to stand
+    /// behind them may be a line of its own that begins with `\n`, as what was
+    /// between is dropped or another connection begins there: a reader must not
+    /// take the two for one terminator.
+    fn settle_end(&mut self) {
+        let end = self.complete - self.published;
+        let start = self.published;
+        for byte in self.own(start)[..end].iter_mut().rev() {
+            if *byte != b'\r' {
+                break;
+            }
+            *byte = b'\n';
+        }
     }
 
     /// Removes received bytes.
@@ -208,6 +224,7 @@ impl TextWriter {
             if found.count > 0 {
                 open.complete = from + found.end;
                 open.waiting += found.count;
+                open.settle_end();
             }
         }
         self.open.as_ref().map_or(0, |open| open.waiting)
@@ -283,6 +300,10 @@ impl TextWriter {
                 bytes.copy_within(at..at + line.next, kept);
                 kept += line.next;
                 lines += 1;
+                // As in `settle_end`: the next line may be dropped.
+                if bytes[kept - 1] == b'\r' {
+                    bytes[kept - 1] = b'\n';
+                }
             } else {
                 self.oversize += 1;
             }
