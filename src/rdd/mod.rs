@@ -191,6 +191,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// at no cost which of them it was.
     fn blame(&self, error: Error) -> Error {
         let mut steps = Vec::new();
+        self.data.steps(&mut steps);
         self.pipe.steps(&mut steps);
         let steps: Vec<_> = steps.iter().map(ToString::to_string).collect();
         if steps.is_empty() {
