@@ -77,9 +77,10 @@ impl StreamingContext {
     ///
     /// Gracefully: the receivers are stopped, everything they stored is cut and
     /// processed, then the threads end; it returns as soon as that is done, and
-    /// gives up after `graceful_stop_timeout` (ten batch intervals, at least ten
-    /// seconds). Not gracefully: the jobs that are running end, the rest is
-    /// dropped. Stopping twice, or before a start, is no error.
+    /// gives up on receivers, and then on batches, after `graceful_stop_timeout`
+    /// (ten batch intervals, at least ten seconds). Not gracefully: the jobs that are running end, the rest is
+    /// dropped. Stopping twice, or before a start, is no error; while another
+    /// thread stops the context, this waits for it.
     ///
     /// # Errors
     /// If the time ran out (what is left is named, and dropped), or when called
@@ -156,8 +157,16 @@ impl Inner {
     }
 
     fn stop(&self, graceful: bool) -> Result<()> {
-        let running = self.running().take();
-        self.graph.set_phase(StreamingContextState::Stopped);
+        let _alone = self
+            .stopping
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner());
+        let running = {
+            let mut running = self.running();
+            // With the lock in hand: a start finds either both or neither.
+            self.graph.set_phase(StreamingContextState::Stopped);
+            running.take()
+        };
         let Some(running) = running else {
             tracing::warn!("the context is not running: stop() does nothing");
             self.waiter.stopped();

@@ -60,6 +60,8 @@ struct Inner {
     /// Where the context was built, and then where it was started.
     site: Mutex<&'static Location<'static>>,
     running: Mutex<Option<Running>>,
+    /// Held by the stop that is at work.
+    stopping: Mutex<()>,
 }
 
 impl StreamingContext {
@@ -85,6 +87,7 @@ impl StreamingContext {
             waiter: Arc::default(),
             site: Mutex::new(site),
             running: Mutex::new(None),
+            stopping: Mutex::new(()),
         };
         Self {
             inner: Arc::new(inner),
