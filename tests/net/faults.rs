@@ -642,7 +642,7 @@ fn bad_settings_are_refused_when_the_context_is_built() {
         ("receiver_restart_delay", "soon", "receiver_restart_delay"),
         ("ring_bytes", "0", "ring_bytes"),
         ("block_bytes", "1KiB", "block_bytes"),
-        ("block_bytes", "64MiB", "is more than ring_bytes"),
+        ("block_bytes", "512MiB", "is more than ring_bytes"),
         (
             "spark.streaming.receiver.maxRate",
             "many",
