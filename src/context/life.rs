@@ -256,25 +256,28 @@ impl Running {
     fn stop(self, graceful: Option<Duration>, bus: &crate::listener::Bus) -> Result<()> {
         // First, so that everything that was stored is there to be cut.
         let stopped = self.receivers.stop(graceful.unwrap_or(LEAST_STOP_TIMEOUT));
-        let result = match graceful {
+        let drained = match graceful {
             Some(timeout) => {
                 self.generator.drain();
-                stopped.and(self.jobs.drain(timeout))
+                self.jobs.drain(timeout)
             }
-            None => stopped,
+            None => Ok(()),
         };
         self.generator.end();
         self.jobs.close();
-        for thread in self.job_threads {
-            if thread.join().is_err() {
-                tracing::error!("a job thread panicked");
+        // A job that outlasts the time is left alone: it may never end.
+        if drained.is_ok() {
+            for thread in self.job_threads {
+                if thread.join().is_err() {
+                    tracing::error!("a job thread panicked");
+                }
             }
         }
         bus.close();
         if self.bus_thread.join().is_err() {
             tracing::error!("the listeners' thread panicked");
         }
-        result
+        stopped.and(drained)
     }
 
     /// Tells all threads to end without waiting for them.

@@ -27,8 +27,9 @@ struct Count {
 }
 
 impl Count {
-    /// The lines of one connection, read as Java's `readLine` does.
-    fn read(&mut self, mut rest: &[u8]) {
+    /// The lines of one connection, read as Java's `readLine` does, without those
+    /// of more than `max_line` bytes.
+    fn read(&mut self, mut rest: &[u8], max_line: usize) {
         while !rest.is_empty() {
             let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
             let line = &rest[..end.unwrap_or(rest.len())];
@@ -37,7 +38,9 @@ impl Count {
                 .strip_prefix(b"\r\n")
                 .or(rest.get(1..))
                 .unwrap_or_default();
-            self.line(&String::from_utf8_lossy(line));
+            if line.len() <= max_line {
+                self.line(&String::from_utf8_lossy(line));
+            }
         }
     }
 
@@ -226,9 +229,11 @@ fn pausing(connection: &mut TcpStream, bytes: &[u8], sums: &Sums) {
 
 /// Sends `connections` of each server in `style` and compares the counts.
 fn check(interval: u64, settings: &[(&str, &str)], servers: Vec<Vec<Vec<u8>>>, style: Style) {
+    let max_line = settings.iter().find(|(key, _)| *key == "max_line_bytes");
+    let max_line = max_line.map_or(1 << 20, |(_, value)| value.parse().unwrap());
     let mut expected = Count::default();
     for connection in servers.iter().flatten() {
-        expected.read(connection);
+        expected.read(connection, max_line);
     }
     let ends = servers.iter().flatten().count();
     // Declared before the text is sent, as pausing servers look at the sums.
@@ -332,6 +337,19 @@ fn random_pieces() {
             servers,
             in_random_pieces,
         );
+    }
+}
+
+#[test]
+fn only_lines_that_are_too_long_are_missing() {
+    let Some(text) = text(64) else { return };
+    let text = mixed(text);
+    for max_line in ["1", "10", "40"] {
+        let settings = [("block_bytes", "4KiB"), ("max_line_bytes", max_line)];
+        let servers = vec![parts(&text[..8 << 10], 5), parts(&text[..4 << 10], 1)];
+        check(1, &settings, servers, byte_by_byte);
+        let servers = vec![parts(&text, 1), parts(&text, 3)];
+        check(10, &settings, servers, in_random_pieces);
     }
 }
 

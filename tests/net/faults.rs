@@ -1,7 +1,7 @@
 //! What goes wrong is reported in clear words, and the rest goes on.
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 
@@ -10,7 +10,7 @@ use millstream::receiver::{Receiver, ReceiverHandle};
 use millstream::{Error, ErrorKind, StreamingContextState};
 
 use crate::helpers::{
-    Event, Events, Gathered, Hands, Held, Random, Server, context, manual, run_to, send, spawn,
+    Event, Events, Gathered, Hands, Held, Random, Server, context, manual, ms, run_to, send, spawn,
 };
 
 const AT_ONCE: &[(&str, &str)] = &[("receiver_restart_delay", "0ms")];
@@ -608,16 +608,54 @@ fn a_stop_while_the_ring_is_full_loses_nothing_that_was_stored() {
     assert_eq!(numbers.records(), (0..512).collect::<Vec<_>>());
 }
 
-/// A documentation address: attempts to connect fail or get no answer, by the
-/// machine's network.
+/// Nobody accepts, and the queue of connections is full: an attempt to connect
+/// gets no answer.
 #[test]
 fn a_stop_does_not_wait_for_a_connection() {
-    let ssc = context(5, &[("graceful_stop_timeout", "500ms")]);
-    Gathered::of(&ssc.socket_text_stream("192.0.2.1:9").unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let waiting: Vec<_> = (0..500)
+        .map_while(|_| TcpStream::connect_timeout(&address, ms(50)).ok())
+        .collect();
+    let (ssc, _clock) = manual(1_000, &[("graceful_stop_timeout", "500ms")]);
+    Gathered::of(&ssc.socket_text_stream(address.to_string()).unwrap());
     let events = Events::of(&ssc);
     ssc.start().unwrap();
     events.started();
     ssc.stop(true).unwrap();
+    drop(waiting);
+}
+
+#[test]
+fn a_job_that_does_not_end_is_named_and_left_alone() {
+    let (ssc, clock) = manual(1_000, &[("graceful_stop_timeout", "20ms")]);
+    let (hands, held) = Hands::<u64>::new();
+    let (running, is_running) = mpsc::channel();
+    let (let_go, release) = mpsc::channel::<()>();
+    let release = std::sync::Mutex::new(release);
+    let numbers = ssc.receiver_stream(hands).unwrap();
+    numbers.foreach_rdd(move |rdd, _| {
+        if rdd.count()? > 0 {
+            running.send(()).unwrap();
+            let _ = release.lock().unwrap().recv();
+        }
+        Ok(())
+    });
+    ssc.start().unwrap();
+    let handle = held.started.recv().unwrap();
+    handle.store(1).unwrap();
+    clock.set(BatchTime::from_millis(1_000));
+    is_running.recv().unwrap();
+    handle.store(2).unwrap();
+    let error = ssc.stop(true).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "timed out: graceful stop: after 20ms there are 2 batches left, the oldest is 1000 ms"
+    );
+    assert_eq!(ssc.state(), StreamingContextState::Stopped);
+    ssc.await_termination().unwrap();
+    drop((let_go, ssc));
+    assert!(is_running.recv().is_err(), "the other batch was dropped");
 }
 
 #[test]
