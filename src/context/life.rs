@@ -76,10 +76,11 @@ impl StreamingContext {
     ///
     /// Gracefully: the receivers are stopped, everything they stored is cut and
     /// processed, then the threads end; it returns as soon as that is done, and
-    /// gives up after `graceful_stop_timeout` (ten batch intervals, at least ten
-    /// seconds). Not gracefully: the jobs that are running end, the rest is
-    /// dropped. Either way a job that is running is waited for. Stopping twice, or
-    /// before a start, is no error; a second stop waits for the first.
+    /// gives up on receivers, and then on batches, after `graceful_stop_timeout`
+    /// (ten batch intervals, at least ten seconds). Not gracefully: the jobs that
+    /// are running end, the rest is dropped. Either way a job that is running is
+    /// waited for. Stopping twice, or before a start, is no error; a second stop
+    /// waits for the first.
     ///
     /// # Errors
     /// If the time ran out (what is left is named, and dropped), or when called
@@ -157,13 +158,16 @@ impl Inner {
     }
 
     fn stop(&self, graceful: bool) -> Result<()> {
-        // A second stop returns, and tells the waiters, when the first is done.
-        let _stopping = self
+        let _alone = self
             .stopping
             .lock()
             .unwrap_or_else(|poison| poison.into_inner());
-        let running = self.running().take();
-        self.graph.set_phase(StreamingContextState::Stopped);
+        let running = {
+            let mut running = self.running();
+            // With the lock in hand: a start finds either both or neither.
+            self.graph.set_phase(StreamingContextState::Stopped);
+            running.take()
+        };
         let Some(running) = running else {
             tracing::warn!("the context is not running: stop() does nothing");
             self.waiter.stopped();

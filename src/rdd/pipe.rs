@@ -65,7 +65,7 @@ pub trait Pipe: Send + Sync + 'static {
 }
 
 /// One step of a chain: what it does, and where it was declared.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Step {
     /// The operation, such as `flat_map`.
     pub name: &'static str,
@@ -76,6 +76,12 @@ pub struct Step {
 impl Step {
     pub(crate) fn new(name: &'static str, site: &'static Location<'static>) -> Self {
         Self { name, site }
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

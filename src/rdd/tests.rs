@@ -559,7 +559,7 @@ fn a_panic_names_the_steps_that_were_running() {
         let first = pairs().combine_by_key(no, |_, _| (), |_, _| (), 2);
         let steps = [("map", line), ("combine_by_key", line!() - 1)];
         assert_names(first.collect(), &steps);
-        let further = pairs().combine_by_key(|_| (), |(), x| drop(no(x)), |_, _| (), 2);
+        let further = pairs().combine_by_key(|_| (), |(), x| assert!(no(x)), |_, _| (), 2);
         let steps = [("map", line), ("combine_by_key", line!() - 1)];
         assert_names(further.collect(), &steps);
 
@@ -581,7 +581,7 @@ fn a_panic_in_a_merge_names_the_operation() {
         ((), x)
     });
     let line = line!() - 4;
-    let merged = pairs.combine_by_key(|_| (), |_, _| (), |_, other| drop(no(other)), 1);
+    let merged = pairs.combine_by_key(|_| (), |_, _| (), |_, other| assert!(no(other)), 1);
     assert_names(merged.collect(), &[("combine_by_key", line + 5)]);
 }
 

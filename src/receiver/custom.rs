@@ -1,9 +1,10 @@
 //! Receivers of the program's own.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use super::{Exit, RateLimiter, Session, Source};
+use super::{Exit, RateLimiter, Session, Source, weight};
 use crate::block::TypedWriter;
 use crate::error::{Error, Result};
 use crate::id::StreamId;
@@ -94,7 +95,7 @@ impl<T: Data> ReceiverHandle<T> {
                 return Err(record);
             }
         }
-        self.shared.writer().push(record, size_of::<T>())
+        self.shared.writer().push(record, weight::<T>())
     }
 
     /// Stores records as one block, which becomes one partition. Not subject to
@@ -103,7 +104,7 @@ impl<T: Data> ReceiverHandle<T> {
     /// # Errors
     /// The records themselves, when the context stops.
     pub fn store_many(&self, records: Vec<T>) -> Result<(), Vec<T>> {
-        let weight = records.len().saturating_mul(size_of::<T>());
+        let weight = records.len().saturating_mul(weight::<T>());
         self.shared.writer().push_block(records, weight)
     }
 
@@ -224,11 +225,15 @@ impl<T: Data, R: Receiver<T>> Source for CustomSource<T, R> {
             .shared
             .session
             .get_or_init(|| Arc::clone(session));
-        if let Err(error) = self.receiver.on_start(self.handle.clone()) {
-            self.receiver.on_stop();
-            return Exit::restart("the receiver could not start", Some(error));
-        }
-        let exit = session.wait();
+        session.clear_request();
+        let handle = self.handle.clone();
+        let started = catch_unwind(AssertUnwindSafe(|| self.receiver.on_start(handle)));
+        let exit = match started {
+            Ok(Ok(())) => session.wait(),
+            Ok(Err(error)) => Exit::restart("the receiver could not start", Some(error)),
+            Err(payload) => Exit::panicked(payload),
+        };
+        // Also after a failed start, which may have launched something before.
         self.receiver.on_stop();
         exit
     }

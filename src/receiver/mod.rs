@@ -27,6 +27,7 @@ pub(crate) use socket::raw::RawSocket;
 pub(crate) use socket::text::TextSocket;
 pub(crate) use supervisor::{Supervisor, SupervisorHandle};
 
+use std::any::Any;
 use std::sync::Arc;
 
 use crate::error::Error;
@@ -58,11 +59,25 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    fn panicked(payload: Box<dyn Any + Send>) -> Self {
+        let error = Error::from_panic(payload, "receiver");
+        Self::restart("the receiver panicked", Some(error))
+    }
+
     fn restart(message: impl Into<String>, error: Option<Error>) -> Self {
         Self::Restart {
             message: message.into(),
             error,
             delay: None,
         }
+    }
+}
+
+/// What a record counts for in its ring: its own size, not what it points to.
+/// At least a byte, or records without a size would have no bound.
+const fn weight<T>() -> usize {
+    match size_of::<T>() {
+        0 => 1,
+        size => size,
     }
 }

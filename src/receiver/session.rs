@@ -1,6 +1,7 @@
 //! What a source and the rest of the engine have to say to each other.
 
 use std::fmt;
+use std::io::Result;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
@@ -22,6 +23,8 @@ pub(crate) struct Session {
 #[derive(Default)]
 struct State {
     shut_down: bool,
+    /// How an attempt to connect ended.
+    outcome: Option<Result<TcpStream>>,
     /// The connection that a read may be waiting on.
     connection: Option<TcpStream>,
     /// What a receiver asked for.
@@ -60,27 +63,49 @@ impl Session {
     pub(crate) fn shut_down(&self) {
         let mut state = self.lock();
         state.shut_down = true;
+        // Before the read returns: the end that it sees is none of the peer's.
+        self.shutdown.wake();
         if let Some(connection) = state.connection.take() {
             // An error means that it is closed already.
             let _ = connection.shutdown(Shutdown::Both);
         }
         drop(state);
-        self.shutdown.wake();
         self.changed.notify_all();
     }
 
-    /// Keeps a handle to a connection, to end a read on it. `false` if the
-    /// session is shut down.
-    pub(crate) fn attach(&self, connection: &TcpStream) -> std::io::Result<bool> {
-        let handle = connection.try_clone()?;
-        let mut state = self.lock();
-        state.connection = Some(handle);
-        Ok(!state.shut_down)
+    /// Takes the outcome of an attempt to connect, for
+    /// [`await_connection`](Self::await_connection).
+    pub(crate) fn offer(&self, outcome: Result<TcpStream>) {
+        self.lock().outcome = Some(outcome);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the outcome of an attempt to connect, and keeps a handle to the
+    /// connection, to end a read on it. None if the session is shut down.
+    pub(crate) fn await_connection(&self) -> Option<Result<TcpStream>> {
+        let state = self.lock();
+        let mut state = self
+            .changed
+            .wait_while(state, |state| state.outcome.is_none() && !state.shut_down)
+            .unwrap_or_else(|poison| poison.into_inner());
+        if state.shut_down {
+            return None;
+        }
+        let attached = state.outcome.take()?.and_then(|connection| {
+            state.connection = Some(connection.try_clone()?);
+            Ok(connection)
+        });
+        Some(attached)
     }
 
     /// Lets go of the connection, so that dropping it closes it.
     pub(crate) fn detach(&self) {
         self.lock().connection = None;
+    }
+
+    /// Forgets what was asked of an earlier run.
+    pub(crate) fn clear_request(&self) {
+        self.lock().exit = None;
     }
 
     /// Asks the source to end; the first request counts.

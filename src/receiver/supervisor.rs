@@ -54,12 +54,8 @@ impl Supervisor {
     fn supervise(mut self, session: &Arc<Session>) {
         while !session.is_shut_down() {
             session.reporter().started();
-            let exit = catch_unwind(AssertUnwindSafe(|| self.source.run(session))).unwrap_or_else(
-                |payload| {
-                    let error = Error::from_panic(payload, "receiver");
-                    Exit::restart("the receiver panicked", Some(error))
-                },
-            );
+            let exit = catch_unwind(AssertUnwindSafe(|| self.source.run(session)))
+                .unwrap_or_else(Exit::panicked);
             session.detach();
             match exit {
                 Exit::Shutdown => break,
@@ -101,9 +97,10 @@ impl SupervisorHandle {
         self.session.shut_down();
     }
 
-    /// Waits for the end of the thread, at most for `limit`.
-    pub(crate) fn join(self, limit: Duration) -> Result<()> {
-        if !self.ended.wait(limit) {
+    /// Waits for the end of the thread, at most for `rest` of the `limit` that
+    /// all receivers have.
+    pub(crate) fn join(self, rest: Duration, limit: Duration) -> Result<()> {
+        if !self.ended.wait(rest) {
             // Left alone: what it stores from now on is refused.
             return Err(Error::new(
                 ErrorKind::Timeout,

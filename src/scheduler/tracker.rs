@@ -8,7 +8,7 @@ use crate::dstream::Graph;
 use crate::error::Result;
 use crate::listener::Bus;
 use crate::receiver::{Reporter, SupervisorHandle};
-use crate::time::Clock;
+use crate::time::{Clock, SystemClock};
 
 /// The running receivers.
 #[derive(Debug)]
@@ -52,15 +52,19 @@ impl ReceiverTracker {
         }
     }
 
-    /// Ends all receivers and waits for them, for each at most for `limit`.
+    /// Ends all receivers and waits for them, at most for `limit`.
     ///
     /// # Errors
     /// The first receiver that does not end is named; the others are waited for.
     pub(crate) fn stop(self, limit: Duration) -> Result<()> {
         self.shut_down();
+        // Real time, like all waiting of a stop: a manual clock may stand still.
+        let clock = SystemClock::new();
+        let started = clock.now_nanos();
         let mut result = Ok(());
         for receiver in self.receivers {
-            result = result.and(receiver.join(limit));
+            let spent = Duration::from_nanos(clock.now_nanos().abs_diff(started));
+            result = result.and(receiver.join(limit.saturating_sub(spent), limit));
         }
         result
     }

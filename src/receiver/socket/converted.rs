@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{connect, disconnected};
 use crate::block::TypedWriter;
 use crate::rdd::Data;
-use crate::receiver::{Exit, RateLimiter, Session, Source};
+use crate::receiver::{Exit, RateLimiter, Session, Source, weight};
 
 /// Receives what a converter makes of the bytes.
 pub(crate) struct ConvertedSocket<T: Data, F> {
@@ -53,7 +53,7 @@ where
             {
                 return Exit::Shutdown;
             }
-            if self.writer.push(record, size_of::<T>()).is_err() {
+            if self.writer.push(record, weight::<T>()).is_err() {
                 return Exit::Shutdown;
             }
         }

@@ -4,38 +4,52 @@ pub(crate) mod converted;
 pub(crate) mod raw;
 pub(crate) mod text;
 
+use std::io::ErrorKind;
 use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 
 use super::{Exit, Session};
+use crate::cpu::thread;
 use crate::error::Error;
 use crate::time::Duration;
 
 /// How long one address may take to answer.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Connects to `address` (`host:port`), which a stop can interrupt once it
-/// stands.
-fn connect(address: &str, session: &Session) -> Result<TcpStream, Exit> {
+/// Connects to `address` (`host:port`); a stop interrupts that.
+fn connect(address: &str, session: &Arc<Session>) -> Result<TcpStream, Exit> {
     let refused = |cause| {
         let message = format!("error connecting to {address}");
         Exit::restart(message.clone(), Some(Error::io(message, cause)))
     };
-    let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the host has no address");
-    for address in address.to_socket_addrs().map_err(refused)? {
-        if session.is_shut_down() {
-            return Err(Exit::Shutdown);
-        }
+    // On a thread of its own: nothing ends the look-up of a name or an attempt
+    // to connect early, and a stop does not wait for them.
+    let attempt = {
+        let (address, session) = (address.to_owned(), Arc::clone(session));
+        move || session.offer(dial(&address))
+    };
+    thread::spawn("connect", None, attempt).map_err(refused)?;
+    match session.await_connection() {
+        Some(outcome) => outcome.map_err(refused),
+        None => Err(Exit::Shutdown),
+    }
+}
+
+/// Tries all addresses of a host.
+fn dial(address: &str) -> std::io::Result<TcpStream> {
+    let mut last = std::io::Error::new(ErrorKind::NotFound, "the host has no address");
+    for address in address.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, CONNECT) {
-            Ok(connection) => {
-                return match session.attach(&connection).map_err(refused)? {
-                    true => Ok(connection),
-                    false => Err(Exit::Shutdown),
-                };
+            // On one machine the system may choose the very port as the near end
+            // that nobody listens on, and connect the socket to itself.
+            Ok(connection) if connection.local_addr()? == address => {
+                last = ErrorKind::ConnectionRefused.into();
             }
+            Ok(connection) => return Ok(connection),
             Err(cause) => last = cause,
         }
     }
-    Err(refused(last))
+    Err(last)
 }
 
 /// How a source ends whose connection failed or ended.

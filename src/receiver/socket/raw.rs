@@ -70,7 +70,8 @@ impl Source for RawSocket {
         loop {
             match self.frame(&mut connection) {
                 Ok(Some(frame)) => {
-                    let weight = frame.len();
+                    // Its place counts too: there may be many empty frames.
+                    let weight = frame.len() + size_of_val(&frame);
                     if self.writer.push(frame, weight).is_err() {
                         return Exit::Shutdown;
                     }

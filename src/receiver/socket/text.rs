@@ -30,7 +30,7 @@ impl TextSocket {
         }
     }
 
-    fn receive(&mut self, session: &Session) -> Result<Exit, Closed> {
+    fn receive(&mut self, session: &Arc<Session>) -> Result<Exit, Closed> {
         let mut connection = match connect(&self.address, session) {
             Ok(connection) => connection,
             Err(exit) => return Ok(exit),
