@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::Hash;
+use std::mem;
 use std::sync::Mutex;
 
 use super::Rdd;
@@ -34,18 +35,48 @@ pub(crate) struct Aggregate<K, V, C: Combine<V>> {
     spare: Mutex<Vec<Vec<KeyTable<K, C::Combined>>>>,
 }
 
+/// Records that are hashed before the first of them is looked up, so that their
+/// cache misses overlap.
+const AHEAD: usize = 32;
+
+/// Tables of this size are taken to be in a near cache, where looking ahead
+/// costs more than a miss.
+const NEAR_BYTES: usize = 256 << 10;
+
 /// Where one worker's records go.
 struct Partial<'t, K, V, C: Combine<V>> {
     tables: &'t mut [KeyTable<K, C::Combined>],
+    /// Records on their way into the tables, and their hashes.
+    pending: Vec<(K, V)>,
+    hashes: [u64; AHEAD],
+    /// Whether records wait at all.
+    look_ahead: bool,
     combine: &'t C,
     partitioner: HashPartitioner,
     hash: KeyHash,
 }
 
-impl<K: Hash + Eq, V, C: Combine<V>> Sink<(K, V)> for Partial<'_, K, V, C> {
+impl<'t, K: Hash + Eq, V, C: Combine<V>> Partial<'t, K, V, C> {
+    fn new(
+        tables: &'t mut [KeyTable<K, C::Combined>],
+        combine: &'t C,
+        partitioner: HashPartitioner,
+    ) -> Self {
+        // Decided once per partition: tables that outgrow the cache do so early.
+        let look_ahead = tables.iter().map(KeyTable::bytes).sum::<usize>() > NEAR_BYTES;
+        Self {
+            tables,
+            pending: Vec::with_capacity(if look_ahead { AHEAD } else { 0 }),
+            hashes: [0; AHEAD],
+            look_ahead,
+            combine,
+            partitioner,
+            hash: KeyHash::get(),
+        }
+    }
+
     #[inline(always)]
-    fn push(&mut self, (key, value): (K, V)) {
-        let hash = self.hash.hash(&key);
+    fn upsert(&mut self, hash: u64, key: K, value: V) {
         self.tables[self.partitioner.of(hash)].upsert(
             hash,
             key,
@@ -53,6 +84,34 @@ impl<K: Hash + Eq, V, C: Combine<V>> Sink<(K, V)> for Partial<'_, K, V, C> {
             |value| self.combine.first(value),
             |combined, value| self.combine.value(combined, value),
         );
+    }
+
+    /// Puts all pending records into their tables, in their order.
+    #[inline(never)]
+    fn flush(&mut self) {
+        let mut pending = mem::take(&mut self.pending);
+        for (i, (key, value)) in pending.drain(..).enumerate() {
+            self.upsert(self.hashes[i], key, value);
+        }
+        self.pending = pending;
+    }
+}
+
+impl<K: Hash + Eq, V, C: Combine<V>> Sink<(K, V)> for Partial<'_, K, V, C> {
+    #[inline(always)]
+    fn push(&mut self, (key, value): (K, V)) {
+        let hash = self.hash.hash(&key);
+        if !self.look_ahead {
+            self.upsert(hash, key, value);
+            return;
+        }
+        let i = self.pending.len();
+        self.hashes[i] = hash;
+        self.tables[self.partitioner.of(hash)].prefetch(hash);
+        self.pending.push((key, value));
+        if i == AHEAD - 1 {
+            self.flush();
+        }
     }
 }
 
@@ -86,19 +145,15 @@ where
     {
         let parts = input.data.partitions(executor)?;
         let weight = parts.iter().map(|part| part.weight()).sum();
-        let hash = KeyHash::get();
         let partials = executor.fold(
             parts.len(),
             weight,
             || self.take_spare(),
             |tables: &mut Vec<KeyTable<K, C::Combined>>, i| {
-                let mut sink = Partial {
-                    tables,
-                    combine: &self.combine,
-                    partitioner: self.partitioner,
-                    hash,
-                };
-                input.feed(&*parts[i], &mut sink)
+                let mut sink = Partial::new(tables, &self.combine, self.partitioner);
+                input.feed(&*parts[i], &mut sink)?;
+                sink.flush();
+                Ok(())
             },
         )?;
         let distinct = partials.iter().flatten().map(KeyTable::len).sum();
