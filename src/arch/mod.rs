@@ -108,3 +108,16 @@ pub(crate) fn terminators(hay: &[u8]) -> Terminators {
 pub(crate) fn load_short(short: &[u8]) -> Words {
     vector::load_short(short)
 }
+
+/// Asks for the cache line that `value` begins in.
+#[inline(always)]
+pub(crate) fn prefetch<T>(value: &T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every such machine has it, and it reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
+    }
+    #[cfg(any(not(target_arch = "x86_64"), miri))]
+    let _ = value;
+}

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::Hash;
+use std::mem;
 use std::sync::Mutex;
 
 use super::partition::{Partitions, at_rest};
@@ -26,6 +27,12 @@ pub(crate) trait Combine<V>: Send + Sync + 'static {
     fn combined(&self, combined: &mut Self::Combined, other: Self::Combined);
 }
 
+/// One table per output partition, or one per worker.
+type Tables<K, C> = Vec<KeyTable<K, C>>;
+
+/// The records of one partition, and the tables that they were in.
+type Merged<K, C> = (Vec<(K, C)>, Tables<K, C>);
+
 /// An aggregation by key that keeps the memory of its tables between batches.
 pub(crate) struct Aggregate<K, V, C: Combine<V>> {
     combine: C,
@@ -33,21 +40,51 @@ pub(crate) struct Aggregate<K, V, C: Combine<V>> {
     /// The operation that this is, for errors.
     step: Step,
     /// Tables not in use, one list of `partitions` tables per worker.
-    spare: Mutex<Vec<Vec<KeyTable<K, C::Combined>>>>,
+    spare: Mutex<Vec<Tables<K, C::Combined>>>,
 }
+
+/// Records that are hashed before the first of them is looked up, so that their
+/// cache misses overlap.
+const AHEAD: usize = 32;
+
+/// Tables of this size are taken to be in a near cache, where looking ahead
+/// costs more than a miss.
+const NEAR_BYTES: usize = 256 << 10;
 
 /// Where one worker's records go.
 struct Partial<'t, K, V, C: Combine<V>> {
     tables: &'t mut [KeyTable<K, C::Combined>],
+    /// Records on their way into the tables, and their hashes.
+    pending: Vec<(K, V)>,
+    hashes: [u64; AHEAD],
+    /// Whether records wait at all.
+    look_ahead: bool,
     combine: &'t C,
     partitioner: HashPartitioner,
     hash: KeyHash,
 }
 
-impl<K: Hash + Eq, V, C: Combine<V>> Sink<(K, V)> for Partial<'_, K, V, C> {
+impl<'t, K: Hash + Eq, V, C: Combine<V>> Partial<'t, K, V, C> {
+    fn new(
+        tables: &'t mut [KeyTable<K, C::Combined>],
+        combine: &'t C,
+        partitioner: HashPartitioner,
+    ) -> Self {
+        // Decided once per partition: tables that outgrow the cache do so early.
+        let look_ahead = tables.iter().map(KeyTable::bytes).sum::<usize>() > NEAR_BYTES;
+        Self {
+            tables,
+            pending: Vec::with_capacity(if look_ahead { AHEAD } else { 0 }),
+            hashes: [0; AHEAD],
+            look_ahead,
+            combine,
+            partitioner,
+            hash: KeyHash::get(),
+        }
+    }
+
     #[inline(always)]
-    fn push(&mut self, (key, value): (K, V)) {
-        let hash = self.hash.hash(&key);
+    fn upsert(&mut self, hash: u64, key: K, value: V) {
         self.tables[self.partitioner.of(hash)].upsert(
             hash,
             key,
@@ -55,6 +92,34 @@ impl<K: Hash + Eq, V, C: Combine<V>> Sink<(K, V)> for Partial<'_, K, V, C> {
             |value| self.combine.first(value),
             |combined, value| self.combine.value(combined, value),
         );
+    }
+
+    /// Puts all pending records into their tables, in their order.
+    #[inline(never)]
+    fn flush(&mut self) {
+        let mut pending = mem::take(&mut self.pending);
+        for (i, (key, value)) in pending.drain(..).enumerate() {
+            self.upsert(self.hashes[i], key, value);
+        }
+        self.pending = pending;
+    }
+}
+
+impl<K: Hash + Eq, V, C: Combine<V>> Sink<(K, V)> for Partial<'_, K, V, C> {
+    #[inline(always)]
+    fn push(&mut self, (key, value): (K, V)) {
+        let hash = self.hash.hash(&key);
+        if !self.look_ahead {
+            self.upsert(hash, key, value);
+            return;
+        }
+        let i = self.pending.len();
+        self.hashes[i] = hash;
+        self.tables[self.partitioner.of(hash)].prefetch(hash);
+        self.pending.push((key, value));
+        if i == AHEAD - 1 {
+            self.flush();
+        }
     }
 }
 
@@ -89,20 +154,16 @@ where
     {
         let parts = input.data.partitions(executor)?;
         let weight = parts.iter().map(|part| part.weight()).sum();
-        let hash = KeyHash::get();
         let partials = executor
             .fold(
                 parts.len(),
                 weight,
                 || self.take_spare(),
-                |tables: &mut Vec<KeyTable<K, C::Combined>>, i| {
-                    let mut sink = Partial {
-                        tables,
-                        combine: &self.combine,
-                        partitioner: self.partitioner,
-                        hash,
-                    };
-                    input.feed(&*parts[i], &mut sink)
+                |tables: &mut Tables<K, C::Combined>, i| {
+                    let mut sink = Partial::new(tables, &self.combine, self.partitioner);
+                    input.feed(&*parts[i], &mut sink)?;
+                    sink.flush();
+                    Ok(())
                 },
             )
             .map_err(|error| input.blame(Some(self.step), error))?;
@@ -117,10 +178,7 @@ where
     }
 
     /// Merges the tables of one partition; gives the records and the tables.
-    fn merge(
-        &self,
-        mut tables: Vec<KeyTable<K, C::Combined>>,
-    ) -> (Vec<(K, C::Combined)>, Vec<KeyTable<K, C::Combined>>) {
+    fn merge(&self, mut tables: Tables<K, C::Combined>) -> Merged<K, C::Combined> {
         let hash = KeyHash::get();
         // Into the largest: the fewest records are moved.
         let largest = (0..tables.len())
@@ -146,7 +204,7 @@ where
         (records, tables)
     }
 
-    fn take_spare(&self) -> Vec<KeyTable<K, C::Combined>> {
+    fn take_spare(&self) -> Tables<K, C::Combined> {
         let spare = self
             .spare
             .lock()
@@ -156,7 +214,7 @@ where
     }
 
     /// Takes empty tables back: `tables[p]` are those of partition `p`.
-    fn give_back(&self, tables: Vec<Vec<KeyTable<K, C::Combined>>>) {
+    fn give_back(&self, tables: Vec<Tables<K, C::Combined>>) {
         let mut columns: Vec<_> = tables.into_iter().map(Vec::into_iter).collect();
         let mut spare = self
             .spare

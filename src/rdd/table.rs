@@ -5,6 +5,7 @@ use std::hash::Hash;
 
 use hashbrown::HashTable;
 
+use crate::arch;
 use crate::hash::KeyHash;
 
 /// Keys with a value each, found by a hash that is computed once per record.
@@ -25,6 +26,11 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
         self.table.len()
     }
 
+    /// The memory that the table takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.table.allocation_size()
+    }
+
     /// Merges `with` into the value of `key`, or stores `first(with)` for it.
     #[inline(always)]
     pub(crate) fn upsert<W>(
@@ -43,6 +49,17 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
                     .insert_unique(hash, (key, first(with)), |(key, _)| hasher.hash(key));
             }
         }
+    }
+
+    /// Asks for the cache line in which the key of a hash most likely is. One miss
+    /// is slow; many at a time are not.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        // The first entry with the same tag is nearly always the right one.
+        self.table.find(hash, |entry| {
+            arch::prefetch(entry);
+            true
+        });
     }
 
     /// Takes all entries out. The memory stays for the next batch, unless it is
