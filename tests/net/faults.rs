@@ -67,27 +67,6 @@ fn an_unknown_host_is_reported_and_tried_again() {
     ssc.stop(false).unwrap();
 }
 
-/// The listener goes away with the connection still in its queue, which resets
-/// the connection.
-#[test]
-fn a_reset_is_reported() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let ssc = context(5, &[("receiver_restart_delay", "1h")]);
-    Gathered::of(&ssc.socket_text_stream(address.as_str()).unwrap());
-    let events = Events::of(&ssc);
-    ssc.start().unwrap();
-    events.started();
-    // Accepts one and drops it unread, so that the peer has certainly
-    // connected; with data from the peer this would be a reset as well.
-    drop(listener.accept().unwrap());
-    assert_eq!(
-        events.stopped().last_message,
-        format!("no more data from {address}")
-    );
-    ssc.stop(true).unwrap();
-}
-
 #[test]
 fn a_peer_that_vanishes_in_a_line_gives_a_last_line() {
     let server = Server::new(vec![send("whole\nhal"), send("f\nwhole\r"), send("\n")]);
