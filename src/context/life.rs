@@ -242,7 +242,8 @@ impl Running {
             zero,
             inner.conf.block_interval,
             inner.conf.max_queued_batches,
-        )?;
+        )
+        .inspect_err(|_| receivers.shut_down())?;
         Ok(Self {
             receivers,
             generator,
