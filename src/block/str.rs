@@ -365,6 +365,18 @@ impl PartialEq<&str> for Str {
     }
 }
 
+impl PartialEq<String> for Str {
+    fn eq(&self, other: &String) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<Str> for String {
+    fn eq(&self, other: &Str) -> bool {
+        self == other.as_str()
+    }
+}
+
 impl PartialEq<Str> for str {
     fn eq(&self, other: &Str) -> bool {
         self == other.as_str()

@@ -366,17 +366,8 @@ pub static KEYS: &[Key] = &[
         guide: &["spark.streaming.stopGracefullyOnShutdown"],
         kind: Kind::Flag,
         default: "false",
-        meaning: "finish received data when the process is asked to end",
+        meaning: "whether stop_on_signals (feature signals) finishes received data first",
         slot: |conf| Slot::Flag(&mut conf.stop_gracefully_on_shutdown),
-    },
-    Key {
-        name: "unpersist",
-        env: "MILLSTREAM_UNPERSIST",
-        guide: &["spark.streaming.unpersist"],
-        kind: Kind::Flag,
-        default: "true",
-        meaning: "free the data of a batch as soon as no later batch needs it",
-        slot: |conf| Slot::Flag(&mut conf.unpersist),
     },
     Key {
         name: "remember",

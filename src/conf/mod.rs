@@ -97,8 +97,6 @@ pub struct Conf {
     pub graceful_stop_timeout: Option<Duration>,
     /// Whether received data is finished when the process is asked to end. Default: `false`.
     pub stop_gracefully_on_shutdown: bool,
-    /// Whether the data of a batch is freed as soon as no later batch needs it. Default: `true`.
-    pub unpersist: bool,
     /// Least time that every stream keeps its batches, for queries from outside. Default: `None`.
     pub remember: Option<Duration>,
     /// Whether a second context in the same process is refused. Default: `false`.
@@ -165,7 +163,6 @@ impl Conf {
             max_queued_batches: 0,
             graceful_stop_timeout: None,
             stop_gracefully_on_shutdown: false,
-            unpersist: false,
             remember: None,
             one_active_context: false,
             set_by: BTreeMap::new(),

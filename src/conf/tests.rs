@@ -76,7 +76,6 @@ fn defaults() {
     assert_eq!(conf.max_queued_batches, 10_000);
     assert_eq!(conf.graceful_stop_timeout, None);
     assert!(!conf.stop_gracefully_on_shutdown);
-    assert!(conf.unpersist);
     assert_eq!(conf.remember, None);
     assert!(!conf.one_active_context);
     assert!(conf.warnings().is_empty());
@@ -102,7 +101,6 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("max_queued_batches", "1"),
         ("graceful_stop_timeout", "1m"),
         ("stop_gracefully_on_shutdown", "true"),
-        ("unpersist", "false"),
         ("remember", "1h"),
         ("one_active_context", "true"),
     ];
@@ -151,7 +149,6 @@ fn the_guides_keys_are_understood() {
         ("spark.streaming.concurrentJobs", "4"),
         ("spark.streaming.gracefulStopTimeout", "30s"),
         ("spark.streaming.stopGracefullyOnShutdown", "true"),
-        ("spark.streaming.unpersist", "false"),
     ] {
         conf.set(key, value).unwrap();
     }
@@ -165,7 +162,6 @@ fn the_guides_keys_are_understood() {
     assert_eq!(conf.concurrent_jobs, 4);
     assert_eq!(conf.graceful_stop_timeout, Some(Duration::from_secs(30)));
     assert!(conf.stop_gracefully_on_shutdown);
-    assert!(!conf.unpersist);
 }
 
 #[test]
@@ -260,7 +256,6 @@ fn wrong_values_are_refused_and_change_nothing() {
         ("max_queued_batches", "0"),
         ("graceful_stop_timeout", "soon"),
         ("stop_gracefully_on_shutdown", "no"),
-        ("unpersist", ""),
         ("one_active_context", "-1"),
     ] {
         assert_eq!(
@@ -500,7 +495,7 @@ fn validation_checks_fields_and_rules_between_them() {
 fn the_effective_settings_are_a_table() {
     let mut conf = Conf::new();
     conf.set("workers", "2").unwrap();
-    conf.unpersist = false;
+    conf.pin = true;
     let conf = conf
         .load_env(env([("MILLSTREAM_RING_BYTES", "2097152")]))
         .unwrap();
@@ -518,12 +513,11 @@ receiver_max_rate            unlimited           default
 receiver_restart_delay       2s                  default
 max_line_bytes               1MiB                default
 max_frame_bytes              64MiB               default
-pin                          false               default
+pin                          true                program
 concurrent_jobs              1                   default
 max_queued_batches           10000               default
 graceful_stop_timeout        10 batch intervals  default
 stop_gracefully_on_shutdown  false               default
-unpersist                    false               program
 remember                     none                default
 one_active_context           false               default
 ";

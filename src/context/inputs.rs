@@ -9,13 +9,14 @@ use crate::block::{Budget, RingOptions, Str, text_ring, typed_ring};
 use crate::dstream::input::constant::ConstantIngest;
 use crate::dstream::input::queue::QueueIngest;
 use crate::dstream::input::receiver::ReceiverIngest;
-use crate::dstream::{DStream, RddQueue, check_like, union_of};
+use crate::dstream::{DStream, RddQueue, check_like, transform_of, union_of};
 use crate::error::{Error, Result};
 use crate::rdd::pipe::{Data, Pipe};
 use crate::rdd::{Lines, Partition, Rdd, at_rest};
 use crate::receiver::{
     ConvertedSocket, CustomSource, RateLimiter, RawSocket, Receiver, Source, Supervisor, TextSocket,
 };
+use crate::time::BatchTime;
 
 /// # Data sets
 impl StreamingContext {
@@ -274,14 +275,62 @@ impl StreamingContext {
         streams: impl IntoIterator<Item = DStream<T, P>>,
     ) -> Result<DStream<T>> {
         let site = Location::caller();
+        union_of(self.check_streams("union", streams, site)?, site)
+    }
+
+    /// Calls `f` once per batch with the data of several streams of one type and
+    /// the time, and goes on with the Rdd that it returns.
+    ///
+    /// # Errors
+    /// If the list is empty, a stream belongs to another context, they slide
+    /// differently, or the context was started.
+    ///
+    /// # Examples
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
+    /// # let (queue, other_queue) = (RddQueue::<Str>::new(), RddQueue::new());
+    /// let streams = [ssc.queue_stream(&queue)?, ssc.queue_stream(&other_queue)?];
+    /// let longest = ssc.transform(streams, |rdds, _time| {
+    ///     let counts = rdds.iter().map(Rdd::count).collect::<millstream::Result<Vec<_>>>()?;
+    ///     let first = if counts[0] >= counts[1] { 0 } else { 1 };
+    ///     Ok(rdds[first].clone())
+    /// })?;
+    /// longest.print();
+    /// # millstream::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn transform<T, P, U, Q, F>(
+        &self,
+        streams: impl IntoIterator<Item = DStream<T, P>>,
+        f: F,
+    ) -> Result<DStream<U>>
+    where
+        T: Data,
+        P: Pipe<Out = T>,
+        U: Data,
+        Q: Pipe<Out = U>,
+        F: Fn(Vec<Rdd<T>>, BatchTime) -> Result<Rdd<U, Q>> + Send + Sync + 'static,
+    {
+        let site = Location::caller();
+        transform_of(self.check_streams("transform", streams, site)?, f, site)
+    }
+
+    /// Streams that an operation can take together.
+    fn check_streams<T: Data, P: Pipe<Out = T>>(
+        &self,
+        operation: &str,
+        streams: impl IntoIterator<Item = DStream<T, P>>,
+        site: &'static Location<'static>,
+    ) -> Result<Vec<DStream<T>>> {
         let graph = &self.inner.graph;
         graph.check_open(site)?;
         let streams: Vec<_> = streams.into_iter().collect();
         if let Some(first) = streams.first() {
             for stream in &streams {
-                check_like(graph, first.slide_interval(), stream, site)?;
+                check_like(operation, graph, first.slide_interval(), stream, site)?;
             }
         }
-        union_of(streams.iter().map(DStream::boxed).collect(), site)
+        Ok(streams.iter().map(DStream::boxed).collect())
     }
 }

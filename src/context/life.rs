@@ -181,6 +181,8 @@ impl Inner {
         });
         let result = running.stop(graceful.then_some(timeout), &self.bus);
         active::leave(self);
+        // A closure that holds the context would keep it, and itself, for ever.
+        self.graph.dismantle();
         self.waiter.stopped();
         result
     }

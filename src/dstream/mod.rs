@@ -23,9 +23,10 @@ pub(crate) use graph::Graph;
 pub use graph::StreamingContextState;
 pub use input::queue::RddQueue;
 pub(crate) use node::{Control, Meta, Node, Operator, Stream};
+pub(crate) use op::transform::transform_of;
 pub(crate) use op::union::{check_like, union_of};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::executor::in_task;
 use crate::rdd::pipe::{Data, Pipe, Source};
 use crate::rdd::{Rdd, Step};
@@ -124,6 +125,14 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
             .node
             .rdd(time)?
             .map(|rdd| rdd.with_pipe(Arc::clone(&self.pipe))))
+    }
+
+    /// As [`at`](Self::at), for an operation that needs every parent's data.
+    fn at_or_error(&self, operation: &str, time: BatchTime) -> Result<Rdd<T, P>> {
+        self.at(time)?.ok_or_else(|| {
+            let message = format!("{operation}: the parent {self:?} gave no Rdd at {time}");
+            Error::new(ErrorKind::Job, message)
+        })
     }
 
     pub(crate) fn graph(&self) -> &Arc<Graph> {

@@ -1,5 +1,6 @@
 //! The thread that cuts the batches.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -31,6 +32,7 @@ impl Generator {
     ) -> Result<Self> {
         let wake = Wake::new();
         let drain = Arc::new(AtomicBool::new(false));
+        let waiter = Arc::clone(jobs.waiter());
         let cutter = Cutting {
             graph,
             jobs,
@@ -40,8 +42,13 @@ impl Generator {
             wake: wake.clone(),
             drain: Arc::clone(&drain),
         };
-        let thread = thread::spawn("generator", None, move || cutter.run(zero))
-            .map_err(|cause| Error::io("the batch generator's thread cannot be started", cause))?;
+        let thread = thread::spawn("generator", None, move || {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| cutter.run(zero))) {
+                // No batch will come any more: whoever waits must know.
+                waiter.report(Error::from_panic(payload, "the batch generator"));
+            }
+        })
+        .map_err(|cause| Error::io("the batch generator's thread cannot be started", cause))?;
         Ok(Self {
             wake,
             drain,

@@ -110,12 +110,6 @@ proptest! {
     }
 }
 
-impl PartialEq<String> for Str {
-    fn eq(&self, other: &String) -> bool {
-        self.as_str() == other
-    }
-}
-
 const LONG: &str = "a text of more than fifteen bytes, with a long-part-without-spaces in it";
 
 fn block_of(text: &str) -> TextBlock {

@@ -10,5 +10,5 @@ mod map;
 mod reduce;
 mod reduce_by_key;
 mod repartition;
-mod transform;
+pub(crate) mod transform;
 pub(crate) mod union;

@@ -1,9 +1,10 @@
 //! `transform`: any operation of the batch engine on each batch.
 
 use std::panic::Location;
+use std::sync::Arc;
 
-use crate::dstream::DStream;
-use crate::error::Result;
+use crate::dstream::{DStream, Meta, Node, Operator};
+use crate::error::{Error, Result};
 use crate::rdd::Rdd;
 use crate::rdd::pipe::{Data, Pipe};
 use crate::time::BatchTime;
@@ -44,5 +45,61 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
         self.lift("transform", Location::caller(), move |rdd, time| {
             Ok(f(rdd, time)?.boxed())
         })
+    }
+}
+
+/// The stream of what `f` makes of the batches of several streams, which were
+/// [checked](super::union::check_like).
+pub(crate) fn transform_of<T, U, Q, F>(
+    streams: Vec<DStream<T>>,
+    f: F,
+    site: &'static Location<'static>,
+) -> Result<DStream<U>>
+where
+    T: Data,
+    U: Data,
+    Q: Pipe<Out = U>,
+    F: Fn(Vec<Rdd<T>>, BatchTime) -> Result<Rdd<U, Q>> + Send + Sync + 'static,
+{
+    let Some(first) = streams.first() else {
+        return Err(Error::invalid_argument("transform: the list of streams is empty").at(site));
+    };
+    let (graph, slide) = (Arc::clone(first.graph()), first.slide_interval());
+    let parents = streams.iter().map(DStream::control).collect();
+    let meta = Meta::new(&graph, "transform", site, slide, parents);
+    let node = Node::declare(
+        &graph,
+        meta,
+        Transformed {
+            parents: streams,
+            f,
+        },
+    );
+    Ok(DStream::from_node(graph, node))
+}
+
+/// Calls `f` with the batches of its parents.
+struct Transformed<T: Data, F> {
+    parents: Vec<DStream<T>>,
+    f: F,
+}
+
+impl<T, U, Q, F> Operator for Transformed<T, F>
+where
+    T: Data,
+    U: Data,
+    Q: Pipe<Out = U>,
+    F: Fn(Vec<Rdd<T>>, BatchTime) -> Result<Rdd<U, Q>> + Send + Sync + 'static,
+{
+    type Item = U;
+
+    fn compute(&self, time: BatchTime) -> Result<Option<Rdd<U>>> {
+        let parents = self
+            .parents
+            .iter()
+            .map(|parent| parent.at_or_error("transform", time));
+        Ok(Some(
+            (self.f)(parents.collect::<Result<_>>()?, time)?.boxed(),
+        ))
     }
 }

@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dstream::{DStream, Graph, Meta, Node, Operator};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::rdd::pipe::{Data, Pipe};
 use crate::rdd::{Rdd, Union};
 use crate::time::{BatchTime, Duration, DurationExt};
@@ -39,7 +39,7 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
         // The checks come first: boxing adds to the graphs.
         let site = Location::caller();
         self.graph().check_open(site)?;
-        check_like(self.graph(), self.slide_interval(), other, site)?;
+        check_like("union", self.graph(), self.slide_interval(), other, site)?;
         union_of(vec![self.boxed(), other.boxed()], site)
     }
 }
@@ -59,22 +59,24 @@ pub(crate) fn union_of<T: Data>(
     Ok(DStream::from_node(graph, node))
 }
 
-/// An error unless a stream can be united with others of `graph` that slide by
-/// `slide`.
+/// An error unless a stream can be used by the operation `name` together with
+/// others of `graph` that slide by `slide`.
 pub(crate) fn check_like<T: Data, P: Pipe<Out = T>>(
+    name: &str,
     graph: &Arc<Graph>,
     slide: Duration,
     stream: &DStream<T, P>,
     site: &'static Location<'static>,
 ) -> Result<()> {
     if !Arc::ptr_eq(stream.graph(), graph) {
-        return Err(
-            Error::invalid_argument("union: the streams belong to different contexts").at(site),
-        );
+        return Err(Error::invalid_argument(format!(
+            "{name}: the streams belong to different contexts"
+        ))
+        .at(site));
     }
     if stream.slide_interval() != slide {
         return Err(Error::invalid_argument(format!(
-            "union: the streams slide by {} and by {}; they must slide alike",
+            "{name}: the streams slide by {} and by {}; they must slide alike",
             slide.to_millis_text(),
             stream.slide_interval().to_millis_text(),
         ))
@@ -94,12 +96,7 @@ impl<T: Data> Operator for United<T> {
     fn compute(&self, time: BatchTime) -> Result<Option<Rdd<T>>> {
         let mut sets = Vec::with_capacity(self.parents.len());
         for parent in &self.parents {
-            let rdd = parent.at(time)?.ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Job,
-                    format!("union: the parent {parent:?} gave no Rdd at {time}"),
-                )
-            })?;
+            let rdd = parent.at_or_error("union", time)?;
             sets.push(rdd.into_dataset());
         }
         let executor = Arc::clone(self.parents[0].graph().executor());
