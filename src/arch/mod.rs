@@ -56,7 +56,7 @@ pub(crate) fn split(hay: &str, separator: char, cursor: &mut Cursor, out: &mut B
 /// As [`split`], by a byte that is not zero.
 #[inline]
 fn split_byte(hay: &[u8], separator: u8, cursor: &mut Cursor, out: &mut Buffer<Words>) {
-    dispatch!(split_byte(hay, separator, cursor, out))
+    dispatch!(split_byte(hay, separator, cursor, out));
 }
 
 /// Writes the offsets of the next `\n` and `\r` from `from` on to `out`, and
@@ -106,12 +106,6 @@ pub(crate) fn lines(hay: &[u8], mut each: impl FnMut(usize, usize, bool) -> bool
 #[inline]
 pub(crate) fn terminators(hay: &[u8]) -> Terminators {
     dispatch!(terminators(hay))
-}
-
-/// Whether no byte of `hay` has its top bit set.
-#[inline]
-pub(crate) fn is_ascii(hay: &[u8]) -> bool {
-    dispatch!(is_ascii(hay))
 }
 
 /// The up to 15 bytes of `short`.

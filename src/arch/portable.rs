@@ -60,10 +60,6 @@ pub(super) fn terminators(hay: &[u8]) -> Terminators {
     unsafe { vector::terminators::<Bytes>(hay) }
 }
 
-pub(super) fn is_ascii(hay: &[u8]) -> bool {
-    hay.is_ascii()
-}
-
 /// Splits by any character.
 pub(super) fn split_char(hay: &str, separator: char, cursor: &mut Cursor, out: &mut Buffer<Words>) {
     out.clear();

@@ -1,1 +1,251 @@
+//! Every kernel of every instruction set that this machine has against plain
+//! loops over the same bytes.
 
+use proptest::prelude::*;
+
+use super::*;
+
+/// One instantiation of the kernels.
+struct Set {
+    name: &'static str,
+    split_byte: unsafe fn(&[u8], u8, &mut Cursor, &mut Buffer<Words>),
+    line_ends: unsafe fn(&[u8], usize, &mut LineEnds) -> (usize, bool),
+    terminators: unsafe fn(&[u8]) -> Terminators,
+}
+
+macro_rules! set {
+    ($name:literal, $($module:ident)::+) => {
+        Set {
+            name: $name,
+            split_byte: $($module)::+::split_byte,
+            line_ends: $($module)::+::line_ends,
+            terminators: $($module)::+::terminators,
+        }
+    };
+}
+
+/// What can run here, and what the callers run.
+fn sets() -> Vec<Set> {
+    let mut sets = vec![set!("dispatched", super), set!("portable", portable)];
+    #[cfg(target_arch = "x86_64")]
+    {
+        if x86_64::has_avx2() {
+            sets.push(set!("avx2", x86_64::avx2));
+        }
+        if x86_64::has_avx512() {
+            sets.push(set!("avx512", x86_64::avx512));
+        }
+    }
+    sets
+}
+
+impl Set {
+    /// All pieces, each as its bytes, and how many calls that took.
+    fn split(&self, hay: &[u8], separator: u8) -> (Vec<Vec<u8>>, usize) {
+        let mut pieces = Vec::new();
+        let mut calls = 0;
+        let (mut cursor, mut out) = (Cursor::default(), Buffer::new());
+        while !cursor.done {
+            // SAFETY: `sets` looked for the instruction set.
+            unsafe { (self.split_byte)(hay, separator, &mut cursor, &mut out) };
+            calls += 1;
+            pieces.extend(out.entries().iter().map(|&piece| bytes_of(piece, hay)));
+        }
+        (pieces, calls)
+    }
+
+    fn ends(&self, hay: &[u8]) -> (Vec<usize>, usize) {
+        let (mut ends, mut calls, mut at) = (Vec::new(), 0, 0);
+        let mut out = LineEnds::new();
+        while at < hay.len() {
+            // SAFETY: `sets` looked for the instruction set.
+            let (next, ascii) = unsafe { (self.line_ends)(hay, at, &mut out) };
+            assert_eq!(ascii, hay[at..next].is_ascii(), "{}", self.name);
+            at = next;
+            calls += 1;
+            ends.extend_from_slice(out.entries());
+        }
+        (ends, calls)
+    }
+
+    fn check(&self, hay: &[u8], separator: u8) {
+        let name = self.name;
+        let naive: Vec<&[u8]> = hay.split(|&byte| byte == separator).collect();
+        assert_eq!(self.split(hay, separator).0, naive, "{name}");
+        assert_eq!(self.ends(hay).0, naive_ends(hay), "{name}");
+        // SAFETY: `sets` looked for the instruction set.
+        let found = unsafe { (self.terminators)(hay) };
+        assert_eq!(found, naive_terminators(hay), "{name}");
+    }
+}
+
+fn bytes_of(piece: Words, hay: &[u8]) -> Vec<u8> {
+    match piece.as_long() {
+        Some((start, len)) => {
+            assert!(len > SHORT, "a short piece carries its bytes");
+            hay[start..start + len].to_vec()
+        }
+        None => {
+            let len = (piece.1 >> 56) as usize;
+            let mut bytes = [piece.0.to_le_bytes(), piece.1.to_le_bytes()].concat();
+            bytes.truncate(SHORT);
+            let rest = bytes.split_off(len);
+            assert!(rest.iter().all(|&byte| byte == 0), "zero-filled");
+            bytes
+        }
+    }
+}
+
+fn naive_ends(hay: &[u8]) -> Vec<usize> {
+    (0..hay.len())
+        .filter(|&at| hay[at] == b'\n' || hay[at] == b'\r')
+        .collect()
+}
+
+fn naive_terminators(hay: &[u8]) -> Terminators {
+    let ends = naive_ends(hay);
+    let pairs = hay.windows(2).filter(|pair| pair == b"\r\n").count();
+    Terminators {
+        count: ends.len() - pairs,
+        end: ends.last().map_or(0, |last| last + 1),
+    }
+}
+
+/// The lines of a text as offsets, byte by byte.
+fn naive_lines(hay: &[u8]) -> Vec<(usize, usize)> {
+    let (mut lines, mut start, mut at) = (Vec::new(), 0, 0);
+    while at < hay.len() {
+        let len = match hay[at..] {
+            [b'\r', b'\n', ..] => 2,
+            [b'\r' | b'\n', ..] => 1,
+            _ => 0,
+        };
+        if len > 0 {
+            lines.push((start, at));
+            start = at + len;
+        }
+        at += len.max(1);
+    }
+    if start < hay.len() {
+        lines.push((start, hay.len()));
+    }
+    lines
+}
+
+/// Texts with many separators, with few, and with any bytes.
+fn texts() -> impl Strategy<Value = Vec<u8>> {
+    let dense = prop::sample::select(b" \n\ra\xff\0".to_vec());
+    let sparse = prop_oneof![
+        1 => prop::sample::select(b" \n\r".to_vec()),
+        20 => any::<u8>(),
+    ];
+    prop_oneof![
+        prop::collection::vec(dense, 0..300),
+        prop::collection::vec(sparse, 0..300),
+    ]
+}
+
+fn cases() -> ProptestConfig {
+    ProptestConfig {
+        cases: if cfg!(miri) { 8 } else { 512 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn kernels_are_their_naive_twins(text in texts(), skip in 0..64_usize) {
+        // A start that no vector is aligned to.
+        let hay = &text[skip.min(text.len())..];
+        for set in sets() {
+            for separator in [b' ', b'\n', 0xff] {
+                set.check(hay, separator);
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_those_of_a_naive_reader(text in texts(), stop in 0..20_usize) {
+        let mut found = Vec::new();
+        lines(&text, |start, end, ascii| {
+            assert!(text[start..end].is_ascii() || !ascii, "{start}..{end}");
+            assert!(ascii || !text.is_ascii(), "{start}..{end}");
+            found.push((start, end));
+            true
+        });
+        let naive = naive_lines(&text);
+        prop_assert_eq!(&found, &naive);
+
+        let mut first = Vec::new();
+        lines(&text, |start, end, _| {
+            first.push((start, end));
+            first.len() <= stop
+        });
+        prop_assert_eq!(&first[..], &naive[..naive.len().min(stop + 1)]);
+    }
+
+    #[test]
+    fn short_loads_keep_every_byte(text in prop::collection::vec(any::<u8>(), 0..=SHORT)) {
+        let piece = load_short(&text);
+        prop_assert!(piece.as_long().is_none());
+        prop_assert_eq!(bytes_of(piece, &text), text);
+    }
+}
+
+#[test]
+fn every_length_of_all_and_of_no_separators() {
+    let lengths: Vec<usize> = if cfg!(miri) {
+        vec![0, 1, 15, 16, 17, 63, 64, 65, 128, 300]
+    } else {
+        (0..=300).collect()
+    };
+    for set in sets() {
+        for &len in &lengths {
+            for byte in [b' ', b'\n', b'\r', b'x', 0x80, 0] {
+                set.check(&vec![byte; len], b' ');
+            }
+            set.check(&b"\r\n".repeat(len)[..len], b'\n');
+        }
+    }
+}
+
+#[test]
+fn every_short_length_at_every_distance_from_the_end() {
+    for set in sets() {
+        for len in 0..=20 {
+            for behind in 0..=20 {
+                let hay = [vec![b'x'; len], vec![b' '], vec![b'y'; behind]].concat();
+                set.check(&hay, b' ');
+            }
+        }
+    }
+}
+
+#[test]
+fn more_pieces_than_the_buffer_holds() {
+    // Two vectors of separators fill the buffer up to the last place; the end
+    // of the text is one piece more.
+    for (separators, calls) in [(127, 1), (128, 2), (129, 2), (192, 2), (256, 3)] {
+        let hay = vec![b','; separators];
+        for set in sets() {
+            let (pieces, took) = set.split(&hay, b',');
+            assert_eq!(pieces.len(), separators + 1, "{}", set.name);
+            assert!(pieces.iter().all(Vec::is_empty));
+            assert_eq!(took, calls, "{} with {separators}", set.name);
+            let (ends, took) = set.ends(&vec![b'\n'; separators]);
+            assert_eq!(ends.len(), separators);
+            assert_eq!(took, separators.div_ceil(128), "{}", set.name);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "a cursor belongs to one text")]
+fn a_cursor_of_a_longer_text_is_refused() {
+    let (mut cursor, mut out) = (Cursor::default(), Buffer::new());
+    split_byte(&[b','; 200], b',', &mut cursor, &mut out);
+    split_byte(b"short", b',', &mut cursor, &mut out);
+}

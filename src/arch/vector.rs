@@ -17,7 +17,7 @@ pub(crate) struct Terminators {
 /// The implementor's methods are called only where its instruction set is
 /// enabled, with `len` readable bytes behind `ptr`.
 pub(super) trait Vector: Copy {
-    /// Loads `len <= 64` bytes; the others count as zero.
+    /// Loads `len` bytes, 1 to 64; the others count as zero.
     unsafe fn load(ptr: *const u8, len: usize) -> Self;
     /// The bytes equal to `byte` (which is not zero).
     unsafe fn equal(self, byte: u8) -> u64;
@@ -43,6 +43,11 @@ pub(super) unsafe fn split_byte<V: Vector>(
     let Cursor {
         mut at, mut start, ..
     } = *cursor;
+    // A cursor of another text, or one that is done, would lead outside.
+    assert!(
+        start <= at && at <= hay.len(),
+        "a cursor belongs to one text"
+    );
     out.clear();
     // A vector gives at most 64 pieces, and the end of the text one more.
     while out.room() > 64 {
@@ -50,10 +55,14 @@ pub(super) unsafe fn split_byte<V: Vector>(
         // The end of the text is one more separator.
         let mut mask = if left >= 64 {
             // SAFETY: `at + 64 <= hay.len()`.
-            unsafe { V::load(base.wrapping_add(at), 64).equal(separator) }
+            let bytes = unsafe { V::load(base.wrapping_add(at), 64) };
+            // SAFETY: the caller enabled the instruction set.
+            unsafe { bytes.equal(separator) }
         } else if left > 0 {
             // SAFETY: `at + left == hay.len()`.
-            unsafe { V::load(base.wrapping_add(at), left).equal(separator) | 1 << left }
+            let bytes = unsafe { V::load(base.wrapping_add(at), left) };
+            // SAFETY: the caller enabled the instruction set.
+            unsafe { bytes.equal(separator) | 1 << left }
         } else {
             1
         };
@@ -108,7 +117,9 @@ pub(super) unsafe fn line_ends<V: Vector>(
         // SAFETY: `at + len <= hay.len()`.
         let bytes = unsafe { V::load(base.wrapping_add(at), len) };
         // SAFETY: the caller enabled the instruction set.
-        let mut mask = unsafe { bytes.equal(b'\n') | bytes.equal(b'\r') };
+        let feed = unsafe { bytes.equal(b'\n') };
+        // SAFETY: as above.
+        let mut mask = feed | unsafe { bytes.equal(b'\r') };
         // SAFETY: as above.
         high |= unsafe { bytes.high() };
         while mask != 0 {
@@ -138,7 +149,9 @@ pub(super) unsafe fn terminators<V: Vector>(hay: &[u8]) -> Terminators {
         // SAFETY: `at + len <= hay.len()`.
         let bytes = unsafe { V::load(base.wrapping_add(at), len) };
         // SAFETY: the caller enabled the instruction set.
-        let (feed, carriage) = unsafe { (bytes.equal(b'\n'), bytes.equal(b'\r')) };
+        let feed = unsafe { bytes.equal(b'\n') };
+        // SAFETY: as above.
+        let carriage = unsafe { bytes.equal(b'\r') };
         let second_half = feed & (carriage << 1 | carry);
         let ends = feed | carriage;
         found.count += (ends & !second_half).count_ones() as usize;
@@ -149,24 +162,6 @@ pub(super) unsafe fn terminators<V: Vector>(hay: &[u8]) -> Terminators {
         at += len;
     }
     found
-}
-
-/// See [`super::is_ascii`].
-///
-/// # Safety
-/// The instruction set of `V` is enabled in the caller.
-#[inline(always)]
-pub(super) unsafe fn is_ascii<V: Vector>(hay: &[u8]) -> bool {
-    let base = hay.as_ptr();
-    let mut high = 0;
-    let mut at = 0;
-    while at < hay.len() {
-        let len = (hay.len() - at).min(64);
-        // SAFETY: `at + len <= hay.len()`, and the instruction set is enabled.
-        high |= unsafe { V::load(base.wrapping_add(at), len).high() };
-        at += len;
-    }
-    high == 0
 }
 
 /// The up to 15 bytes of `short`, without a vector.

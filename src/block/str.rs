@@ -67,14 +67,21 @@ impl Shared {
         self.length as usize
     }
 
-    /// The text, borrowed from the `Str` that this is a copy of.
-    fn bytes<'a>(self) -> &'a [u8] {
-        // SAFETY: the copies are made of strings that are borrowed meanwhile.
+    /// The text.
+    ///
+    /// # Safety
+    /// A `Str` that this is a copy of lives as long as the result is used.
+    unsafe fn bytes<'a>(self) -> &'a [u8] {
+        // SAFETY: the caller sees to it that the block is kept; what a `Str`
+        // points to was published, so nobody writes to it.
         unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
     }
 }
 
-const _: () = assert!(size_of::<Str>() == 16 && cfg!(target_endian = "little"));
+#[cfg(not(all(target_pointer_width = "64", target_endian = "little")))]
+compile_error!("the top bit of the second word tells the forms of a Str apart");
+
+const _: () = assert!(size_of::<Str>() == 16);
 
 // SAFETY: the bytes are immutable and the count of their block is atomic.
 unsafe impl Send for Str {}
@@ -107,7 +114,9 @@ impl Str {
     /// The range was published, is valid UTF-8, and `header` is alive.
     #[inline(always)]
     unsafe fn shared(header: NonNull<Header>, offset: usize, len: usize) -> Self {
-        text::acquire(header);
+        debug_assert!(offset <= u32::MAX as usize && len < TOO_LONG);
+        // SAFETY: the caller has the block.
+        unsafe { text::acquire(header) };
         Self {
             low: header.as_ptr(),
             high: offset as u64 | (len as u64) << 32 | SHARED,
@@ -117,9 +126,10 @@ impl Str {
     /// The string in `start..end` of a block.
     ///
     /// # Safety
-    /// The range was published and is valid UTF-8.
+    /// `start <= end`, and the range was published and is valid UTF-8.
     #[inline]
     pub(crate) unsafe fn slice_of(block: &TextBlock, start: usize, end: usize) -> Self {
+        debug_assert!(start <= end);
         let len = end - start;
         if len <= INLINE {
             // SAFETY: the caller gives the range.
@@ -162,7 +172,7 @@ impl Str {
     pub fn as_bytes(&self) -> &[u8] {
         match self.as_shared() {
             // SAFETY: `self` keeps the block alive for as long as it is borrowed.
-            Some(shared) => unsafe { std::slice::from_raw_parts(shared.as_ptr(), shared.len()) },
+            Some(shared) => unsafe { shared.bytes() },
             None => {
                 let len = (self.high >> 56) as usize;
                 // SAFETY: the inline bytes of `self`, of which there are `len`.
@@ -202,7 +212,6 @@ impl Str {
     /// assert_eq!(parts, ["a", "b", "", "c"]);
     /// ```
     #[inline]
-    #[must_use]
     pub fn split(self, separator: char) -> Split {
         Split {
             text: self,
@@ -266,7 +275,8 @@ impl Clone for Str {
     #[inline]
     fn clone(&self) -> Self {
         if let Some(shared) = self.as_shared() {
-            text::acquire(shared.header);
+            // SAFETY: `self` is a reference to the block.
+            unsafe { text::acquire(shared.header) };
         }
         Self {
             low: self.low,
@@ -280,7 +290,8 @@ impl Drop for Str {
     fn drop(&mut self) {
         #[inline(never)]
         fn release(shared: Shared) {
-            text::release(shared.header);
+            // SAFETY: the string that gives up its reference is going.
+            unsafe { text::release(shared.header) };
         }
         if let Some(shared) = self.as_shared() {
             release(shared);
@@ -321,7 +332,11 @@ impl PartialEq for Str {
         // By value, so that the strings themselves can stay in registers.
         #[inline(never)]
         fn same_text(a: Shared, b: Shared) -> bool {
-            a.bytes() == b.bytes()
+            // SAFETY: the compared strings are borrowed by the caller.
+            let a = unsafe { a.bytes() };
+            // SAFETY: as above.
+            let b = unsafe { b.bytes() };
+            a == b
         }
         // Equal words are equal text in both forms; an inline string is never
         // equal to a shared one, as the length decides the form.
@@ -383,7 +398,8 @@ impl Hash for Str {
         // registers for the sake of the rare long key.
         #[inline(never)]
         fn digest(shared: Shared) -> u64 {
-            KeyHash::get().hash_bytes(shared.bytes())
+            // SAFETY: the hashed string is borrowed by the caller.
+            KeyHash::get().hash_bytes(unsafe { shared.bytes() })
         }
         let (low, high) = self.words();
         match self.as_shared() {
@@ -469,3 +485,6 @@ impl Iterator for Split {
 }
 
 impl std::iter::FusedIterator for Split {}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

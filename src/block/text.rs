@@ -128,7 +128,8 @@ impl TextBlock {
         // SAFETY: the handle keeps the header alive.
         let refs = &unsafe { self.header.as_ref() }.refs;
         // Relaxed: a new reference is made from one that exists.
-        refs.fetch_add(LEASED, Ordering::Relaxed);
+        let before = refs.fetch_add(LEASED, Ordering::Relaxed);
+        assert!(before < MAX_REFS, "too many leases of one block");
         let outer = CREDIT.replace((self.header.as_ptr(), LEASED));
         Lease { block: self, outer }
     }
@@ -136,7 +137,8 @@ impl TextBlock {
 
 impl Clone for TextBlock {
     fn clone(&self) -> Self {
-        acquire(self.header);
+        // SAFETY: `self` is a reference to the block.
+        unsafe { acquire(self.header) };
         Self {
             header: self.header,
         }
@@ -145,7 +147,8 @@ impl Clone for TextBlock {
 
 impl Drop for TextBlock {
     fn drop(&mut self) {
-        release(self.header);
+        // SAFETY: the handle that gives up its reference is going.
+        unsafe { release(self.header) };
     }
 }
 
@@ -165,14 +168,20 @@ pub(super) fn bytes_of(header: NonNull<Header>) -> *mut u8 {
 /// run out, and few enough that leases never overflow the count.
 const LEASED: usize = 1 << 40;
 
+/// No lease is given beyond so many references: half of what the count holds.
+const MAX_REFS: usize = usize::MAX / 2;
+
 thread_local! {
     /// The block that this thread has a lease on, and the references left.
     static CREDIT: Cell<(*mut Header, usize)> = const { Cell::new((ptr::null_mut(), 0)) };
 }
 
-/// Gives one more reference to a block that the caller has one of.
+/// Makes one more reference.
+///
+/// # Safety
+/// The caller has a reference to the block.
 #[inline]
-pub(super) fn acquire(header: NonNull<Header>) {
+pub(super) unsafe fn acquire(header: NonNull<Header>) {
     let (leased, left) = CREDIT.get();
     if leased == header.as_ptr() && left > 1 {
         CREDIT.set((leased, left - 1));
@@ -186,19 +195,25 @@ pub(super) fn acquire(header: NonNull<Header>) {
 }
 
 /// Gives one reference back.
+///
+/// # Safety
+/// The caller has that reference, and does not use it any more.
 #[inline]
-pub(super) fn release(header: NonNull<Header>) {
+pub(super) unsafe fn release(header: NonNull<Header>) {
     let (leased, left) = CREDIT.get();
     if leased == header.as_ptr() {
         // The lease itself still holds the block.
         CREDIT.set((leased, left + 1));
     } else {
-        release_many(header, 1);
+        // SAFETY: the caller gives the reference.
+        unsafe { release_many(header, 1) };
     }
 }
 
+/// # Safety
+/// The caller has so many references, and does not use them any more.
 #[inline(never)]
-fn release_many(header: NonNull<Header>, count: usize) {
+unsafe fn release_many(header: NonNull<Header>, count: usize) {
     // SAFETY: the references given back here keep the header alive until now.
     // Release: what this owner did comes before the block is freed or reused.
     if unsafe { header.as_ref() }
@@ -225,11 +240,14 @@ pub(crate) struct Lease<'b> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         let (leased, left) = CREDIT.replace(self.outer);
-        debug_assert!(
+        // Otherwise another block's references would be given back.
+        assert!(
             ptr::eq(leased, self.block.header.as_ptr()),
             "leases end in order"
         );
-        release_many(self.block.header, left);
+        // SAFETY: what is left of the references that `lease` took and of those
+        // that this thread took over since.
+        unsafe { release_many(self.block.header, left) };
     }
 }
 

@@ -9,7 +9,7 @@ use crate::cpu::thread;
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
 use crate::executor::in_task;
-use crate::scheduler::{Ending, Generator, JobScheduler};
+use crate::scheduler::{Generator, JobScheduler, ReceiverTracker};
 use crate::time::{BatchTime, Duration, first_batch_time};
 
 /// The least time that a graceful stop waits for the queued batches.
@@ -17,6 +17,7 @@ const LEAST_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The threads of a running context.
 pub(super) struct Running {
+    receivers: ReceiverTracker,
     generator: Generator,
     jobs: Arc<JobScheduler>,
     job_threads: Vec<JoinHandle<()>>,
@@ -60,7 +61,6 @@ impl StreamingContext {
         match Running::start(inner) {
             Ok(started) => {
                 *running = Some(started);
-                inner.graph.set_phase(StreamingContextState::Active);
                 Ok(())
             }
             Err(error) => {
@@ -76,9 +76,11 @@ impl StreamingContext {
     ///
     /// Gracefully: the receivers are stopped, everything they stored is cut and
     /// processed, then the threads end; it returns as soon as that is done, and
-    /// gives up after `graceful_stop_timeout` (ten batch intervals, at least ten
-    /// seconds). Not gracefully: the jobs that are running end, the rest is
-    /// dropped. Stopping twice, or before a start, is no error.
+    /// gives up on receivers, and then on batches, after `graceful_stop_timeout`
+    /// (ten batch intervals, at least ten seconds). Not gracefully: the jobs that
+    /// are running end, the rest is dropped. Either way a job that is running is
+    /// waited for. Stopping twice, or before a start, is no error; a second stop
+    /// waits for the first.
     ///
     /// # Errors
     /// If the time ran out (what is left is named, and dropped), or when called
@@ -114,8 +116,9 @@ impl StreamingContext {
         self.inner.waiter.wait(Some(limit))
     }
 
-    /// Waits until the batch `time` and all before it were cut and have ended;
-    /// returns at once if the context is not running. With a
+    /// Waits until the batch `time` and all before it were cut and have ended, or
+    /// were passed over because too many were queued; returns at once if the
+    /// context is not running. With a
     /// [`ManualClock`](crate::time::ManualClock) this is how a test knows that
     /// what it advanced to has happened.
     pub fn await_batch(&self, time: BatchTime) {
@@ -155,8 +158,16 @@ impl Inner {
     }
 
     fn stop(&self, graceful: bool) -> Result<()> {
-        let running = self.running().take();
-        self.graph.set_phase(StreamingContextState::Stopped);
+        let _alone = self
+            .stopping
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner());
+        let running = {
+            let mut running = self.running();
+            // With the lock in hand: a start finds either both or neither.
+            self.graph.set_phase(StreamingContextState::Stopped);
+            running.take()
+        };
         let Some(running) = running else {
             tracing::warn!("the context is not running: stop() does nothing");
             self.waiter.stopped();
@@ -195,13 +206,23 @@ impl Running {
     fn start(inner: &Inner) -> Result<Self> {
         let interval = inner.graph.batch_interval();
         let zero = first_batch_time(inner.clock.now_millis(), interval) - interval;
-        inner.graph.initialize(zero);
+        inner.graph.initialize(zero, inner.conf.remember);
+        // Before any thread runs: a first job may ask.
+        inner.graph.set_phase(StreamingContextState::Active);
         let jobs = Arc::new(JobScheduler::new(
             Arc::clone(&inner.graph),
             Arc::clone(&inner.clock),
             Arc::clone(&inner.bus),
             Arc::clone(&inner.waiter),
         ));
+        Self::start_threads(inner, zero, Arc::clone(&jobs)).inspect_err(|_| {
+            // The threads that did start.
+            jobs.close();
+            inner.bus.close();
+        })
+    }
+
+    fn start_threads(inner: &Inner, zero: BatchTime, jobs: Arc<JobScheduler>) -> Result<Self> {
         let refused = |cause| Error::io("a thread of the context cannot be started", cause);
         let bus = Arc::clone(&inner.bus);
         let bus_thread = thread::spawn("listeners", None, move || bus.run()).map_err(refused)?;
@@ -212,6 +233,8 @@ impl Running {
                 thread::spawn(format!("jobs-{i}"), None, move || jobs.run()).map_err(refused)?,
             );
         }
+        let receivers =
+            ReceiverTracker::start(&inner.graph, &inner.placement, &inner.clock, &inner.bus)?;
         let generator = Generator::start(
             Arc::clone(&inner.graph),
             Arc::clone(&jobs),
@@ -219,8 +242,10 @@ impl Running {
             zero,
             inner.conf.block_interval,
             inner.conf.max_queued_batches,
-        )?;
+        )
+        .inspect_err(|_| receivers.shut_down())?;
         Ok(Self {
+            receivers,
             generator,
             jobs,
             job_threads,
@@ -230,31 +255,35 @@ impl Running {
 
     /// Ends all threads; `graceful` is how long the queued batches may take.
     fn stop(self, graceful: Option<Duration>, bus: &crate::listener::Bus) -> Result<()> {
-        let result = match graceful {
+        // First, so that everything that was stored is there to be cut.
+        let stopped = self.receivers.stop(graceful.unwrap_or(LEAST_STOP_TIMEOUT));
+        let drained = match graceful {
             Some(timeout) => {
-                self.generator.end(Ending::Drain);
+                self.generator.drain();
                 self.jobs.drain(timeout)
             }
-            None => {
-                self.generator.end(Ending::Abandon);
-                Ok(())
-            }
+            None => Ok(()),
         };
+        self.generator.end();
         self.jobs.close();
-        for thread in self.job_threads {
-            if thread.join().is_err() {
-                tracing::error!("a job thread panicked");
+        // A job that outlasts the time is left alone: it may never end.
+        if drained.is_ok() {
+            for thread in self.job_threads {
+                if thread.join().is_err() {
+                    tracing::error!("a job thread panicked");
+                }
             }
         }
         bus.close();
         if self.bus_thread.join().is_err() {
             tracing::error!("the listeners' thread panicked");
         }
-        result
+        stopped.and(drained)
     }
 
     /// Tells all threads to end without waiting for them.
     fn release(self, bus: &crate::listener::Bus) {
+        self.receivers.shut_down();
         self.jobs.close();
         bus.close();
         self.generator.release();

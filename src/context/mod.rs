@@ -4,6 +4,8 @@ mod active;
 mod builder;
 mod inputs;
 mod life;
+#[cfg(feature = "signals")]
+mod signals;
 
 use std::fmt;
 use std::panic::Location;
@@ -60,6 +62,8 @@ struct Inner {
     /// Where the context was built, and then where it was started.
     site: Mutex<&'static Location<'static>>,
     running: Mutex<Option<Running>>,
+    /// Held by the thread that stops the context.
+    stopping: Mutex<()>,
 }
 
 impl StreamingContext {
@@ -85,6 +89,7 @@ impl StreamingContext {
             waiter: Arc::default(),
             site: Mutex::new(site),
             running: Mutex::new(None),
+            stopping: Mutex::default(),
         };
         Self {
             inner: Arc::new(inner),

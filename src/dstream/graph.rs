@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::input::Input;
+use super::input::receiver::DeclaredReceiver;
 use super::node::Control;
 use super::output::Output;
 use crate::error::{Error, Result};
@@ -31,6 +32,8 @@ pub(crate) struct Graph {
     phase: AtomicU8,
     /// Written once at the start, before any thread that reads it exists.
     zero: AtomicI64,
+    /// Written by the thread that cuts, read by all that ask for a batch.
+    last_cut: AtomicI64,
     next_node: AtomicU32,
     state: Mutex<State>,
 }
@@ -41,6 +44,8 @@ struct State {
     nodes: Vec<Arc<dyn Control>>,
     inputs: Vec<Arc<dyn Input>>,
     outputs: Vec<Arc<Output>>,
+    /// Until the start.
+    receivers: Vec<DeclaredReceiver>,
     remember: Option<Duration>,
 }
 
@@ -51,6 +56,7 @@ impl Graph {
             executor,
             phase: AtomicU8::new(0),
             zero: AtomicI64::new(i64::MAX),
+            last_cut: AtomicI64::new(i64::MIN),
             next_node: AtomicU32::new(0),
             state: Mutex::default(),
         })
@@ -67,6 +73,17 @@ impl Graph {
     /// The time before the first batch; later than all times until the start.
     pub(crate) fn zero(&self) -> BatchTime {
         BatchTime::from_millis(self.zero.load(Ordering::Acquire))
+    }
+
+    /// The latest batch that all inputs were cut for.
+    pub(crate) fn last_cut(&self) -> BatchTime {
+        BatchTime::from_millis(self.last_cut.load(Ordering::Acquire))
+    }
+
+    /// All inputs were cut for the batch `time`.
+    pub(crate) fn set_last_cut(&self, time: BatchTime) {
+        // Release: who sees the time sees what was cut.
+        self.last_cut.store(time.as_millis(), Ordering::Release);
     }
 
     pub(crate) fn phase(&self) -> StreamingContextState {
@@ -129,6 +146,14 @@ impl Graph {
         state.outputs.push(Arc::new(output));
     }
 
+    pub(crate) fn add_receivers(&self, receivers: impl IntoIterator<Item = DeclaredReceiver>) {
+        self.lock().receivers.extend(receivers);
+    }
+
+    pub(crate) fn take_receivers(&self) -> Vec<DeclaredReceiver> {
+        std::mem::take(&mut self.lock().receivers)
+    }
+
     pub(crate) fn inputs(&self) -> Vec<Arc<dyn Input>> {
         self.lock().inputs.clone()
     }
@@ -150,12 +175,15 @@ impl Graph {
     }
 
     /// Fixes the zero time, and tells every stream how long it is needed.
-    pub(crate) fn initialize(&self, zero: BatchTime) {
+    ///
+    /// `remember` is the least that the settings ask for.
+    pub(crate) fn initialize(&self, zero: BatchTime, remember: Option<Duration>) {
         self.zero.store(zero.as_millis(), Ordering::Release);
         let state = self.lock();
+        let least = state.remember.max(remember).unwrap_or_default();
         // Children first: each tells its parents what it needs of them.
         for node in state.nodes.iter().rev() {
-            node.remember(state.remember.unwrap_or_default());
+            node.remember(least);
         }
     }
 
@@ -168,8 +196,10 @@ impl Graph {
     }
 
     /// Lets go of all streams. The graph and its streams hold each other, so the
-    /// owner of the graph ends that when it goes away.
+    /// owner of the graph ends that when it goes away. A handle that is left can
+    /// declare nothing more, which would make such a circle anew.
     pub(crate) fn dismantle(&self) {
+        self.set_phase(StreamingContextState::Stopped);
         let old = std::mem::take(&mut *self.lock());
         drop(old);
     }

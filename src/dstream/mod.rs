@@ -16,18 +16,19 @@ mod op;
 pub(crate) mod output;
 
 use std::fmt;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 
 pub(crate) use graph::Graph;
 pub use graph::StreamingContextState;
 pub use input::queue::RddQueue;
 pub(crate) use node::{Control, Meta, Node, Operator, Stream};
-pub(crate) use op::union::union_of;
+pub(crate) use op::union::{check_like, union_of};
 
 use crate::error::{Error, Result};
-use crate::rdd::Rdd;
+use crate::executor::in_task;
 use crate::rdd::pipe::{Data, Pipe, Source};
+use crate::rdd::{Rdd, Step};
 use crate::time::{BatchTime, Duration};
 
 /// A continuous series of batches of records.
@@ -92,14 +93,21 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// The batches at the times `from`, `from + slide`, ... `to`, both included.
     ///
     /// Ends that are off the grid of this stream are moved down to it; times
-    /// before the first batch give nothing. Batches older than what the context
-    /// remembers are gone.
+    /// before the first batch give nothing. Batches that were not cut yet, or are
+    /// older than what the context [remembers](crate::StreamingContext::remember),
+    /// have no records.
     ///
     /// # Errors
-    /// If the context was not started, or a batch cannot be computed.
+    /// If the context was not started, a batch cannot be computed, or when called
+    /// inside a task.
     pub fn slice(&self, from: BatchTime, to: BatchTime) -> Result<Vec<Rdd<T, P>>> {
         if self.graph.phase() == StreamingContextState::Initialized {
             return Err(Error::illegal_state("slice: the context was not started"));
+        }
+        if in_task() {
+            return Err(Error::illegal_state(
+                "slice was called inside a task, which must not wait for a batch: slice before",
+            ));
         }
         let (zero, slide) = (self.graph.zero(), self.slide_interval());
         let from = from.max(zero).floor_from(zero, slide);
@@ -160,6 +168,7 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
             meta,
             Lifted {
                 parent: self.clone(),
+                step: Step::new(name, site),
                 f,
             },
         );
@@ -175,6 +184,7 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
 /// See [`DStream::lift`].
 struct Lifted<T: Data, P: Pipe<Out = T>, F> {
     parent: DStream<T, P>,
+    step: Step,
     f: F,
 }
 
@@ -188,10 +198,14 @@ where
     type Item = U;
 
     fn compute(&self, time: BatchTime) -> Result<Option<Rdd<U>>> {
-        self.parent
-            .at(time)?
-            .map(|rdd| (self.f)(rdd, time))
-            .transpose()
+        let Some(rdd) = self.parent.at(time)? else {
+            return Ok(None);
+        };
+        // User code, in `transform`; a parent's error has a place already.
+        catch_unwind(AssertUnwindSafe(|| (self.f)(rdd, time)))
+            .unwrap_or_else(|payload| Err(Error::from_panic(payload, self.step.name)))
+            .map(Some)
+            .map_err(|error| error.in_batch(time.as_millis()).at(self.step.site))
     }
 }
 
@@ -212,7 +226,7 @@ impl<T, P: Pipe<Out = T>> fmt::Debug for DStream<T, P> {
         self.pipe.steps(&mut steps);
         f.debug_struct("DStream")
             .field("id", &meta.id)
-            .field("node", &meta.name)
+            .field("node", &Step::new(meta.name, meta.site).to_string())
             .field("steps", &steps)
             .finish_non_exhaustive()
     }

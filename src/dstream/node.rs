@@ -18,11 +18,15 @@ pub(crate) trait Control: Send + Sync {
     /// A child or the context needs the data of this long before the present.
     fn remember(&self, duration: Duration) {
         let mut remember = self.meta().remember();
-        *remember = (*remember).max(duration);
-        let own = *remember;
+        if duration <= *remember {
+            // The parents know. There may be as many ways up as two to the
+            // number of unions: none is walked twice for nothing.
+            return;
+        }
+        *remember = duration;
         drop(remember);
         for parent in &self.meta().parents {
-            parent.remember(own);
+            parent.remember(duration);
         }
     }
 
@@ -96,8 +100,9 @@ pub(crate) struct Node<O: Operator> {
     memo: Mutex<Memo<O::Item>>,
 }
 
-/// What was computed for each time; nothing where the stream gives nothing.
-type Memo<T> = BTreeMap<BatchTime, Option<Rdd<T>>>;
+/// What was computed for each time; nothing where the stream gives nothing. An
+/// error is kept too: an operator runs once per batch, whoever asks.
+type Memo<T> = BTreeMap<BatchTime, Result<Option<Rdd<T>>>>;
 
 impl<O: Operator> Node<O> {
     /// Makes a node and enters it into the graph.
@@ -140,17 +145,19 @@ impl<O: Operator> Stream<O::Item> for Node<O> {
         if !self.meta.is_valid(&self.graph, time) {
             return Ok(None);
         }
+        if time > self.graph.last_cut() {
+            // Asked for from outside, too early: what is there now must not be
+            // taken for the batch that will be cut.
+            return self.operator.compute(time);
+        }
         // Held while computing, so that two jobs get the same Rdd; computing
         // asks only parents, so locks are taken from child to parent.
         let mut memo = self.memo();
         if let Some(rdd) = memo.get(&time) {
-            return Ok(rdd.clone());
+            return rdd.clone();
         }
-        let rdd = self
-            .operator
-            .compute(time)
-            .map_err(|error| error.in_batch(time.as_millis()).at(self.meta.site))?;
+        let rdd = self.operator.compute(time);
         memo.insert(time, rdd.clone());
-        Ok(rdd)
+        rdd
     }
 }

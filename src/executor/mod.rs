@@ -74,14 +74,20 @@ impl Executor {
         ))
     }
 
-    /// How many worker threads there are.
-    pub(crate) fn workers(&self) -> usize {
-        self.workers
-    }
-
     /// How many partitions a shuffle makes unless told otherwise.
     pub(crate) fn default_parallelism(&self) -> usize {
         self.default_parallelism
+    }
+
+    /// An error inside a task, which must not wait for other tasks.
+    pub(crate) fn check_outside(&self) -> Result<()> {
+        if in_task() {
+            return Err(Error::illegal_state(
+                "an action on an Rdd was called inside a task of another one: collect what it \
+                 gives before, or join the two",
+            ));
+        }
+        Ok(())
     }
 
     /// Folds the tasks `0..n` into one state per participating worker.
@@ -99,12 +105,7 @@ impl Executor {
         init: impl Fn() -> S + Sync,
         step: impl Fn(&mut S, usize) -> Result<()> + Sync,
     ) -> Result<Vec<S>> {
-        if in_task() {
-            return Err(Error::illegal_state(
-                "an action on an Rdd was called inside a task of another one: collect what it \
-                 gives before, or join the two",
-            ));
-        }
+        self.check_outside()?;
         let work = Work::new(n, &init, &step);
         let mut states = Vec::new();
         if n <= 1 || weight <= SMALL {

@@ -5,11 +5,11 @@ use std::hash::Hash;
 use std::mem;
 use std::sync::Mutex;
 
-use super::Rdd;
 use super::partition::{Partitions, at_rest};
-use super::pipe::{Data, Pipe, Sink};
+use super::pipe::{Data, Pipe, Sink, Step};
 use super::shuffle::{HashPartitioner, exchange};
 use super::table::KeyTable;
+use super::{Rdd, blame};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::hash::KeyHash;
@@ -27,12 +27,20 @@ pub(crate) trait Combine<V>: Send + Sync + 'static {
     fn combined(&self, combined: &mut Self::Combined, other: Self::Combined);
 }
 
+/// One table per output partition, or one per worker.
+type Tables<K, C> = Vec<KeyTable<K, C>>;
+
+/// The records of one partition, and the tables that they were in.
+type Merged<K, C> = (Vec<(K, C)>, Tables<K, C>);
+
 /// An aggregation by key that keeps the memory of its tables between batches.
 pub(crate) struct Aggregate<K, V, C: Combine<V>> {
     combine: C,
     partitioner: HashPartitioner,
+    /// The operation that this is, for errors.
+    step: Step,
     /// Tables not in use, one list of `partitions` tables per worker.
-    spare: Mutex<Vec<Vec<KeyTable<K, C::Combined>>>>,
+    spare: Mutex<Vec<Tables<K, C::Combined>>>,
 }
 
 /// Records that are hashed before the first of them is looked up, so that their
@@ -121,11 +129,12 @@ where
     V: Data,
     C: Combine<V>,
 {
-    pub(crate) fn new(combine: C, partitions: usize) -> Self {
+    pub(crate) fn new(combine: C, partitions: usize, step: Step) -> Self {
         let partitioner = HashPartitioner::new(partitions.max(1));
         Self {
             combine,
             partitioner,
+            step,
             spare: Mutex::new(Vec::new()),
         }
     }
@@ -145,31 +154,31 @@ where
     {
         let parts = input.data.partitions(executor)?;
         let weight = parts.iter().map(|part| part.weight()).sum();
-        let partials = executor.fold(
-            parts.len(),
-            weight,
-            || self.take_spare(),
-            |tables: &mut Vec<KeyTable<K, C::Combined>>, i| {
-                let mut sink = Partial::new(tables, &self.combine, self.partitioner);
-                input.feed(&*parts[i], &mut sink)?;
-                sink.flush();
-                Ok(())
-            },
-        )?;
+        let partials = executor
+            .fold(
+                parts.len(),
+                weight,
+                || self.take_spare(),
+                |tables: &mut Tables<K, C::Combined>, i| {
+                    let mut sink = Partial::new(tables, &self.combine, self.partitioner);
+                    input.feed(&*parts[i], &mut sink)?;
+                    sink.flush();
+                    Ok(())
+                },
+            )
+            .map_err(|error| input.blame(Some(self.step), error))?;
         let distinct = partials.iter().flatten().map(KeyTable::len).sum();
         let merged = exchange(executor, self.partitions(), partials, distinct, |tables| {
             self.merge(tables)
-        })?;
+        })
+        .map_err(|error| blame(&[self.step], error))?;
         let (records, tables): (Vec<_>, Vec<_>) = merged.into_iter().unzip();
         self.give_back(tables);
         Ok(at_rest(records))
     }
 
     /// Merges the tables of one partition; gives the records and the tables.
-    fn merge(
-        &self,
-        mut tables: Vec<KeyTable<K, C::Combined>>,
-    ) -> (Vec<(K, C::Combined)>, Vec<KeyTable<K, C::Combined>>) {
+    fn merge(&self, mut tables: Tables<K, C::Combined>) -> Merged<K, C::Combined> {
         let hash = KeyHash::get();
         // Into the largest: the fewest records are moved.
         let largest = (0..tables.len())
@@ -195,7 +204,7 @@ where
         (records, tables)
     }
 
-    fn take_spare(&self) -> Vec<KeyTable<K, C::Combined>> {
+    fn take_spare(&self) -> Tables<K, C::Combined> {
         let spare = self
             .spare
             .lock()
@@ -205,7 +214,7 @@ where
     }
 
     /// Takes empty tables back: `tables[p]` are those of partition `p`.
-    fn give_back(&self, tables: Vec<Vec<KeyTable<K, C::Combined>>>) {
+    fn give_back(&self, tables: Vec<Tables<K, C::Combined>>) {
         let mut columns: Vec<_> = tables.into_iter().map(Vec::into_iter).collect();
         let mut spare = self
             .spare

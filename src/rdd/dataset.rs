@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 use super::partition::{Partition, Partitions};
-use super::pipe::{Chunk, Data, Pipe};
+use super::pipe::{Chunk, Data, Pipe, Step};
 use crate::error::Result;
 use crate::executor::Executor;
 
@@ -21,6 +21,9 @@ pub(crate) trait Dataset<T>: Send + Sync {
     fn known_count(&self) -> Option<u64> {
         None
     }
+
+    /// Appends the steps that run when a partition is read.
+    fn steps(&self, _: &mut Vec<Step>) {}
 }
 
 /// Partitions that are there.
@@ -106,6 +109,18 @@ impl<P: Pipe<Out: Data>> Dataset<P::Out> for Piped<P> {
             })
             .collect())
     }
+
+    fn known_count(&self) -> Option<u64> {
+        self.pipe
+            .keeps_count()
+            .then(|| self.base.known_count())
+            .flatten()
+    }
+
+    fn steps(&self, steps: &mut Vec<Step>) {
+        self.base.steps(steps);
+        self.pipe.steps(steps);
+    }
 }
 
 struct PipedPartition<P: Pipe> {
@@ -159,5 +174,11 @@ impl<T: Data> Dataset<T> for Union<T> {
 
     fn known_count(&self) -> Option<u64> {
         self.0.iter().map(|set| set.known_count()).sum()
+    }
+
+    fn steps(&self, steps: &mut Vec<Step>) {
+        for set in &self.0 {
+            set.steps(steps);
+        }
     }
 }

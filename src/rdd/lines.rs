@@ -1,12 +1,10 @@
 //! Lines of text: a partition that is a range of a received block.
 
-use std::fmt;
 use std::ops::ControlFlow;
 
 use super::partition::Partition;
 use super::pipe::Chunk;
-use crate::arch;
-use crate::block::{Str, TextBlock};
+use crate::block::{Str, Taken, TextBlock, TextRange};
 use crate::error::Result;
 
 /// Lines that are handed over at a time: few enough for the nearest cache, many
@@ -14,64 +12,30 @@ use crate::error::Result;
 const CHUNK: usize = 256;
 
 /// Whole lines in a range of a block.
-pub(crate) struct Lines<H> {
-    block: TextBlock,
-    start: usize,
-    end: usize,
-    count: usize,
-    /// What is released when nobody needs the lines any more.
-    _hold: H,
-}
+#[derive(Debug)]
+pub(crate) struct Lines(TextRange);
 
-impl<H> Lines<H> {
-    /// The `count` lines in `start..end` of a block.
-    ///
-    /// # Safety
-    /// The range was published: nobody writes to it any more.
-    pub(crate) unsafe fn new(
-        block: TextBlock,
-        start: usize,
-        end: usize,
-        count: usize,
-        hold: H,
-    ) -> Self {
-        Self {
-            block,
-            start,
-            end,
-            count,
-            _hold: hold,
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: the constructor was given a published range.
-        unsafe { self.block.slice(self.start, self.end) }
-    }
-
-    /// The line at `start..end` of the range; bytes that are not UTF-8 become
-    /// U+FFFD, as in Spark.
-    #[inline]
-    fn line(&self, start: usize, end: usize, ascii: bool) -> Str {
-        if !ascii {
-            let line = String::from_utf8_lossy(&self.bytes()[start..end]);
-            if let std::borrow::Cow::Owned(mended) = line {
-                return Str::from(mended);
-            }
-        }
-        // SAFETY: published by the constructor's contract, and just checked.
-        unsafe { Str::slice_of(&self.block, self.start + start, self.start + end) }
+impl Lines {
+    /// The lines of a copy of `text`.
+    pub(crate) fn copy_of(text: &[u8]) -> Self {
+        Self(TextRange::copy_of(text))
     }
 }
 
-impl<H: Send + Sync> Partition<Str> for Lines<H> {
+impl From<Taken<TextBlock>> for Lines {
+    /// The lines that a cut took.
+    fn from(taken: Taken<TextBlock>) -> Self {
+        Self(TextRange::from(taken))
+    }
+}
+
+impl Partition<Str> for Lines {
     fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, Str>) -> ControlFlow<()>) -> Result<()> {
         // All strings of this thread that point into the block are counted here.
-        let _lease = self.block.lease();
-        let bytes = self.bytes();
+        let _lease = self.0.lease();
         let mut lines = Vec::with_capacity(CHUNK);
-        arch::lines(bytes, |start, end, ascii| {
-            lines.push(self.line(start, end, ascii));
+        self.0.lines(|line| {
+            lines.push(line);
             if lines.len() < CHUNK {
                 return true;
             }
@@ -86,20 +50,11 @@ impl<H: Send + Sync> Partition<Str> for Lines<H> {
     }
 
     fn count(&self) -> Option<usize> {
-        Some(self.count)
+        Some(self.0.count())
     }
 
     fn weight(&self) -> usize {
         // Most programs work on words.
-        (self.end - self.start) / 8
-    }
-}
-
-impl<H> fmt::Debug for Lines<H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines")
-            .field("bytes", &(self.end - self.start))
-            .field("count", &self.count)
-            .finish_non_exhaustive()
+        self.0.len() / 8
     }
 }

@@ -35,10 +35,11 @@ pub use op::for_each_partition::Records;
 pub use op::map::Map;
 pub(crate) use partition::{Partition, Partitions, at_rest};
 pub use pipe::Data;
+pub(crate) use pipe::Step;
 use pipe::{Pipe, Sink, Source};
 pub use text::{Shown, Text};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::executor::Executor;
 
 /// The immutable, partitioned, lazily computed data of one batch, or a static
@@ -114,7 +115,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// # use millstream::prelude::*;
     /// # let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
     /// assert_eq!(ssc.parallelize(0..10, 3).num_partitions(), 3);
-    /// # millstream::Result::Ok(())
+    /// # Ok::<(), millstream::Error>(())
     /// ```
     #[doc(alias = "getNumPartitions")]
     #[must_use]
@@ -147,8 +148,11 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
         &self.executor
     }
 
-    /// The partitions at the boundary before the chain.
+    /// The partitions at the boundary before the chain: where every action begins.
     fn partitions(&self) -> Result<Partitions<P::In>> {
+        // Before anything is computed: a task that waited for a shuffle would
+        // hold up the workers that the shuffle needs.
+        self.executor.check_outside()?;
         self.data.partitions(&self.executor)
     }
 
@@ -166,39 +170,61 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     }
 
     /// Runs the chain over all partitions, folding each worker's records.
-    fn fold<S: Sink<T> + Send>(&self, init: impl Fn() -> S + Sync) -> Result<Vec<S>> {
+    fn fold<S: Sink<T> + Send>(
+        &self,
+        last: Option<Step>,
+        init: impl Fn() -> S + Sync,
+    ) -> Result<Vec<S>> {
         let parts = self.partitions()?;
         self.executor
             .fold(parts.len(), weight(&parts), init, |sink, i| {
                 self.feed(&*parts[i], sink)
             })
-            .map_err(|error| self.blame(error))
+            .map_err(|error| self.blame(last, error))
     }
 
     /// Runs `task` over each partition; the results are in their order.
     fn each_partition<R: Send>(
         &self,
+        last: Option<Step>,
         weight: impl FnOnce(&Partitions<P::In>) -> usize,
         task: impl Fn(usize, &dyn Partition<P::In>) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
         let parts = self.partitions()?;
         self.executor
             .map(parts.len(), weight(&parts), |i| task(i, &*parts[i]))
-            .map_err(|error| self.blame(error))
+            .map_err(|error| self.blame(last, error))
     }
 
-    /// An error with the steps that were running: in one loop nobody can tell
-    /// at no cost which of them it was.
-    fn blame(&self, error: Error) -> Error {
+    /// An error with the steps that were running, and `last` behind them: in one
+    /// loop nobody can tell at no cost which of them it was.
+    fn blame(&self, last: Option<Step>, error: Error) -> Error {
         let mut steps = Vec::new();
+        self.data.steps(&mut steps);
         self.pipe.steps(&mut steps);
-        let steps: Vec<_> = steps.iter().map(ToString::to_string).collect();
-        if steps.is_empty() {
-            error
-        } else {
-            Error::new(error.kind(), format!("in {}", steps.join(", "))).with_source(error)
-        }
+        steps.extend(last);
+        blame(&steps, error)
     }
+}
+
+/// Names the steps in which a panic happened. All other errors have a message of
+/// their own: steps do not return errors.
+fn blame(steps: &[Step], error: Error) -> Error {
+    if steps.is_empty() || error.kind() != ErrorKind::Panic {
+        return error;
+    }
+    let steps: Vec<_> = steps.iter().map(ToString::to_string).collect();
+    Error::new(error.kind(), format!("in {}", steps.join(", "))).with_source(error)
+}
+
+/// The records of all lists, moved.
+fn concat<T>(lists: Vec<Vec<T>>) -> Vec<T> {
+    let len = lists.iter().map(Vec::len).sum();
+    let mut all = Vec::with_capacity(len);
+    for mut list in lists {
+        all.append(&mut list);
+    }
+    all
 }
 
 fn weight<T>(parts: &Partitions<T>) -> usize {

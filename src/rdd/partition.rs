@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::pipe::{Chunk, Data};
+use crate::block::{Taken, TypedBlock};
 use crate::error::Result;
 
 /// A part of a data set, which one worker reads at a time.
@@ -19,22 +20,23 @@ pub(crate) trait Partition<T>: Send + Sync {
     fn weight(&self) -> usize;
 }
 
+/// Records that are handed over at a time: a boxed chain makes no more than what
+/// they give at once, and who needs a few records only stops early.
+pub(super) const CHUNK: usize = 512;
+
 /// The partitions of a data set.
 pub(crate) type Partitions<T> = Arc<[Arc<dyn Partition<T>>]>;
 
-/// AtRest at rest in memory.
+/// Records at rest in memory.
 pub(crate) struct AtRest<T>(Vec<T>);
-
-impl<T> AtRest<T> {
-    pub(crate) fn new(records: Vec<T>) -> Self {
-        Self(records)
-    }
-}
 
 impl<T: Data> Partition<T> for AtRest<T> {
     fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
-        // Nobody can want more of a single chunk, so a break changes nothing.
-        let _ = each(Chunk::Shared(&self.0));
+        for chunk in self.0.chunks(CHUNK) {
+            if each(Chunk::Shared(chunk)).is_break() {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -52,6 +54,23 @@ impl<T> fmt::Debug for AtRest<T> {
         f.debug_struct("AtRest")
             .field("len", &self.0.len())
             .finish()
+    }
+}
+
+/// Records that a cut took from a receiver's block.
+impl<T: Data> Partition<T> for Taken<TypedBlock<T>> {
+    fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
+        // As above.
+        let _ = each(Chunk::Shared(self.as_slice()));
+        Ok(())
+    }
+
+    fn count(&self) -> Option<usize> {
+        Some(self.records())
+    }
+
+    fn weight(&self) -> usize {
+        self.records()
     }
 }
 

@@ -65,12 +65,24 @@ pub trait Pipe: Send + Sync + 'static {
 }
 
 /// One step of a chain: what it does, and where it was declared.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Step {
     /// The operation, such as `flat_map`.
     pub name: &'static str,
     /// The place in the user's code.
     pub site: &'static Location<'static>,
+}
+
+impl Step {
+    pub(crate) fn new(name: &'static str, site: &'static Location<'static>) -> Self {
+        Self { name, site }
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for Step {
@@ -130,16 +142,6 @@ impl<T: Data> Pipe for Source<T> {
 
     fn keeps_count(&self) -> bool {
         true
-    }
-}
-
-/// A sink that is a closure.
-pub(crate) struct Each<F>(pub(crate) F);
-
-impl<T, F: FnMut(T)> Sink<T> for Each<F> {
-    #[inline(always)]
-    fn push(&mut self, record: T) {
-        (self.0)(record);
     }
 }
 

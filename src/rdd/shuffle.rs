@@ -26,7 +26,7 @@ impl HashPartitioner {
     /// By the middle bits of the hash: a table uses the lowest and the highest.
     #[inline(always)]
     pub(crate) fn of(self, hash: u64) -> usize {
-        (((hash >> 24) & 0xffff_ffff) * self.partitions as u64 >> 32) as usize
+        ((((hash >> 24) & 0xffff_ffff) * self.partitions as u64) >> 32) as usize
     }
 }
 

@@ -10,19 +10,11 @@ use crate::dstream::Graph;
 use crate::error::{Error, Result};
 use crate::time::{BatchTime, Clock, Duration, WaitResult, Wake};
 
-/// What the generator does with data that was not cut when it is told to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// Cuts it at once, as batches of the next times on the grid.
-    Drain,
-    /// Leaves it.
-    Abandon,
-}
-
 /// Handle to the generator's thread.
 #[derive(Debug)]
 pub(crate) struct Generator {
     wake: Wake,
+    /// Written by who stops the context, read by the thread.
     drain: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -62,10 +54,17 @@ impl Generator {
         self.wake.wake();
     }
 
-    /// Ends the thread and waits for it.
-    pub(crate) fn end(&self, ending: Ending) {
-        // Release: seen by the thread that the wake below ends.
-        self.drain.store(ending == Ending::Drain, Ordering::Release);
+    /// Tells the thread to cut what waits at once, as batches of the next times
+    /// on the grid, and then to end.
+    pub(crate) fn drain(&self) {
+        // Release: seen by the thread that the wake below wakes.
+        self.drain.store(true, Ordering::Release);
+        self.wake.wake();
+    }
+
+    /// Ends the thread and waits for it; what was not cut stays where it is.
+    pub(crate) fn end(&self) {
+        self.drain.store(false, Ordering::Release);
         self.wake.wake();
         let thread = self
             .thread
@@ -115,11 +114,12 @@ impl Cutting {
                 block = block + self.block_interval;
             }
         }
-        if self.drain.load(Ordering::Acquire) {
-            while self.graph.inputs().iter().any(|input| input.is_waiting()) {
-                self.cut(batch);
-                batch = batch + interval;
-            }
+        // Asked each time: a source that never stops would keep it here.
+        while self.drain.load(Ordering::Acquire)
+            && self.graph.inputs().iter().any(|input| input.is_waiting())
+        {
+            self.cut(batch);
+            batch = batch + interval;
         }
     }
 
@@ -127,6 +127,7 @@ impl Cutting {
         if self.jobs.backlog() >= self.max_queued_batches {
             // The data stays where it is; a later batch takes it.
             tracing::warn!(%time, "too many batches are queued: no batch is cut at this time");
+            self.jobs.pass(time);
             return;
         }
         self.cut(time);
@@ -139,6 +140,14 @@ impl Cutting {
             .iter()
             .map(|input| input.cut(time))
             .collect();
+        self.graph.set_last_cut(time);
         self.jobs.submit(time, inputs);
+    }
+}
+
+impl Drop for Cutting {
+    /// However the thread ends, nobody waits for further batches.
+    fn drop(&mut self) {
+        self.jobs.seal();
     }
 }

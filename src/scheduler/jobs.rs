@@ -33,7 +33,10 @@ struct State {
     pending: BTreeSet<BatchTime>,
     /// Batches that are pending or whose data is being let go.
     unsettled: BTreeSet<BatchTime>,
-    last_submitted: Option<BatchTime>,
+    /// The latest time that was cut, or passed over.
+    last_time: Option<BatchTime>,
+    /// No further batch will be cut.
+    sealed: bool,
     closed: bool,
 }
 
@@ -79,15 +82,18 @@ impl JobScheduler {
         let mut due = self.graph.outputs();
         due.retain(|output| output.is_due(&self.graph, time));
         let info = BatchInfo::new(time, inputs, self.clock.now_nanos());
-        let mut state = self.lock();
-        state.last_submitted = Some(time);
-        state.unsettled.insert(time);
         if due.is_empty() {
-            drop(state);
-            // No output asks at this time: nothing to tell, only to let go.
-            self.settle(time);
+            // No output asks at this time: nothing to tell. The next batch that
+            // ends lets go of this one too, not the thread that cuts.
+            self.pass(time);
             return;
         }
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        state.last_time = Some(time);
+        state.unsettled.insert(time);
         state.pending.insert(time);
         self.bus.post(|| Event::BatchSubmitted(info.clone()));
         let batch = Arc::new(Batch {
@@ -101,6 +107,18 @@ impl JobScheduler {
         }));
         drop(state);
         self.queued.notify_one();
+    }
+
+    /// Notes a time at which there is nothing to run.
+    pub(crate) fn pass(&self, time: BatchTime) {
+        self.lock().last_time = Some(time);
+        self.settled.notify_all();
+    }
+
+    /// Notes that no further batch will be cut.
+    pub(crate) fn seal(&self) {
+        self.lock().sealed = true;
+        self.settled.notify_all();
     }
 
     /// Runs jobs on this thread until the queue is closed.
@@ -186,21 +204,29 @@ impl JobScheduler {
             // Only up to the oldest batch that is still at work.
             match state.pending.first() {
                 Some(&oldest) => Some(oldest - Duration::from_millis(1)),
-                None => state.last_submitted,
+                None => state.last_time,
             }
         };
         if let Some(done) = done {
-            self.graph.clear(done);
+            // Records are dropped here, and a user's `drop` may panic.
+            let cleared = catch_unwind(AssertUnwindSafe(|| self.graph.clear(done)));
+            if let Err(payload) = cleared {
+                let error = Error::from_panic(payload, "dropping old batches");
+                let error = error.in_batch(time.as_millis());
+                tracing::error!(%error, "the data of a batch was not let go cleanly");
+                self.waiter.report(error);
+            }
         }
         self.lock().unsettled.remove(&time);
         self.settled.notify_all();
     }
 
-    /// Waits until all batches up to `time` were cut and have ended.
+    /// Waits until all batches up to `time` were cut, or passed over, and have
+    /// ended.
     pub(crate) fn await_batch(&self, time: BatchTime) {
         let waiting = |state: &mut State| {
             !state.closed
-                && (state.last_submitted.is_none_or(|last| last < time)
+                && (state.last_time.is_none_or(|last| last < time) && !state.sealed
                     || state
                         .unsettled
                         .first()
@@ -213,25 +239,31 @@ impl JobScheduler {
         );
     }
 
-    /// Waits until no batch is left, at most for `limit`.
+    /// Waits until the last batch was cut and none is left, at most for `limit`.
     ///
     /// # Errors
     /// [`ErrorKind::Timeout`], which names what is left.
     pub(crate) fn drain(&self, limit: Duration) -> Result<()> {
         let (state, timeout) = self
             .settled
-            .wait_timeout_while(self.lock(), limit, |state| !state.unsettled.is_empty())
+            .wait_timeout_while(self.lock(), limit, |state| {
+                !state.sealed || !state.unsettled.is_empty()
+            })
             .unwrap_or_else(|poison| poison.into_inner());
-        match (timeout.timed_out(), state.unsettled.first()) {
-            (true, Some(oldest)) => Err(Error::new(
-                ErrorKind::Timeout,
-                format!(
-                    "graceful stop: after {limit:?} there are {} batches left, the oldest is {oldest}",
-                    state.unsettled.len()
-                ),
-            )),
-            _ => Ok(()),
+        if !timeout.timed_out() {
+            return Ok(());
         }
+        let left = match state.unsettled.first() {
+            Some(oldest) => format!(
+                "there are {} batches left, the oldest is {oldest}",
+                state.unsettled.len()
+            ),
+            None => "an input still has data that was not cut".to_owned(),
+        };
+        Err(Error::new(
+            ErrorKind::Timeout,
+            format!("graceful stop: after {limit:?} {left}"),
+        ))
     }
 
     /// Ends the job threads after the jobs that they are running; what is still

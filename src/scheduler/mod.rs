@@ -8,8 +8,10 @@
 
 mod generator;
 mod jobs;
+mod tracker;
 mod waiter;
 
-pub(crate) use generator::{Ending, Generator};
+pub(crate) use generator::Generator;
 pub(crate) use jobs::JobScheduler;
+pub(crate) use tracker::ReceiverTracker;
 pub(crate) use waiter::Waiter;

@@ -5,10 +5,10 @@ use std::fmt;
 
 use loom::sync::Mutex;
 
-/// The part of `crossbeam_queue::ArrayQueue` that we use. Like the real one it
-/// orders a push before the pop of the same element, and nothing else: that is
-/// why emptiness and fullness are told without the lock's help to the caller's
-/// own data.
+/// The part of `crossbeam_queue::ArrayQueue` that we use.
+///
+/// Its lock orders more than the real queue does (also `len` and `is_full`), so
+/// the models do not show what would go wrong for want of that.
 pub(crate) struct ArrayQueue<T> {
     waiting: Mutex<VecDeque<T>>,
     capacity: usize,

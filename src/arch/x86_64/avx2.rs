@@ -17,6 +17,10 @@ fn join(low: i32, high: i32) -> u64 {
     u64::from(low.cast_unsigned()) | u64::from(high.cast_unsigned()) << 32
 }
 
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "intrinsics are unsafe for one and the same reason"
+)]
 impl Vector for Bytes {
     #[inline(always)]
     unsafe fn load(ptr: *const u8, len: usize) -> Self {

@@ -13,6 +13,10 @@ kernels!(Bytes, "avx512f,avx512bw,avx512vl,bmi1,bmi2,popcnt,lzcnt");
 #[derive(Clone, Copy)]
 struct Bytes(__m512i);
 
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "intrinsics are unsafe for one and the same reason"
+)]
 impl Vector for Bytes {
     #[inline(always)]
     unsafe fn load(ptr: *const u8, len: usize) -> Self {

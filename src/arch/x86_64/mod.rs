@@ -29,12 +29,6 @@ macro_rules! kernels {
             // SAFETY: the attribute above enables the instruction set.
             unsafe { vector::terminators::<$vector>(hay) }
         }
-
-        #[target_feature(enable = $features)]
-        pub(in crate::arch) unsafe fn is_ascii(hay: &[u8]) -> bool {
-            // SAFETY: the attribute above enables the instruction set.
-            unsafe { vector::is_ascii::<$vector>(hay) }
-        }
     };
 }
 
@@ -45,6 +39,7 @@ pub(super) mod avx512;
 #[inline]
 pub(super) fn has_avx512() -> bool {
     !cfg!(miri)
+        && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("bmi1")

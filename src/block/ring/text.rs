@@ -75,7 +75,8 @@ const MAX_SPENT: usize = 64;
 /// `\n`, `\r` and `\r\n` end a line. A `\r` at the end of what was received ends
 /// its line at once; a `\n` that comes next belongs to it and is removed. So
 /// every published range starts where a line starts and ends behind a
-/// terminator.
+/// terminator. Where bytes may be removed behind a `\r`, it is made a `\n`: an
+/// empty line that follows must not look like the second half of its end.
 pub(crate) struct TextWriter {
     outlet: Outlet<TextBlock>,
     /// Bytes of a block, unless a long line needs more.
@@ -206,6 +207,7 @@ impl TextWriter {
             let received = open.filled - from;
             let found = arch::terminators(&open.own(from)[..received]);
             if found.count > 0 {
+                end_with_feed(&mut open.own(from)[..found.end]);
                 open.complete = from + found.end;
                 open.waiting += found.count;
             }
@@ -282,6 +284,7 @@ impl TextWriter {
             if line.len <= self.max_line {
                 bytes.copy_within(at..at + line.next, kept);
                 kept += line.next;
+                end_with_feed(&mut bytes[..kept]);
                 lines += 1;
             } else {
                 self.oversize += 1;
@@ -402,6 +405,14 @@ fn behind_terminator(bytes: &[u8], at: usize) -> usize {
         at + 2
     } else {
         at + 1
+    }
+}
+
+/// Makes a `\r` at the end of `bytes` a `\n`, and those before it as well, so that
+/// it does not become the second half of theirs.
+fn end_with_feed(bytes: &mut [u8]) {
+    for byte in bytes.iter_mut().rev().take_while(|byte| **byte == b'\r') {
+        *byte = b'\n';
     }
 }
 

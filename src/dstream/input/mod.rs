@@ -6,6 +6,7 @@
 
 pub(crate) mod constant;
 pub(crate) mod queue;
+pub(crate) mod receiver;
 
 use std::collections::BTreeMap;
 use std::panic::Location;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::dstream::DStream;
 use crate::rdd::Aggregate;
 use crate::rdd::op::combine_by_key::Combiner;
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Data, Pipe, Step};
 
 /// # Operations on pairs
 impl<K, V, P> DStream<(K, V), P>
@@ -64,8 +64,10 @@ where
             merge_value,
             merge_combiners,
         };
-        let aggregate = Arc::new(Aggregate::new(combine, self.default_parallelism()));
-        self.lift("combine_by_key", Location::caller(), move |rdd, _| {
+        let site = Location::caller();
+        let step = Step::new("combine_by_key", site);
+        let aggregate = Arc::new(Aggregate::new(combine, self.default_parallelism(), step));
+        self.lift("combine_by_key", site, move |rdd, _| {
             Ok(rdd.aggregate(Arc::clone(&aggregate)))
         })
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::dstream::DStream;
 use crate::rdd::Aggregate;
 use crate::rdd::op::reduce_by_key::Reducer;
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Data, Pipe, Step};
 
 /// # Transformations
 impl<T: Data + Hash + Eq, P: Pipe<Out = T>> DStream<T, P> {
@@ -34,8 +34,10 @@ impl<T: Data + Hash + Eq, P: Pipe<Out = T>> DStream<T, P> {
     #[track_caller]
     pub fn count_by_value(&self) -> DStream<(T, u64)> {
         let add = Reducer(|a: u64, b: u64| a + b);
-        let aggregate = Arc::new(Aggregate::new(add, self.default_parallelism()));
-        self.lift("count_by_value", Location::caller(), move |rdd, _| {
+        let site = Location::caller();
+        let step = Step::new("count_by_value", site);
+        let aggregate = Arc::new(Aggregate::new(add, self.default_parallelism(), step));
+        self.lift("count_by_value", site, move |rdd, _| {
             Ok(rdd
                 .map(|record| (record, 1))
                 .aggregate(Arc::clone(&aggregate)))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::dstream::DStream;
 use crate::rdd::Aggregate;
 use crate::rdd::op::group_by_key::Grouper;
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Data, Pipe, Step};
 
 /// # Operations on pairs
 impl<K, V, P> DStream<(K, V), P>
@@ -47,8 +47,10 @@ where
     /// If the context was started.
     #[track_caller]
     pub fn group_by_key_into(&self, partitions: usize) -> DStream<(K, Vec<V>)> {
-        let aggregate = Arc::new(Aggregate::new(Grouper, partitions));
-        self.lift("group_by_key", Location::caller(), move |rdd, _| {
+        let site = Location::caller();
+        let step = Step::new("group_by_key", site);
+        let aggregate = Arc::new(Aggregate::new(Grouper, partitions, step));
+        self.lift("group_by_key", site, move |rdd, _| {
             Ok(rdd.aggregate(Arc::clone(&aggregate)))
         })
     }

@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use crate::dstream::DStream;
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Data, Pipe, Step};
 
 /// # Transformations
 impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
@@ -33,8 +33,10 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
         F: Fn(T, T) -> T + Send + Sync + 'static,
     {
         let f = std::sync::Arc::new(f);
-        self.lift("reduce", Location::caller(), move |rdd, _| {
-            Ok(rdd.reduced(std::sync::Arc::clone(&f)))
+        let site = Location::caller();
+        let step = Step::new("reduce", site);
+        self.lift("reduce", site, move |rdd, _| {
+            Ok(rdd.reduced(step, std::sync::Arc::clone(&f)))
         })
     }
 }

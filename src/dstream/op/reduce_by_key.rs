@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::dstream::DStream;
 use crate::rdd::Aggregate;
 use crate::rdd::op::reduce_by_key::Reducer;
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Data, Pipe, Step};
 
 /// # Operations on pairs
 impl<K, V, P> DStream<(K, V), P>
@@ -61,8 +61,10 @@ where
     where
         F: Fn(V, V) -> V + Send + Sync + 'static,
     {
-        let aggregate = Arc::new(Aggregate::new(Reducer(f), partitions));
-        self.lift("reduce_by_key", Location::caller(), move |rdd, _| {
+        let site = Location::caller();
+        let step = Step::new("reduce_by_key", site);
+        let aggregate = Arc::new(Aggregate::new(Reducer(f), partitions, step));
+        self.lift("reduce_by_key", site, move |rdd, _| {
             Ok(rdd.aggregate(Arc::clone(&aggregate)))
         })
     }

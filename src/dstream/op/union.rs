@@ -3,11 +3,11 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::dstream::{DStream, Meta, Node, Operator};
-use crate::error::{Error, Result};
+use crate::dstream::{DStream, Graph, Meta, Node, Operator};
+use crate::error::{Error, ErrorKind, Result};
 use crate::rdd::pipe::{Data, Pipe};
 use crate::rdd::{Rdd, Union};
-use crate::time::{BatchTime, DurationExt};
+use crate::time::{BatchTime, Duration, DurationExt};
 
 /// # Transformations
 impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
@@ -36,14 +36,15 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// ```
     #[track_caller]
     pub fn union<Q: Pipe<Out = T>>(&self, other: &DStream<T, Q>) -> Result<DStream<T>> {
-        // The check of what is joined comes first: boxing adds to the graph.
+        // The checks come first: boxing adds to the graphs.
         let site = Location::caller();
         self.graph().check_open(site)?;
+        check_like(self.graph(), self.slide_interval(), other, site)?;
         union_of(vec![self.boxed(), other.boxed()], site)
     }
 }
 
-/// The union of any number of streams.
+/// The union of any number of streams, which were [checked](check_like).
 pub(crate) fn union_of<T: Data>(
     streams: Vec<DStream<T>>,
     site: &'static Location<'static>,
@@ -52,26 +53,34 @@ pub(crate) fn union_of<T: Data>(
         return Err(Error::invalid_argument("union: the list of streams is empty").at(site));
     };
     let (graph, slide) = (Arc::clone(first.graph()), first.slide_interval());
-    graph.check_open(site)?;
-    for stream in &streams {
-        if !Arc::ptr_eq(stream.graph(), &graph) {
-            return Err(
-                Error::invalid_argument("union: the streams belong to different contexts").at(site),
-            );
-        }
-        if stream.slide_interval() != slide {
-            return Err(Error::invalid_argument(format!(
-                "union: the streams slide by {} and by {}; they must slide alike",
-                slide.to_millis_text(),
-                stream.slide_interval().to_millis_text(),
-            ))
-            .at(site));
-        }
-    }
     let parents = streams.iter().map(DStream::control).collect();
     let meta = Meta::new(&graph, "union", site, slide, parents);
     let node = Node::declare(&graph, meta, United { parents: streams });
     Ok(DStream::from_node(graph, node))
+}
+
+/// An error unless a stream can be united with others of `graph` that slide by
+/// `slide`.
+pub(crate) fn check_like<T: Data, P: Pipe<Out = T>>(
+    graph: &Arc<Graph>,
+    slide: Duration,
+    stream: &DStream<T, P>,
+    site: &'static Location<'static>,
+) -> Result<()> {
+    if !Arc::ptr_eq(stream.graph(), graph) {
+        return Err(
+            Error::invalid_argument("union: the streams belong to different contexts").at(site),
+        );
+    }
+    if stream.slide_interval() != slide {
+        return Err(Error::invalid_argument(format!(
+            "union: the streams slide by {} and by {}; they must slide alike",
+            slide.to_millis_text(),
+            stream.slide_interval().to_millis_text(),
+        ))
+        .at(site));
+    }
+    Ok(())
 }
 
 /// Concatenates the batches of its parents.
@@ -87,7 +96,7 @@ impl<T: Data> Operator for United<T> {
         for parent in &self.parents {
             let rdd = parent.at(time)?.ok_or_else(|| {
                 Error::new(
-                    crate::ErrorKind::Job,
+                    ErrorKind::Job,
                     format!("union: the parent {parent:?} gave no Rdd at {time}"),
                 )
             })?;

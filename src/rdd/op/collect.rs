@@ -1,8 +1,8 @@
 //! `collect` and `take`: records out of the data set.
 
 use crate::error::Result;
-use crate::rdd::Rdd;
 use crate::rdd::pipe::{Data, First, Pipe};
+use crate::rdd::{Rdd, concat, weight};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// All records, in the order of their partitions.
@@ -10,7 +10,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// # Errors
     /// If a step fails or panics.
     pub fn collect(&self) -> Result<Vec<T>> {
-        Ok(self.collect_partitions()?.concat())
+        Ok(concat(self.collect_partitions()?))
     }
 
     /// All records, partition by partition.
@@ -19,7 +19,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// If a step fails or panics.
     #[doc(alias = "glom")]
     pub fn collect_partitions(&self) -> Result<Vec<Vec<T>>> {
-        self.each_partition(super::super::weight, |_, part| {
+        self.each_partition(None, weight, |_, part| {
             let mut records = Vec::with_capacity(part.count().unwrap_or_default());
             self.feed(part, &mut records)?;
             Ok(records)
@@ -45,10 +45,10 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
             let weight = parts[from..to].iter().map(|part| part.weight()).sum();
             self.executor
                 .map(to - from, weight, |i| first_of(from + i))
-                .map_err(|error| self.blame(error))
+                .map_err(|error| self.blame(None, error))
         };
         // Most often the first partition has enough.
-        let mut taken = run(0, parts.len().min(1))?.concat();
+        let mut taken = concat(run(0, parts.len().min(1))?);
         if taken.len() < n && parts.len() > 1 {
             taken.extend(run(1, parts.len())?.into_iter().flatten());
             taken.truncate(n);

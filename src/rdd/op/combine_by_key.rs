@@ -2,9 +2,10 @@
 //! reductions are built on it.
 
 use std::hash::Hash;
+use std::panic::Location;
 use std::sync::Arc;
 
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Data, Pipe, Step};
 use crate::rdd::{Aggregate, Combine, Rdd};
 
 impl<K, V, P> Rdd<(K, V), P>
@@ -19,6 +20,7 @@ where
     /// combining on each worker.
     #[doc(alias = "combineByKey")]
     #[doc(alias = "aggregateByKey")]
+    #[track_caller]
     pub fn combine_by_key<C: Data>(
         self,
         create: impl Fn(V) -> C + Send + Sync + 'static,
@@ -31,7 +33,8 @@ where
             merge_value,
             merge_combiners,
         };
-        self.aggregate(Arc::new(Aggregate::new(combine, partitions)))
+        let step = Step::new("combine_by_key", Location::caller());
+        self.aggregate(Arc::new(Aggregate::new(combine, partitions, step)))
     }
 
     /// Runs an aggregation, which may keep its tables for the next batch.
@@ -41,9 +44,7 @@ where
     ) -> Rdd<(K, C::Combined)> {
         let executor = Arc::clone(&self.executor);
         Rdd::lazy(aggregate.partitions(), executor, move |executor| {
-            aggregate
-                .run(&self, executor)
-                .map_err(|error| self.blame(error))
+            aggregate.run(&self, executor)
         })
     }
 }

@@ -21,7 +21,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
             }
         }
         Ok(self
-            .fold(Counter::default)?
+            .fold(None, Counter::default)?
             .iter()
             .map(|counter| counter.0)
             .sum())

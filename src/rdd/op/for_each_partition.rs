@@ -1,10 +1,11 @@
 //! `for_each_partition`: the records out to the world, a partition at a time.
 
 use std::fmt;
+use std::panic::Location;
 
 use crate::error::Result;
 use crate::rdd::Rdd;
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Data, Pipe, Step};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// Calls `f` once per partition, on the workers in parallel, with all its
@@ -14,12 +15,24 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// # Errors
     /// The first error or panic of `f` or of a step.
     #[doc(alias = "foreachPartition")]
+    #[track_caller]
     pub fn for_each_partition<F>(&self, f: F) -> Result<()>
+    where
+        F: Fn(Records<T>) -> Result<()> + Send + Sync,
+    {
+        let step = Step::new("for_each_partition", Location::caller());
+        self.each_in_parallel(Some(step), f)
+    }
+
+    /// See [`for_each_partition`](Self::for_each_partition); `step` names `f` if
+    /// it is the user's.
+    pub(crate) fn each_in_parallel<F>(&self, step: Option<Step>, f: F) -> Result<()>
     where
         F: Fn(Records<T>) -> Result<()> + Send + Sync,
     {
         // What `f` does is not known to be small.
         self.each_partition(
+            step,
             |_| usize::MAX,
             |index, part| {
                 let mut records = Vec::with_capacity(part.count().unwrap_or_default());

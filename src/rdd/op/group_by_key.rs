@@ -1,9 +1,10 @@
 //! `group_by_key`: all values of each key.
 
 use std::hash::Hash;
+use std::panic::Location;
 use std::sync::Arc;
 
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Data, Pipe, Step};
 use crate::rdd::{Aggregate, Combine, Rdd};
 
 impl<K, V, P> Rdd<(K, V), P>
@@ -16,8 +17,10 @@ where
     /// One shuffle into `partitions` partitions. To reduce them at once use
     /// [`reduce_by_key`](Self::reduce_by_key), which keeps one value per key.
     #[doc(alias = "groupByKey")]
+    #[track_caller]
     pub fn group_by_key(self, partitions: usize) -> Rdd<(K, Vec<V>)> {
-        self.aggregate(Arc::new(Aggregate::new(Grouper, partitions)))
+        let step = Step::new("group_by_key", Location::caller());
+        self.aggregate(Arc::new(Aggregate::new(Grouper, partitions, step)))
     }
 }
 

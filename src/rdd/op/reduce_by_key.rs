@@ -2,9 +2,10 @@
 
 use std::hash::Hash;
 use std::mem;
+use std::panic::Location;
 use std::sync::Arc;
 
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Data, Pipe, Step};
 use crate::rdd::{Aggregate, Combine, Rdd};
 
 impl<K, V, P> Rdd<(K, V), P>
@@ -17,11 +18,13 @@ where
     /// commutative. One shuffle into `partitions` partitions, after reducing on
     /// each worker.
     #[doc(alias = "reduceByKey")]
+    #[track_caller]
     pub fn reduce_by_key<F>(self, f: F, partitions: usize) -> Rdd<(K, V)>
     where
         F: Fn(V, V) -> V + Send + Sync + 'static,
     {
-        self.aggregate(Arc::new(Aggregate::new(Reducer(f), partitions)))
+        let step = Step::new("reduce_by_key", Location::caller());
+        self.aggregate(Arc::new(Aggregate::new(Reducer(f), partitions, step)))
     }
 }
 

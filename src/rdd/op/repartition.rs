@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::rdd::pipe::{Data, Pipe, Sink};
 use crate::rdd::shuffle::exchange;
-use crate::rdd::{Rdd, at_rest, weight};
+use crate::rdd::{Rdd, at_rest, concat, weight};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// Spreads the records evenly over `partitions` partitions (at least one).
@@ -24,9 +24,9 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
                     },
                     |dealer, i| self.feed(&*parts[i], dealer),
                 )
-                .map_err(|error| self.blame(error))?;
+                .map_err(|error| self.blame(None, error))?;
             let hands = dealt.into_iter().map(|dealer| dealer.hands).collect();
-            let merged = exchange(executor, n, hands, weight(&parts), |hands| hands.concat())?;
+            let merged = exchange(executor, n, hands, weight(&parts), concat)?;
             Ok(at_rest(merged))
         })
     }

@@ -21,7 +21,7 @@ impl<T: Data + Text, P: Pipe<Out = T>> Rdd<T, P> {
     pub fn save_as_text_file(&self, directory: impl AsRef<Path>) -> Result<()> {
         let directory = directory.as_ref();
         fs::create_dir_all(directory).map_err(|cause| refused(directory, cause))?;
-        self.for_each_partition(|records| {
+        self.each_in_parallel(None, |records| {
             let path = directory.join(format!("part-{:05}", records.partition_index()));
             write_lines(&path, records).map_err(|cause| refused(&path, cause))
         })?;
