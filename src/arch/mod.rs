@@ -59,9 +59,9 @@ fn split_byte(hay: &[u8], separator: u8, cursor: &mut Cursor, out: &mut Buffer<W
     dispatch!(split_byte(hay, separator, cursor, out));
 }
 
-/// Writes the offsets of the next `\n` and `\r` from `from` on to `out`. Returns
-/// where to go on (the length of `hay` at its end), and whether all bytes up to
-/// there were ASCII.
+/// Writes the offsets of the next `\n` and `\r` from `from` on to `out`, and
+/// leaves room for one more. Returns where to go on (the length of `hay` at its
+/// end), and whether all bytes up to there were ASCII.
 #[inline]
 pub(crate) fn line_ends(hay: &[u8], from: usize, out: &mut LineEnds) -> (usize, bool) {
     dispatch!(line_ends(hay, from, out))
@@ -80,10 +80,18 @@ pub(crate) fn lines(hay: &[u8], mut each: impl FnMut(usize, usize, bool) -> bool
     let mut before = true;
     while at < hay.len() {
         let (next, ascii) = line_ends(hay, at, &mut ends);
+        if next == hay.len() {
+            // One more end, so that there is one call of `each`, which can be
+            // inlined.
+            // SAFETY: the kernel leaves room for one.
+            unsafe { ends.push(next) };
+        }
         for &end in ends.entries() {
-            // The `\n` of a `\r\n` stands where the line behind the `\r` starts.
-            let second_half = end == start && end > 0 && hay[end] == b'\n' && hay[end - 1] == b'\r';
-            if !second_half && !each(start, end, ascii && before) {
+            // The `\n` of a `\r\n` stands where the line behind the `\r` starts;
+            // behind the last terminator there is no line.
+            let no_line = end == start
+                && (end == hay.len() || end > 0 && hay[end] == b'\n' && hay[end - 1] == b'\r');
+            if !no_line && !each(start, end, ascii && before) {
                 return;
             }
             before = true;
@@ -91,9 +99,6 @@ pub(crate) fn lines(hay: &[u8], mut each: impl FnMut(usize, usize, bool) -> bool
         }
         before &= ascii;
         at = next;
-    }
-    if start < hay.len() {
-        each(start, hay.len(), before);
     }
 }
 

@@ -111,7 +111,8 @@ pub(super) unsafe fn line_ends<V: Vector>(
     let mut at = from;
     let mut high = 0;
     out.clear();
-    while at < hay.len() && out.room() >= 64 {
+    // A vector gives at most 64 ends, and the caller adds one.
+    while at < hay.len() && out.room() > 64 {
         let len = (hay.len() - at).min(64);
         // SAFETY: `at + len <= hay.len()`.
         let bytes = unsafe { V::load(base.wrapping_add(at), len) };
@@ -124,7 +125,7 @@ pub(super) unsafe fn line_ends<V: Vector>(
         while mask != 0 {
             let end = at + mask.trailing_zeros() as usize;
             mask &= mask - 1;
-            // SAFETY: there was room for 64 ends before this vector.
+            // SAFETY: there was room for 65 ends before this vector.
             unsafe { out.push(end) };
         }
         at += len;
