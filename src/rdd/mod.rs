@@ -116,7 +116,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// # use millstream::prelude::*;
     /// # let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
     /// assert_eq!(ssc.parallelize(0..10, 3).num_partitions(), 3);
-    /// # millstream::Result::Ok(())
+    /// # Ok::<(), millstream::Error>(())
     /// ```
     #[doc(alias = "getNumPartitions")]
     #[must_use]
@@ -133,7 +133,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
         Rdd::new(data, self.executor)
     }
 
-    /// The same chain over the data of one time, or one step longer.
+    /// One narrow step more.
     pub(crate) fn then<U, Q>(self, next: impl FnOnce(Arc<P>) -> Q) -> Rdd<U, Q>
     where
         Q: Pipe<In = P::In, Out = U>,
