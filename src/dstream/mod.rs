@@ -38,7 +38,8 @@ use crate::time::{BatchTime, Duration};
 /// context starts. A handle is cheap to clone and does not keep the context
 /// running. The second parameter is the chain of steps since the last boundary:
 /// leave it out and use [`boxed`](Self::boxed) where a stream is stored or named
-/// in a signature.
+/// in a signature. A function that shall not end the loop takes, or returns,
+/// `DStream<T, impl Pipe<Out = T>>` (see [`Pipe`]).
 ///
 /// # Examples
 /// ```

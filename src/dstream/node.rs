@@ -77,7 +77,8 @@ impl Meta {
             .unwrap_or_else(|poison| poison.into_inner())
     }
 
-    /// Whether the stream has data at `time` at all (S-2).
+    /// Whether the stream has data at `time` at all: after the zero time, once per
+    /// slide.
     pub(crate) fn is_valid(&self, graph: &Graph, time: BatchTime) -> bool {
         let zero = graph.zero();
         time > zero && time.is_on_grid(zero, self.slide)

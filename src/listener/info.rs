@@ -6,7 +6,8 @@ use crate::error::Error;
 use crate::id::{OutputId, StreamId};
 use crate::time::BatchTime;
 
-/// A batch, from its cut to its end. Times are nanoseconds since the Unix epoch.
+/// A batch, from its cut to its end. The fields in `_nanos` count from the Unix
+/// epoch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BatchInfo {

@@ -33,6 +33,7 @@ pub use op::filter::Filter;
 pub use op::flat_map::FlatMap;
 pub use op::for_each_partition::Records;
 pub use op::map::Map;
+pub use op::map_values::MapValues;
 pub(crate) use partition::{Partition, Partitions, at_rest};
 pub use pipe::Data;
 pub(crate) use pipe::Step;
@@ -132,7 +133,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
         Rdd::new(data, self.executor)
     }
 
-    /// The same chain over the data of one time, or one step longer.
+    /// One narrow step more.
     pub(crate) fn then<U, Q>(self, next: impl FnOnce(Arc<P>) -> Q) -> Rdd<U, Q>
     where
         Q: Pipe<In = P::In, Out = U>,

@@ -162,6 +162,15 @@ fn check_keyed<P: Pipe<Out = String>>(rdd: &Rdd<String, P>, all: &[String], out:
         .clone()
         .map(|text| (text.chars().take(1).collect::<String>(), text));
 
+    let bytes = pairs.clone().map_values(|text| text.len());
+    let parts = bytes.collect_partitions().unwrap();
+    assert_eq!(parts.len(), rdd.num_partitions(), "partitions stay");
+    let twin = all
+        .iter()
+        .map(|text| (text.chars().take(1).collect(), text.len()));
+    assert_eq!(parts.concat(), twin.collect::<Vec<(String, usize)>>());
+    assert_eq!(bytes.take(2).unwrap(), parts.concat()[..all.len().min(2)]);
+
     let grouped = pairs.clone().group_by_key(out);
     assert_eq!(grouped.num_partitions(), out);
     let parts = grouped.collect_partitions().unwrap();
@@ -405,6 +414,9 @@ fn a_shuffle_is_computed_once_and_only_when_asked() {
 fn a_count_is_free_where_it_is_known() {
     assert_eq!(numbers(10, 3, 1).boxed().known_count(), 10);
     assert_eq!(numbers(10, 3, 1).map(|x| x).known_count(), 0);
+    let pairs = make(&[vec![(1, 2)]], Layout::AtRest, 1);
+    assert_eq!(pairs.clone().known_count(), 1);
+    assert_eq!(pairs.map_values(|x| x).known_count(), 0);
     assert_eq!(numbers(10, 3, 1).union(numbers(4, 1, 1)).known_count(), 14);
     assert_eq!(numbers(0, 1, 1).counted().collect().unwrap(), [0]);
     assert_eq!(
@@ -553,6 +565,8 @@ fn a_panic_names_the_steps_that_were_running() {
 
         let pairs = || rdd().map(|x| (x % 2, x));
         let line = line!() - 1;
+        let steps = [("map", line), ("map_values", line!() + 1)];
+        assert_names(pairs().map_values(no).collect(), &steps);
         let reduced = pairs().reduce_by_key(|a, _| u64::from(no(a)), 2);
         let steps = [("map", line), ("reduce_by_key", line!() - 1)];
         assert_names(reduced.map(|x| x).collect(), &steps);

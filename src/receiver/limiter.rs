@@ -1,4 +1,4 @@
-//! The rate limit of a receiver (S-8).
+//! The rate limit of a receiver.
 
 use super::Session;
 use crate::time::{Clock, WaitResult, Wake};

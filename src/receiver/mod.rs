@@ -15,9 +15,6 @@ mod session;
 mod socket;
 mod supervisor;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use custom::CustomSource;
 pub use custom::{Receiver, ReceiverHandle};
 pub(crate) use limiter::RateLimiter;

@@ -1,4 +1,4 @@
-//! The one place that names atomics and locks; loom's under `cfg(loom)`.
+//! Atomics and locks of what loom models, the ring; loom's own under `cfg(loom)`.
 
 #[cfg(loom)]
 mod model;

@@ -49,6 +49,37 @@ fn trf_6_repartition_gives_exactly_so_many_even_partitions() {
 }
 
 #[test]
+fn trf_7_map_values_keeps_keys_and_partitions() {
+    let program = Program::new();
+    let (queue, input) = program.queue();
+    let named = input.map_values(|x: i64| format!("<{x}>"));
+    let (named, kept) = (
+        watch_partitions(&named),
+        watch(&named.map_values(|text| text.len()).filter(|(_, n)| *n > 3)),
+    );
+    program.start();
+    let batch = pairs(&[("b", 5), ("a", 1), ("b", 10)]);
+    queue.push(program.ssc.parallelize(batch, 2));
+    program.tick();
+    program.tick();
+    let name = |key, text: &str| (key, text.to_owned());
+    assert_eq!(
+        named.take(),
+        [
+            (
+                1000,
+                vec![
+                    vec![name("b", "<5>")],
+                    vec![name("a", "<1>"), name("b", "<10>")]
+                ]
+            ),
+            (2000, vec![vec![]])
+        ]
+    );
+    assert_eq!(kept.take(), [(1000, vec![("b", 4)]), (2000, vec![])]);
+}
+
+#[test]
 fn trf_9_union_concatenates_partitions() {
     let program = Program::new();
     let (queue, one) = program.queue();

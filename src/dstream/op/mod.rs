@@ -7,6 +7,7 @@ mod filter;
 mod flat_map;
 mod group_by_key;
 mod map;
+mod map_values;
 mod reduce;
 mod reduce_by_key;
 mod repartition;

@@ -17,7 +17,8 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// An error or a panic fails this operation of this batch; other operations
     /// and batches go on, and
     /// [`await_termination`](crate::StreamingContext::await_termination) reports
-    /// the first.
+    /// the first. Of other libraries' errors `?` converts those of `std::io`; wrap
+    /// the rest with [`Error::with_source`](crate::Error::with_source).
     ///
     /// # Panics
     /// If the context was started.

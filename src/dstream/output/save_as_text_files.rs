@@ -28,7 +28,7 @@ impl<T: Data + Text, P: Pipe<Out = T>> DStream<T, P> {
     }
 }
 
-/// The name of a batch's directory (S-17).
+/// The name of a batch's directory.
 fn directory(prefix: &str, time: BatchTime, suffix: &str) -> String {
     let mut name = String::new();
     if !prefix.is_empty() {

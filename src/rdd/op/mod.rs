@@ -9,6 +9,7 @@ pub(crate) mod flat_map;
 pub(crate) mod for_each_partition;
 pub(crate) mod group_by_key;
 pub(crate) mod map;
+pub(crate) mod map_values;
 pub(crate) mod reduce;
 pub(crate) mod reduce_by_key;
 pub(crate) mod repartition;
