@@ -48,7 +48,7 @@ impl StreamingContext {
     /// # let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
     /// let words = ssc.text_lines("to be\nor not to be\n").flat_map(|line| line.split(' '));
     /// assert_eq!(words.count()?, 6);
-    /// # millstream::Result::Ok(())
+    /// # Ok::<(), millstream::Error>(())
     /// ```
     pub fn text_lines(&self, text: impl AsRef<[u8]>) -> Rdd<Str> {
         let parts = text_blocks(text.as_ref(), self.inner.conf.block_bytes);
@@ -184,7 +184,7 @@ impl StreamingContext {
     ///     BufReader::new(bytes).split(b';')
     /// })?;
     /// records.count().print();
-    /// # millstream::Result::Ok(())
+    /// # Ok::<(), millstream::Error>(())
     /// ```
     #[doc(alias = "socketStream")]
     #[track_caller]

@@ -26,6 +26,12 @@ pub(crate) trait Combine<V>: Send + Sync + 'static {
     fn combined(&self, combined: &mut Self::Combined, other: Self::Combined);
 }
 
+/// One table per output partition, or all tables of one partition.
+type Tables<K, R> = Vec<KeyTable<K, R>>;
+
+/// The records of a partition, and the tables that they were in.
+type Merged<K, R> = (Vec<(K, R)>, Tables<K, R>);
+
 /// An aggregation by key that keeps the memory of its tables between batches.
 pub(crate) struct Aggregate<K, V, C: Combine<V>> {
     combine: C,
@@ -33,7 +39,7 @@ pub(crate) struct Aggregate<K, V, C: Combine<V>> {
     /// The operation that this is, for errors.
     step: Step,
     /// Tables not in use, one list of `partitions` tables per worker.
-    spare: Mutex<Vec<Vec<KeyTable<K, C::Combined>>>>,
+    spare: Mutex<Vec<Tables<K, C::Combined>>>,
 }
 
 /// Where one worker's records go.
@@ -95,7 +101,7 @@ where
                 parts.len(),
                 weight,
                 || self.take_spare(),
-                |tables: &mut Vec<KeyTable<K, C::Combined>>, i| {
+                |tables: &mut Tables<K, C::Combined>, i| {
                     let mut sink = Partial {
                         tables,
                         combine: &self.combine,
@@ -117,10 +123,7 @@ where
     }
 
     /// Merges the tables of one partition; gives the records and the tables.
-    fn merge(
-        &self,
-        mut tables: Vec<KeyTable<K, C::Combined>>,
-    ) -> (Vec<(K, C::Combined)>, Vec<KeyTable<K, C::Combined>>) {
+    fn merge(&self, mut tables: Tables<K, C::Combined>) -> Merged<K, C::Combined> {
         let hash = KeyHash::get();
         // Into the largest: the fewest records are moved.
         let largest = (0..tables.len())
@@ -146,7 +149,7 @@ where
         (records, tables)
     }
 
-    fn take_spare(&self) -> Vec<KeyTable<K, C::Combined>> {
+    fn take_spare(&self) -> Tables<K, C::Combined> {
         let spare = self
             .spare
             .lock()
@@ -156,7 +159,7 @@ where
     }
 
     /// Takes empty tables back: `tables[p]` are those of partition `p`.
-    fn give_back(&self, tables: Vec<Vec<KeyTable<K, C::Combined>>>) {
+    fn give_back(&self, tables: Vec<Tables<K, C::Combined>>) {
         let mut columns: Vec<_> = tables.into_iter().map(Vec::into_iter).collect();
         let mut spare = self
             .spare

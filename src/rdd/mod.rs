@@ -115,7 +115,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// # use millstream::prelude::*;
     /// # let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
     /// assert_eq!(ssc.parallelize(0..10, 3).num_partitions(), 3);
-    /// # millstream::Result::Ok(())
+    /// # Ok::<(), millstream::Error>(())
     /// ```
     #[doc(alias = "getNumPartitions")]
     #[must_use]
