@@ -62,7 +62,7 @@ fn sender(portions: usize) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let thread = thread::spawn(move || {
-        let mut line = vec![b'x'; LINE];
+        let mut line = [b'x'; LINE];
         line[LINE - 1] = b'\n';
         let portion = line.repeat(LINES);
         let (mut client, _) = listener.accept().unwrap();

@@ -167,13 +167,12 @@ fn engine(seconds: u64, rate: u64) -> Measured {
         thread::sleep(Duration::from_millis(1));
     }
     ssc.stop(true).unwrap();
-    let measured = Measured {
+    Measured {
         latencies: latencies.lock().unwrap().clone(),
         lines: counted.load(Ordering::Relaxed) as u64,
         sent,
         scheduling: scheduling.lock().unwrap().clone(),
-    };
-    measured
+    }
 }
 
 /// One thread receives into a buffer, another takes it every millisecond, counts

@@ -9,7 +9,7 @@ pub(crate) const WORDS: usize = 100_000;
 /// Words on a line.
 pub(crate) const WORDS_PER_LINE: usize = 13;
 
-/// SplitMix64: small, and good enough to draw inputs from.
+/// `SplitMix64`: small, and good enough to draw inputs from.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 

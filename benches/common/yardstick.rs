@@ -98,7 +98,7 @@ type Table = HashTable<(u64, u64, u64)>;
 /// Which of `n` ranges a hash is in, by bits that a table does not use.
 #[inline(always)]
 fn range_of(hash: u64, n: usize) -> usize {
-    (((hash >> 24) & 0xffff_ffff) * n as u64 >> 32) as usize
+    ((((hash >> 24) & 0xffff_ffff) * n as u64) >> 32) as usize
 }
 
 #[inline(always)]
@@ -149,7 +149,7 @@ fn count_word(text: &[u8], start: usize, end: usize, tables: &mut [Table], range
     let len = end - start;
     let word = if len < 16 {
         // SAFETY: there is padding behind the text.
-        let bytes = unsafe { text.as_ptr().add(start).cast::<[u8; 16]>().read() };
+        let bytes = unsafe { text.as_ptr().wrapping_add(start).cast::<[u8; 16]>().read() };
         let word = u128::from_le_bytes(bytes) & ((1 << (len * 8)) - 1);
         (word as u64, (word >> 64) as u64)
     } else {

@@ -51,7 +51,7 @@ fn naive_lines(text: &[u8]) -> Vec<Vec<u8>> {
 fn receive(writer: &mut TextWriter, mut bytes: &[u8]) -> usize {
     let mut waiting = writer.filled(0);
     while !bytes.is_empty() {
-        let spare = writer.spare(bytes.len()).unwrap();
+        let spare = writer.spare(bytes.len()).expect("the ring is open");
         let (now, later) = bytes.split_at(spare.len());
         spare.copy_from_slice(now);
         waiting = writer.filled(now.len());
@@ -373,7 +373,7 @@ fn cut_while<B: Block>(
         while !writer.is_finished() {
             once();
         }
-        writer.join().unwrap();
+        writer.join().expect("the writer does not panic");
     });
     assert_eq!(once(), stored.load(Ordering::Relaxed));
 }
