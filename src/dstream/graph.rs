@@ -190,7 +190,9 @@ impl Graph {
     /// Forgets what no later batch needs, as all batches up to `done` ended.
     pub(crate) fn clear(&self, done: BatchTime) {
         let nodes = self.lock().nodes.clone();
-        for node in &nodes {
+        // Inputs last: when their bytes go back to the ring and wake a receiver,
+        // no string of a result holds the blocks any more.
+        for node in nodes.iter().rev() {
             node.clear(done);
         }
     }

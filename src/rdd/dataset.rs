@@ -1,11 +1,11 @@
 //! Data sets: partitions that exist, or that can be computed when asked for.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::partition::{Partition, Partitions};
 use super::pipe::{Chunk, Data, Pipe, Step};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::Executor;
 
 /// What an Rdd reads: immutable partitions behind a boundary.
@@ -50,7 +50,9 @@ impl<T: Data> Dataset<T> for Ready<T> {
 /// side of a shuffle.
 pub(crate) struct Lazy<T, F> {
     num_partitions: usize,
-    compute: F,
+    /// Until it has run: it holds the data that the result is made of, which a
+    /// kept result must not keep too.
+    compute: Mutex<Option<F>>,
     // An error is kept too: computing again would fail again.
     result: OnceLock<Result<Partitions<T>>>,
 }
@@ -59,7 +61,7 @@ impl<T, F> Lazy<T, F> {
     pub(crate) fn new(num_partitions: usize, compute: F) -> Self {
         Self {
             num_partitions,
-            compute,
+            compute: Mutex::new(Some(compute)),
             result: OnceLock::new(),
         }
     }
@@ -68,14 +70,27 @@ impl<T, F> Lazy<T, F> {
 impl<T, F> Dataset<T> for Lazy<T, F>
 where
     T: Data,
-    F: Fn(&Executor) -> Result<Partitions<T>> + Send + Sync,
+    F: FnOnce(&Executor) -> Result<Partitions<T>> + Send,
 {
     fn num_partitions(&self) -> usize {
         self.num_partitions
     }
 
     fn partitions(&self, executor: &Executor) -> Result<Partitions<T>> {
-        self.result.get_or_init(|| (self.compute)(executor)).clone()
+        let compute = || {
+            let compute = self
+                .compute
+                .lock()
+                .unwrap_or_else(|poison| poison.into_inner())
+                .take();
+            match compute {
+                Some(compute) => compute(executor),
+                None => Err(Error::illegal_state(
+                    "an Rdd was asked for again whose computation had panicked",
+                )),
+            }
+        };
+        self.result.get_or_init(compute).clone()
     }
 }
 

@@ -655,3 +655,16 @@ fn keys_go_to_the_same_partition_in_every_batch() {
     let used: std::collections::BTreeSet<_> = large.values().collect();
     assert_eq!(used.len(), 4, "all partitions are used");
 }
+
+#[test]
+fn a_kept_result_does_not_keep_what_it_was_made_of() {
+    let probe = Arc::new(());
+    let records = vec![vec![Arc::clone(&probe); 3], vec![Arc::clone(&probe); 2]];
+    let input = make(&records, Layout::AtRest, 1);
+    drop(records);
+    let counts = input.map(|_| ((), 1)).reduce_by_key(|a, b| a + b, 1);
+    assert_eq!(Arc::strong_count(&probe), 6);
+    assert_eq!(counts.collect().unwrap(), [((), 5)]);
+    assert_eq!(Arc::strong_count(&probe), 1);
+    assert_eq!(counts.collect().unwrap(), [((), 5)]);
+}

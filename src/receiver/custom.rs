@@ -238,6 +238,12 @@ impl<T: Data, R: Receiver<T>> Source for CustomSource<T, R> {
         exit
     }
 
+    fn settle(&self) {
+        // A store that saw the ring open holds the lock until it has published;
+        // the next one sees the ring closed.
+        drop(self.handle.shared.writer());
+    }
+
     fn preferred_cpu(&self) -> Option<usize> {
         self.receiver.preferred_cpu()
     }

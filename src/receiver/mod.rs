@@ -36,6 +36,10 @@ pub(crate) trait Source: Send + 'static {
     /// down.
     fn run(&mut self, session: &Arc<Session>) -> Exit;
 
+    /// Waits for what other threads are storing at this moment. Called once the
+    /// ring is closed: what was stored then can be cut, and nothing comes later.
+    fn settle(&self) {}
+
     /// The core that the program would like it on.
     fn preferred_cpu(&self) -> Option<usize> {
         None

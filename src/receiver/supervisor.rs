@@ -74,6 +74,7 @@ impl Supervisor {
                 }
             }
         }
+        self.source.settle();
         if session.reporter().is_active() {
             session.reporter().stopped("the context stops".into(), None);
         }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use super::JobScheduler;
 use crate::cpu::thread;
 use crate::dstream::Graph;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::time::{BatchTime, Clock, Duration, WaitResult, Wake};
 
 /// Handle to the generator's thread.
@@ -100,6 +100,7 @@ struct Cutting {
 impl Cutting {
     fn run(&self, zero: BatchTime) {
         let interval = self.graph.batch_interval();
+        let mut passed = Passed::default();
         let mut batch = zero + interval;
         let mut block = zero + self.block_interval;
         loop {
@@ -110,7 +111,7 @@ impl Cutting {
             }
             // At a boundary of both the batch's own cut ends the block.
             if next == batch {
-                self.generate(batch);
+                self.generate(batch, &mut passed);
                 batch = batch + interval;
             } else {
                 for input in self.graph.inputs() {
@@ -130,10 +131,10 @@ impl Cutting {
         }
     }
 
-    fn generate(&self, time: BatchTime) {
+    fn generate(&self, time: BatchTime, passed: &mut Passed) {
         if self.jobs.backlog() >= self.max_queued_batches {
             // The data stays where it is; a later batch takes it.
-            tracing::warn!(%time, "too many batches are queued: no batch is cut at this time");
+            passed.warn(time);
             self.jobs.pass(time);
             return;
         }
@@ -155,6 +156,42 @@ impl Cutting {
 impl Drop for Cutting {
     /// However the thread ends, nobody waits for further batches.
     fn drop(&mut self) {
+        // A clock or a subscriber of the program's own may do that.
+        if std::thread::panicking() {
+            self.jobs.report(Error::new(
+                ErrorKind::Panic,
+                "the batch generator panicked: no further batch is cut",
+            ));
+        }
         self.jobs.seal();
+    }
+}
+
+/// Boundaries without a cut that nobody was warned of yet.
+#[derive(Default)]
+struct Passed {
+    times: u64,
+    warned: Option<BatchTime>,
+}
+
+impl Passed {
+    /// Warns at most once a second: an overload may pass over hundreds of times
+    /// in each.
+    fn warn(&mut self, time: BatchTime) {
+        self.times += 1;
+        if self
+            .warned
+            .is_none_or(|warned| time >= warned + Duration::from_secs(1))
+        {
+            tracing::warn!(
+                %time,
+                times = self.times,
+                "too many batches are queued: no batch is cut at this time"
+            );
+            *self = Self {
+                times: 0,
+                warned: Some(time),
+            };
+        }
     }
 }

@@ -120,6 +120,11 @@ impl JobScheduler {
         self.settled.notify_all();
     }
 
+    /// Lets `await_termination` return an error that is none of a job's.
+    pub(crate) fn report(&self, error: Error) {
+        self.waiter.report(error);
+    }
+
     /// Notes that no further batch will be cut.
     pub(crate) fn seal(&self) {
         self.lock().sealed = true;

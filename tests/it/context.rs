@@ -430,6 +430,35 @@ fn s_14_a_graceful_stop_gives_up_on_a_source_that_never_ends() {
     program.ssc.await_termination().unwrap();
 }
 
+/// A clock on which nobody can wait.
+#[derive(Debug)]
+struct Broken;
+
+impl Clock for Broken {
+    fn now_nanos(&self) -> i64 {
+        0
+    }
+
+    fn wait_until(&self, _: i64, _: &Wake) -> WaitResult {
+        panic!("the clock is broken");
+    }
+}
+
+#[test]
+fn ctx_11_a_panic_of_the_generator_comes_out() {
+    let program = Program::with(|b| b.clock(Broken));
+    let (_, input) = program.queue::<u64>();
+    input.foreach_rdd(|_, _| Ok(()));
+    program.start();
+    let error = program.ssc.await_termination().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Panic);
+    assert!(
+        error.to_string().contains("the batch generator panicked"),
+        "{error}"
+    );
+    program.stop();
+}
+
 #[test]
 fn ctx_12_stop_is_refused_on_a_thread_of_the_context() {
     let program = Program::new();

@@ -41,6 +41,27 @@ fn stores_from_several_threads_keep_the_order_of_each() {
 }
 
 #[test]
+fn what_is_stored_during_a_graceful_stop_is_processed_or_refused() {
+    for _ in 0..20 {
+        let ssc = context(1, &[]);
+        let (hands, held) = Hands::<u64>::new();
+        let records = Gathered::of(&ssc.receiver_stream(hands).unwrap());
+        ssc.start().unwrap();
+        let handle = held.started.recv().unwrap();
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let handle = handle.clone();
+                spawn(move || (0..).take_while(|&n| handle.store(n).is_ok()).count())
+            })
+            .collect();
+        records.wait(1);
+        ssc.stop(true).unwrap();
+        let stored: usize = threads.into_iter().map(|t| t.join().unwrap()).sum();
+        assert_eq!(records.records().len(), stored);
+    }
+}
+
+#[test]
 fn a_block_of_records_is_a_partition_of_its_own() {
     let (ssc, clock) = manual(1_000, &[]);
     let (hands, held) = Hands::new();
