@@ -415,7 +415,7 @@ fn a_count_is_free_where_it_is_known() {
     assert_eq!(numbers(10, 3, 1).boxed().known_count(), 10);
     assert_eq!(numbers(10, 3, 1).map(|x| x).known_count(), 0);
     let pairs = make(&[vec![(1, 2)]], Layout::AtRest, 1);
-    assert_eq!(pairs.clone().known_count(), 1);
+    assert_eq!(pairs.known_count(), 1);
     assert_eq!(pairs.map_values(|x| x).known_count(), 0);
     assert_eq!(numbers(10, 3, 1).union(numbers(4, 1, 1)).known_count(), 14);
     assert_eq!(numbers(0, 1, 1).counted().collect().unwrap(), [0]);

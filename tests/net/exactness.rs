@@ -273,7 +273,7 @@ fn mixed(text: &[u8]) -> Vec<u8> {
     for &byte in text {
         match byte {
             b'\n' => {
-                mixed.extend(["\n", "\r\n", "\r", "\n\r", "\r\n\r\n"][random.below(5)].bytes())
+                mixed.extend(["\n", "\r\n", "\r", "\n\r", "\r\n\r\n"][random.below(5)].bytes());
             }
             b'e' => mixed.extend(["e", "é", "漢", "🦀", "e"][random.below(5)].bytes()),
             b'q' => mixed.extend([0xe6, 0xbc, 0xff]),
