@@ -9,7 +9,7 @@ use super::partition::{Partitions, at_rest};
 use super::pipe::{Data, Pipe, Sink, Step};
 use super::shuffle::{HashPartitioner, exchange};
 use super::table::KeyTable;
-use super::{Rdd, blame};
+use super::{Rdd, blame, weight};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::hash::KeyHash;
@@ -27,11 +27,8 @@ pub(crate) trait Combine<V>: Send + Sync + 'static {
     fn combined(&self, combined: &mut Self::Combined, other: Self::Combined);
 }
 
-/// One table per output partition, or one per worker.
-type Tables<K, C> = Vec<KeyTable<K, C>>;
-
-/// The records of one partition, and the tables that they were in.
-type Merged<K, C> = (Vec<(K, C)>, Tables<K, C>);
+/// A table for each partition of the result, or all tables of one partition.
+type Tables<K, V, C> = Vec<KeyTable<K, <C as Combine<V>>::Combined>>;
 
 /// An aggregation by key that keeps the memory of its tables between batches.
 pub(crate) struct Aggregate<K, V, C: Combine<V>> {
@@ -40,7 +37,7 @@ pub(crate) struct Aggregate<K, V, C: Combine<V>> {
     /// The operation that this is, for errors.
     step: Step,
     /// Tables not in use, one list of `partitions` tables per worker.
-    spare: Mutex<Vec<Tables<K, C::Combined>>>,
+    spare: Mutex<Vec<Tables<K, V, C>>>,
 }
 
 /// Records that are hashed before the first of them is looked up, so that their
@@ -153,13 +150,12 @@ where
         P: Pipe<Out = (K, V)>,
     {
         let parts = input.data.partitions(executor)?;
-        let weight = parts.iter().map(|part| part.weight()).sum();
         let partials = executor
             .fold(
                 parts.len(),
-                weight,
+                weight(&parts),
                 || self.take_spare(),
-                |tables: &mut Tables<K, C::Combined>, i| {
+                |tables: &mut Tables<K, V, C>, i| {
                     let mut sink = Partial::new(tables, &self.combine, self.partitioner);
                     input.feed(&*parts[i], &mut sink)?;
                     sink.flush();
@@ -168,17 +164,21 @@ where
             )
             .map_err(|error| input.blame(Some(self.step), error))?;
         let distinct = partials.iter().flatten().map(KeyTable::len).sum();
-        let merged = exchange(executor, self.partitions(), partials, distinct, |tables| {
-            self.merge(tables)
-        })
+        let merged = exchange(
+            executor,
+            self.partitions(),
+            partials,
+            distinct,
+            |mut tables| (self.merge(&mut tables), tables),
+        )
         .map_err(|error| blame(&[self.step], error))?;
         let (records, tables): (Vec<_>, Vec<_>) = merged.into_iter().unzip();
         self.give_back(tables);
         Ok(at_rest(records))
     }
 
-    /// Merges the tables of one partition; gives the records and the tables.
-    fn merge(&self, mut tables: Tables<K, C::Combined>) -> Merged<K, C::Combined> {
+    /// The merged records of the tables of one partition, which are empty then.
+    fn merge(&self, tables: &mut [KeyTable<K, C::Combined>]) -> Vec<(K, C::Combined)> {
         let hash = KeyHash::get();
         // Into the largest: the fewest records are moved.
         let largest = (0..tables.len())
@@ -186,7 +186,7 @@ where
             .unwrap_or_default();
         tables.swap(0, largest);
         let Some((into, others)) = tables.split_first_mut() else {
-            return (Vec::new(), tables);
+            return Vec::new();
         };
         for table in others {
             for (key, combined) in table.take_all() {
@@ -200,11 +200,10 @@ where
                 );
             }
         }
-        let records = into.take_all();
-        (records, tables)
+        into.take_all()
     }
 
-    fn take_spare(&self) -> Tables<K, C::Combined> {
+    fn take_spare(&self) -> Tables<K, V, C> {
         let spare = self
             .spare
             .lock()
@@ -214,7 +213,7 @@ where
     }
 
     /// Takes empty tables back: `tables[p]` are those of partition `p`.
-    fn give_back(&self, tables: Vec<Tables<K, C::Combined>>) {
+    fn give_back(&self, tables: Vec<Tables<K, V, C>>) {
         let mut columns: Vec<_> = tables.into_iter().map(Vec::into_iter).collect();
         let mut spare = self
             .spare

@@ -65,7 +65,12 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
     /// Takes all entries out. The memory stays for the next batch, unless it is
     /// far more than this one needed.
     pub(crate) fn take_all(&mut self) -> Vec<(K, V)> {
-        let entries: Vec<_> = self.table.drain().collect();
+        // A drain clears all buckets, also of a table without entries.
+        let entries: Vec<_> = if self.table.is_empty() {
+            Vec::new()
+        } else {
+            self.table.drain().collect()
+        };
         if self.table.capacity() > LARGE.max(entries.len().saturating_mul(16)) {
             self.table = HashTable::new();
         }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use super::JobScheduler;
 use crate::cpu::thread;
 use crate::dstream::Graph;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::time::{BatchTime, Clock, Duration, WaitResult, Wake};
 
 /// Handle to the generator's thread.
@@ -32,7 +32,6 @@ impl Generator {
     ) -> Result<Self> {
         let wake = Wake::new();
         let drain = Arc::new(AtomicBool::new(false));
-        let waiter = Arc::clone(jobs.waiter());
         let cutter = Cutting {
             graph,
             jobs,
@@ -44,8 +43,10 @@ impl Generator {
         };
         let thread = thread::spawn("generator", None, move || {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| cutter.run(zero))) {
-                // No batch will come any more: whoever waits must know.
-                waiter.report(Error::from_panic(payload, "the batch generator"));
+                // A clock or a subscriber of the program's own may do that. No
+                // batch will come any more: whoever waits must know.
+                let what = "the batch generator: no further batch is cut";
+                cutter.jobs.report(Error::from_panic(payload, what));
             }
         })
         .map_err(|cause| Error::io("the batch generator's thread cannot be started", cause))?;
@@ -156,13 +157,6 @@ impl Cutting {
 impl Drop for Cutting {
     /// However the thread ends, nobody waits for further batches.
     fn drop(&mut self) {
-        // A clock or a subscriber of the program's own may do that.
-        if std::thread::panicking() {
-            self.jobs.report(Error::new(
-                ErrorKind::Panic,
-                "the batch generator panicked: no further batch is cut",
-            ));
-        }
         self.jobs.seal();
     }
 }

@@ -72,11 +72,6 @@ impl JobScheduler {
         }
     }
 
-    /// Where errors are reported.
-    pub(crate) fn waiter(&self) -> &Arc<Waiter> {
-        &self.waiter
-    }
-
     /// How many batches are queued or running.
     pub(crate) fn backlog(&self) -> usize {
         self.lock().pending.len()
