@@ -45,7 +45,7 @@ impl Generator {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| cutter.run(zero))) {
                 // A clock or a subscriber of the program's own may do that. No
                 // batch will come any more: whoever waits must know.
-                let what = "the batch generator: no further batch is cut";
+                let what = "the batch generator";
                 cutter.jobs.report(Error::from_panic(payload, what));
             }
         })
