@@ -44,9 +44,10 @@ pub(crate) struct Aggregate<K, V, C: Combine<V>> {
 /// cache misses overlap.
 const AHEAD: usize = 32;
 
-/// Tables of this size are taken to be in a near cache, where looking ahead
-/// costs more than a miss.
-const NEAR_BYTES: usize = 256 << 10;
+/// Up to this size tables are used directly. Looking ahead probes twice; that pays
+/// only where nearly every miss goes to memory: on a quiet machine word count
+/// (tables of 3 MiB) is a quarter faster without.
+const NEAR_BYTES: usize = 8 << 20;
 
 /// Where one worker's records go.
 struct Partial<'t, K, V, C: Combine<V>> {
