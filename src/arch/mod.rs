@@ -87,6 +87,7 @@ pub(crate) fn terminators(hay: &[u8]) -> Terminators {
 
 /// Whether no byte of `hay` has its top bit set.
 #[inline]
+#[allow(dead_code, reason = "the receivers that use it come next")]
 pub(crate) fn is_ascii(hay: &[u8]) -> bool {
     dispatch!(is_ascii(hay))
 }

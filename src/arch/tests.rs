@@ -28,7 +28,11 @@ macro_rules! set {
 
 /// What can run here, and what the callers run.
 fn sets() -> Vec<Set> {
-    let mut sets = vec![set!("dispatched", super), set!("portable", portable)];
+    let mut sets = vec![set!("dispatched", super)];
+    if !cfg!(miri) {
+        // Under miri that is what is dispatched to.
+        sets.push(set!("portable", portable));
+    }
     #[cfg(target_arch = "x86_64")]
     {
         if x86_64::has_avx2() {
@@ -135,6 +139,9 @@ fn naive_lines(hay: &[u8]) -> Vec<(usize, usize)> {
     lines
 }
 
+/// Miri takes milliseconds for a byte.
+const LONGEST: usize = if cfg!(miri) { 70 } else { 300 };
+
 /// Texts with many separators, with few, and with any bytes.
 fn texts() -> impl Strategy<Value = Vec<u8>> {
     let dense = prop::sample::select(b" \n\ra\xff\0".to_vec());
@@ -143,14 +150,14 @@ fn texts() -> impl Strategy<Value = Vec<u8>> {
         20 => any::<u8>(),
     ];
     prop_oneof![
-        prop::collection::vec(dense, 0..300),
-        prop::collection::vec(sparse, 0..300),
+        prop::collection::vec(dense, 0..LONGEST),
+        prop::collection::vec(sparse, 0..LONGEST),
     ]
 }
 
 fn cases() -> ProptestConfig {
     ProptestConfig {
-        cases: if cfg!(miri) { 8 } else { 512 },
+        cases: if cfg!(miri) { 4 } else { 512 },
         failure_persistence: None,
         ..ProptestConfig::default()
     }
@@ -199,7 +206,7 @@ proptest! {
 #[test]
 fn every_length_of_all_and_of_no_separators() {
     let lengths: Vec<usize> = if cfg!(miri) {
-        vec![0, 1, 15, 16, 17, 63, 64, 65, 128, 300]
+        vec![0, 1, 64, 65]
     } else {
         (0..=300).collect()
     };
@@ -215,9 +222,10 @@ fn every_length_of_all_and_of_no_separators() {
 
 #[test]
 fn every_short_length_at_every_distance_from_the_end() {
+    let step = if cfg!(miri) { 5 } else { 1 };
     for set in sets() {
-        for len in 0..=20 {
-            for behind in 0..=20 {
+        for len in (0..=20).step_by(step) {
+            for behind in (0..=20).step_by(step) {
                 let hay = [vec![b'x'; len], vec![b' '], vec![b'y'; behind]].concat();
                 set.check(&hay, b' ');
             }

@@ -60,7 +60,8 @@ impl Budget {
 
     /// How often the writer had to wait, for bytes or for a cut.
     pub(crate) fn waits(&self) -> u64 {
-        self.waits.load(Ordering::Relaxed)
+        // Acquire: who learns that the writer waits sees what it stored before.
+        self.waits.load(Ordering::Acquire)
     }
 
     /// Stops the writer: from now on it gets [`Closed`], also where it waits.
@@ -193,7 +194,7 @@ impl Intake {
                 return Ok(answer);
             }
             if !waited {
-                self.budget.waits.fetch_add(1, Ordering::Relaxed);
+                self.budget.waits.fetch_add(1, Ordering::Release);
                 waited = true;
             }
             guard = self

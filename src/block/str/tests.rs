@@ -34,7 +34,7 @@ fn std_hash(text: &Str) -> u64 {
 fn splits(text: &Str, separator: char) -> [Vec<Str>; 3] {
     let mut next = Vec::new();
     let mut parts = text.clone().split(separator);
-    while let Some(part) = parts.next() {
+    for part in parts.by_ref() {
         next.push(part);
     }
     assert!(parts.next().is_none());
@@ -59,10 +59,10 @@ proptest! {
         prop_assert_eq!(&made, text.as_str());
         prop_assert_eq!(&*made, &text);
         prop_assert_eq!(made.len(), text.len());
-        prop_assert_eq!(Str::from(text.clone()), made.clone());
-        prop_assert_eq!(Str::from(Cow::from(text.as_str())), made.clone());
-        prop_assert_eq!(text.chars().collect::<Str>(), made.clone());
-        prop_assert_eq!(made.to_string(), text.clone());
+        prop_assert_eq!(&Str::from(text.clone()), &made);
+        prop_assert_eq!(&Str::from(Cow::from(text.as_str())), &made);
+        prop_assert_eq!(&text.chars().collect::<Str>(), &made);
+        prop_assert_eq!(&made.to_string(), &text);
         prop_assert_eq!(format!("{made:>20}"), format!("{text:>20}"));
         prop_assert_eq!(format!("{made:?}"), format!("{text:?}"));
         prop_assert_eq!(made.compact(), text.as_str());
