@@ -1,16 +1,12 @@
 //! The one spelling of hash tables and hashes in this crate.
 //!
-//! [`HashMap`] and [`HashSet`] are hashbrown's with ahash, for everything that
-//! is not hot. Tables of keyed records use [`KeyHash`], which hashes a
-//! [`Str`](crate::Str) as the two machine words that it is: one wide multiply.
-//! Both are seeded once per process, so that outside data cannot be made to
+//! Tables of keyed records use [`KeyHash`], which hashes a [`Str`](crate::Str) as
+//! the two machine words that it is: one wide multiply. It is seeded by ahash's
+//! random source once per process, so that outside data cannot be made to
 //! collide on purpose; results never depend on the order of iteration.
 
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
-
-/// A hash map that is not on the data path.
-pub(crate) type HashMap<K, V> = hashbrown::HashMap<K, V, ahash::RandomState>;
 
 /// The hash function of keyed records; cheap to copy, the same all through a
 /// process.

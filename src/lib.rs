@@ -1,14 +1,94 @@
-//! Micro-batch stream processing inside a Rust program.
+//! Micro-batch stream processing inside a Rust program, on one machine.
+//!
+//! The programming model is that of the Spark Streaming guide (DStreams), at
+//! batch intervals from 1 ms up: what arrives in an interval is one batch, and
+//! each operation on a [`DStream`] is done to every batch. It is not a cluster,
+//! not a store of data, and does not work record by record.
+//!
+//! # First program
+//!
+//! ```no_run
+//! use millstream::prelude::*;
+//!
+//! fn main() -> millstream::Result<()> {
+//!     let ssc = StreamingContext::builder()
+//!         .app_name("NetworkWordCount")
+//!         .batch_interval(Duration::from_secs(1))
+//!         .build()?;
+//!     let lines = ssc.socket_text_stream("localhost:9999")?;
+//!     let counts = lines
+//!         .flat_map(|line| line.split(' '))
+//!         .map(|word| (word, 1u64))
+//!         .reduce_by_key(|a, b| a + b);
+//!     counts.print();
+//!     ssc.start()?;
+//!     ssc.await_termination()
+//! }
+//! ```
+//!
+//! # Where to look
+//!
+//! * [`StreamingContext`]: makes inputs and data sets, starts and stops.
+//! * [`DStream`]: the operations on streams, with their outputs.
+//! * [`Rdd`]: one batch, or a data set; what `transform` and `foreach_rdd` hand
+//!   out.
+//! * [`Str`]: text in 16 bytes, mostly without a copy. [`Text`]: how records
+//!   are printed.
+//! * [`receiver`]: sources of your own.
+//! * [`conf`]: settings. [`listener`]: what happened. [`time`]: batch times, and
+//!   the clock that tests move. [`error`], [`id`]: words that all share.
+//! * [`prelude`]: the names that most programs use.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! * `signals`: `StreamingContext::stop_on_signals`, which stops at SIGTERM and
+//!   Ctrl-C.
+//!
+//! # Environment variables
+//!
+//! Every setting has one, such as `MILLSTREAM_BATCH_INTERVAL=250ms` or
+//! `MILLSTREAM_WORKERS=4`, and it wins over the program. The table is
+//! [`conf::KEYS`]; printing [`StreamingContext::conf`] shows what is in force.
+//!
+//! # What things cost
+//!
+//! Narrow steps (`map`, `filter`, `flat_map`) run as one loop, with nothing per
+//! record that is not yours. `reduce_by_key` moves one entry per key and worker.
+//! A received line is a slice of its block, so a long [`Str`] that outlives its
+//! batch should be [`compact`](Str::compact)ed. A receiver that has `ring_bytes`
+//! waiting stops reading. Each operation's page says what it costs.
+//!
+//! The library sets no global allocator. Its examples and benches run on
+//! mimalloc, and so should a program whose speed matters.
 
 pub(crate) mod arch;
 pub(crate) mod block;
 pub mod conf;
+pub mod context;
 pub(crate) mod cpu;
+pub mod dstream;
 pub mod error;
+pub(crate) mod executor;
 pub(crate) mod hash;
 pub mod id;
+pub mod listener;
+pub mod prelude;
+pub mod rdd;
+pub mod receiver;
+pub(crate) mod scheduler;
 pub(crate) mod sync;
 pub mod time;
 
 pub use block::{Split, Str};
+pub use context::{StreamingContext, StreamingContextBuilder};
+pub use dstream::{DStream, RddQueue, StreamingContextState};
 pub use error::{Error, ErrorKind, Result};
+pub use rdd::pipe::Data;
+pub use rdd::{Rdd, Shown, Text};
+
+// Compiles the programs in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -38,7 +38,7 @@ impl Words {
     }
 }
 
-/// Where [`split_byte`](super::split_byte) goes on.
+/// Where [`split`](super::split) goes on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cursor {
     /// The next vector.

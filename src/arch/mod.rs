@@ -42,40 +42,58 @@ macro_rules! dispatch {
 
 /// Writes the next pieces of `hay` between separators to `out`, until the cursor
 /// is done. Pieces are those of `str::split`: `n` separators give `n + 1`, some
-/// perhaps empty. The separator is not zero.
+/// perhaps empty.
 #[inline]
-pub(crate) fn split_byte(hay: &[u8], separator: u8, cursor: &mut Cursor, out: &mut Buffer<Words>) {
+pub(crate) fn split(hay: &str, separator: char, cursor: &mut Cursor, out: &mut Buffer<Words>) {
+    // A zero byte is what fills the unread end of a vector.
+    if separator.is_ascii() && separator != '\0' {
+        split_byte(hay.as_bytes(), separator as u8, cursor, out);
+    } else {
+        portable::split_char(hay, separator, cursor, out);
+    }
+}
+
+/// As [`split`], by a byte that is not zero.
+#[inline]
+fn split_byte(hay: &[u8], separator: u8, cursor: &mut Cursor, out: &mut Buffer<Words>) {
     dispatch!(split_byte(hay, separator, cursor, out));
 }
 
-/// Writes the offsets of the next `\n` and `\r` from `from` on to `out`, and
-/// returns where to go on (the length of `hay` at its end).
+/// Writes the offsets of the next `\n` and `\r` from `from` on to `out`. Returns
+/// where to go on (the length of `hay` at its end), and whether all bytes up to
+/// there were ASCII.
 #[inline]
-pub(crate) fn line_ends(hay: &[u8], from: usize, out: &mut LineEnds) -> usize {
+pub(crate) fn line_ends(hay: &[u8], from: usize, out: &mut LineEnds) -> (usize, bool) {
     dispatch!(line_ends(hay, from, out))
 }
 
-/// Calls `each(start, end)` for every line of `hay`, without its terminator.
+/// Calls `each(start, end, ascii)` for every line of `hay`, without its
+/// terminator; `ascii` is true only if all its bytes are ASCII.
 ///
 /// `\n`, `\r` and `\r\n` end a line; what follows the last terminator is a
 /// line only if it is not empty. Stops early when `each` says `false`.
 #[inline]
-pub(crate) fn lines(hay: &[u8], mut each: impl FnMut(usize, usize) -> bool) {
+pub(crate) fn lines(hay: &[u8], mut each: impl FnMut(usize, usize, bool) -> bool) {
     let mut ends = LineEnds::new();
     let (mut start, mut at) = (0, 0);
+    // The open line may have begun before the part that was just scanned.
+    let mut before = true;
     while at < hay.len() {
-        at = line_ends(hay, at, &mut ends);
+        let (next, ascii) = line_ends(hay, at, &mut ends);
         for &end in ends.entries() {
             // The `\n` of a `\r\n` stands where the line behind the `\r` starts.
             let second_half = end == start && end > 0 && hay[end] == b'\n' && hay[end - 1] == b'\r';
-            if !second_half && !each(start, end) {
+            if !second_half && !each(start, end, ascii && before) {
                 return;
             }
+            before = true;
             start = end + 1;
         }
+        before &= ascii;
+        at = next;
     }
     if start < hay.len() {
-        each(start, hay.len());
+        each(start, hay.len(), before);
     }
 }
 
@@ -85,15 +103,21 @@ pub(crate) fn terminators(hay: &[u8]) -> Terminators {
     dispatch!(terminators(hay))
 }
 
-/// Whether no byte of `hay` has its top bit set.
-#[inline]
-#[allow(dead_code, reason = "the receivers that use it come next")]
-pub(crate) fn is_ascii(hay: &[u8]) -> bool {
-    dispatch!(is_ascii(hay))
-}
-
 /// The up to 15 bytes of `short`.
 #[inline]
 pub(crate) fn load_short(short: &[u8]) -> Words {
     vector::load_short(short)
+}
+
+/// Asks for the cache line that `value` begins in.
+#[inline(always)]
+pub(crate) fn prefetch<T>(value: &T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every such machine has it, and it reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
+    }
+    #[cfg(any(not(target_arch = "x86_64"), miri))]
+    let _ = value;
 }

@@ -1,6 +1,6 @@
 //! The scalar twin: plain loops for any machine, and for miri.
 
-use super::buffer::{Buffer, Cursor, LineEnds, Words};
+use super::buffer::{Buffer, Cursor, LineEnds, SHORT, Words};
 use super::vector::{self, Terminators, Vector};
 
 #[derive(Clone, Copy)]
@@ -50,7 +50,7 @@ pub(super) fn split_byte(hay: &[u8], separator: u8, cursor: &mut Cursor, out: &m
     unsafe { vector::split_byte::<Bytes>(hay, separator, cursor, out) }
 }
 
-pub(super) fn line_ends(hay: &[u8], from: usize, out: &mut LineEnds) -> usize {
+pub(super) fn line_ends(hay: &[u8], from: usize, out: &mut LineEnds) -> (usize, bool) {
     // SAFETY: plain Rust needs no instruction set.
     unsafe { vector::line_ends::<Bytes>(hay, from, out) }
 }
@@ -60,6 +60,21 @@ pub(super) fn terminators(hay: &[u8]) -> Terminators {
     unsafe { vector::terminators::<Bytes>(hay) }
 }
 
-pub(super) fn is_ascii(hay: &[u8]) -> bool {
-    hay.is_ascii()
+/// Splits by any character.
+pub(super) fn split_char(hay: &str, separator: char, cursor: &mut Cursor, out: &mut Buffer<Words>) {
+    out.clear();
+    while out.room() > 0 && !cursor.done {
+        let rest = &hay[cursor.start..];
+        let len = rest.find(separator);
+        cursor.done = len.is_none();
+        let len = len.unwrap_or(rest.len());
+        let piece = if len <= SHORT {
+            vector::load_short(&rest.as_bytes()[..len])
+        } else {
+            Words::long(cursor.start, len)
+        };
+        // SAFETY: there is room.
+        unsafe { out.push(piece) };
+        cursor.start += len + separator.len_utf8();
+    }
 }

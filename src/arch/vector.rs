@@ -102,9 +102,14 @@ pub(super) unsafe fn split_byte<V: Vector>(
 /// # Safety
 /// The instruction set of `V` is enabled in the caller.
 #[inline(always)]
-pub(super) unsafe fn line_ends<V: Vector>(hay: &[u8], from: usize, out: &mut LineEnds) -> usize {
+pub(super) unsafe fn line_ends<V: Vector>(
+    hay: &[u8],
+    from: usize,
+    out: &mut LineEnds,
+) -> (usize, bool) {
     let base = hay.as_ptr();
     let mut at = from;
+    let mut high = 0;
     out.clear();
     while at < hay.len() && out.room() >= 64 {
         let len = (hay.len() - at).min(64);
@@ -114,6 +119,8 @@ pub(super) unsafe fn line_ends<V: Vector>(hay: &[u8], from: usize, out: &mut Lin
         let feed = unsafe { bytes.equal(b'\n') };
         // SAFETY: as above.
         let mut mask = feed | unsafe { bytes.equal(b'\r') };
+        // SAFETY: as above.
+        high |= unsafe { bytes.high() };
         while mask != 0 {
             let end = at + mask.trailing_zeros() as usize;
             mask &= mask - 1;
@@ -122,7 +129,7 @@ pub(super) unsafe fn line_ends<V: Vector>(hay: &[u8], from: usize, out: &mut Lin
         }
         at += len;
     }
-    at
+    (at, high == 0)
 }
 
 /// See [`super::terminators`].
@@ -154,26 +161,6 @@ pub(super) unsafe fn terminators<V: Vector>(hay: &[u8]) -> Terminators {
         at += len;
     }
     found
-}
-
-/// See [`super::is_ascii`].
-///
-/// # Safety
-/// The instruction set of `V` is enabled in the caller.
-#[inline(always)]
-pub(super) unsafe fn is_ascii<V: Vector>(hay: &[u8]) -> bool {
-    let base = hay.as_ptr();
-    let mut high = 0;
-    let mut at = 0;
-    while at < hay.len() {
-        let len = (hay.len() - at).min(64);
-        // SAFETY: `at + len <= hay.len()`.
-        let bytes = unsafe { V::load(base.wrapping_add(at), len) };
-        // SAFETY: the caller enabled the instruction set.
-        high |= unsafe { bytes.high() };
-        at += len;
-    }
-    high == 0
 }
 
 /// The up to 15 bytes of `short`, without a vector.

@@ -5,13 +5,15 @@
     reason = "the receivers that use it come next"
 )]
 
+mod range;
 mod ring;
 mod str;
 mod text;
 
+pub(crate) use range::TextRange;
 pub(crate) use ring::{
-    Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter, text_ring,
-    typed_ring,
+    Block, Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter,
+    text_ring, typed_ring,
 };
 pub use str::{Split, Str};
 pub(crate) use text::{Lease, TextBlock};

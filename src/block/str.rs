@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use super::text::{self, Header, TextBlock};
 use crate::arch::{self, Buffer, Cursor, SHORT as INLINE, Words};
@@ -32,34 +32,27 @@ use crate::hash::KeyHash;
 /// ```
 #[repr(C)]
 pub struct Str {
-    repr: Repr,
-}
-
-#[derive(Clone, Copy)]
-#[repr(C)]
-union Repr {
-    inline: Inline,
-    shared: Shared,
-}
-
-/// The text, zero-filled, and in the top byte of the second word its length.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Inline {
-    low: u64,
+    // Two plain words and no union: the compiler keeps a pair in two registers,
+    // a union in memory.
+    /// The first eight bytes of an inline text, or the block of a shared one.
+    low: *mut Header,
+    /// The further bytes of an inline text with its length in the top byte, or
+    /// offset and length of a shared one; the top bit tells them apart.
     high: u64,
 }
 
+/// A string in a block, taken apart.
 #[derive(Clone, Copy)]
-#[repr(C)]
 struct Shared {
     header: NonNull<Header>,
     offset: u32,
-    /// The top bit tells a shared string from an inline one.
     length: u32,
 }
 
-const SHARED: u32 = 1 << 31;
+/// What is longer cannot be told in 31 bits.
+const TOO_LONG: usize = 1 << 31;
+/// The bit of a shared string.
+const SHARED: u64 = 1 << 63;
 
 impl Shared {
     #[inline]
@@ -71,7 +64,7 @@ impl Shared {
 
     #[inline]
     fn len(self) -> usize {
-        (self.length & !SHARED) as usize
+        self.length as usize
     }
 
     /// The text.
@@ -100,9 +93,8 @@ impl Str {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            repr: Repr {
-                inline: Inline { low: 0, high: 0 },
-            },
+            low: ptr::null_mut(),
+            high: 0,
         }
     }
 
@@ -111,12 +103,8 @@ impl Str {
     fn inline(piece: Words) -> Self {
         debug_assert!(piece.as_long().is_none());
         Self {
-            repr: Repr {
-                inline: Inline {
-                    low: piece.0,
-                    high: piece.1,
-                },
-            },
+            low: ptr::without_provenance_mut(piece.0 as usize),
+            high: piece.1,
         }
     }
 
@@ -126,16 +114,12 @@ impl Str {
     /// The range was published, is valid UTF-8, and `header` is alive.
     #[inline(always)]
     unsafe fn shared(header: NonNull<Header>, offset: usize, len: usize) -> Self {
-        debug_assert!(offset <= u32::MAX as usize && len < SHARED as usize);
+        debug_assert!(offset <= u32::MAX as usize && len < TOO_LONG);
         // SAFETY: the caller has the block.
         unsafe { text::acquire(header) };
-        let shared = Shared {
-            header,
-            offset: offset as u32,
-            length: len as u32 | SHARED,
-        };
         Self {
-            repr: Repr { shared },
+            low: header.as_ptr(),
+            high: offset as u64 | (len as u64) << 32 | SHARED,
         }
     }
 
@@ -158,19 +142,20 @@ impl Str {
 
     #[inline(always)]
     fn words(&self) -> (u64, u64) {
-        // SAFETY: both variants are sixteen initialised bytes.
-        let Inline { low, high } = unsafe { self.repr.inline };
-        (low, high)
+        (self.low.addr() as u64, self.high)
     }
 
     #[inline(always)]
     fn as_shared(&self) -> Option<Shared> {
-        if self.words().1 >> 63 == 1 {
-            // SAFETY: the top bit tells that this variant was written.
-            Some(unsafe { self.repr.shared })
-        } else {
-            None
+        if self.high & SHARED == 0 {
+            return None;
         }
+        Some(Shared {
+            // SAFETY: the bit tells that the first word is the address of a block.
+            header: unsafe { NonNull::new_unchecked(self.low) },
+            offset: self.high as u32,
+            length: ((self.high & !SHARED) >> 32) as u32,
+        })
     }
 
     /// The text.
@@ -189,9 +174,9 @@ impl Str {
             // SAFETY: `self` keeps the block alive for as long as it is borrowed.
             Some(shared) => unsafe { shared.bytes() },
             None => {
-                let len = (self.words().1 >> 56) as usize;
+                let len = (self.high >> 56) as usize;
                 // SAFETY: the inline bytes of `self`, of which there are `len`.
-                unsafe { std::slice::from_raw_parts((&raw const self.repr).cast(), len) }
+                unsafe { std::slice::from_raw_parts((&raw const *self).cast(), len) }
             }
         }
     }
@@ -261,7 +246,7 @@ impl From<&str> for Str {
         if len <= INLINE {
             return Self::inline(arch::load_short(text.as_bytes()));
         }
-        assert!(len < SHARED as usize, "a Str holds less than 2 GiB");
+        assert!(len < TOO_LONG, "a Str holds less than 2 GiB");
         let block = TextBlock::copy_of(text.as_bytes());
         // SAFETY: the whole block was just written from a `str`.
         unsafe { Self::slice_of(&block, 0, len) }
@@ -293,7 +278,10 @@ impl Clone for Str {
             // SAFETY: `self` is a reference to the block.
             unsafe { text::acquire(shared.header) };
         }
-        Self { repr: self.repr }
+        Self {
+            low: self.low,
+            high: self.high,
+        }
     }
 }
 
@@ -472,30 +460,23 @@ impl Iterator for Split {
     }
 
     #[inline]
-    fn fold<B, F>(mut self, init: B, mut f: F) -> B
+    fn fold<B, F>(self, init: B, mut f: F) -> B
     where
         F: FnMut(B, Str) -> B,
     {
         let Some(from) = self.next else { return init };
-        // A zero byte is what fills the unread end of a vector.
-        if !self.separator.is_ascii() || self.separator == '\0' {
-            let mut folded = init;
-            for part in self.by_ref() {
-                folded = f(folded, part);
-            }
-            return folded;
-        }
-        let hay = &self.text.as_bytes()[from..];
+        let hay = &self.text.as_str()[from..];
         let mut pieces = Buffer::new();
         let mut cursor = Cursor::default();
         let mut folded = init;
         while !cursor.done {
-            arch::split_byte(hay, self.separator as u8, &mut cursor, &mut pieces);
+            arch::split(hay, self.separator, &mut cursor, &mut pieces);
             for &piece in pieces.entries() {
                 let part = match piece.as_long() {
                     None => Str::inline(piece),
                     Some((start, len)) => self.text.part(from + start, from + start + len),
                 };
+                // The one call of `f`: a second one, and it is not inlined.
                 folded = f(folded, part);
             }
         }

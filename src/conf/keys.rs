@@ -267,21 +267,10 @@ pub static KEYS: &[Key] = &[
         env: "MILLSTREAM_RING_BYTES",
         guide: &[],
         kind: Kind::Bytes { min: 4096 },
-        default: "32MiB",
-        meaning: "bytes received and not yet processed, per receiver",
+        default: "256MiB",
+        meaning: "bytes received and not yet processed, per receiver; the receiver waits when it \
+                  is reached",
         slot: |conf| Slot::Number(&mut conf.ring_bytes),
-    },
-    Key {
-        name: "ring_records",
-        env: "MILLSTREAM_RING_RECORDS",
-        guide: &[],
-        kind: Kind::Integer {
-            min: 1,
-            max: 1 << 30,
-        },
-        default: "65536",
-        meaning: "records received and not yet processed, per receiver of typed records",
-        slot: |conf| Slot::Number(&mut conf.ring_records),
     },
     Key {
         name: "block_queue_size",
@@ -291,7 +280,7 @@ pub static KEYS: &[Key] = &[
             min: 1,
             max: 1 << 20,
         },
-        default: "64",
+        default: "4096",
         meaning: "blocks received and not yet cut into a batch, per receiver",
         slot: |conf| Slot::Number(&mut conf.block_queue_size),
     },
@@ -367,7 +356,8 @@ pub static KEYS: &[Key] = &[
         guide: &["spark.streaming.gracefulStopTimeout"],
         kind: Kind::Duration { min_ms: 0 },
         default: "10 batch intervals",
-        meaning: "longest time that a graceful stop waits for received data to be processed",
+        meaning: "longest time that a graceful stop waits for received data to be processed; \
+                  default ten batch intervals, at least ten seconds",
         slot: |conf| Slot::OptDuration(&mut conf.graceful_stop_timeout),
     },
     Key {

@@ -72,12 +72,10 @@ pub struct Conf {
     pub block_interval: Duration,
     /// Size of a receive block in bytes; at least 4 KiB, at most `ring_bytes`. Default: 1 MiB.
     pub block_bytes: usize,
-    /// Bytes received and not yet processed, per receiver; beyond it the receiver waits. Default:
-    /// 32 MiB.
+    /// Bytes received and not yet processed, per receiver; the receiver waits when it is reached.
+    /// Default: 256 MiB.
     pub ring_bytes: usize,
-    /// Records received and not yet processed, per receiver of typed records. Default: 65536.
-    pub ring_records: usize,
-    /// Blocks received and not yet cut into a batch, per receiver. Default: 64.
+    /// Blocks received and not yet cut into a batch, per receiver. Default: 4096.
     pub block_queue_size: usize,
     /// Records per second that one receiver takes; `None` is unlimited. Default: `None`.
     pub receiver_max_rate: Option<u64>,
@@ -95,7 +93,7 @@ pub struct Conf {
     /// 10000.
     pub max_queued_batches: usize,
     /// Longest time that a graceful stop waits for received data to be processed; `None` is ten
-    /// batch intervals. Default: `None`.
+    /// batch intervals, at least ten seconds. Default: `None`.
     pub graceful_stop_timeout: Option<Duration>,
     /// Whether received data is finished when the process is asked to end. Default: `false`.
     pub stop_gracefully_on_shutdown: bool,
@@ -157,7 +155,6 @@ impl Conf {
             block_interval: Duration::ZERO,
             block_bytes: 0,
             ring_bytes: 0,
-            ring_records: 0,
             block_queue_size: 0,
             receiver_max_rate: None,
             receiver_restart_delay: Duration::ZERO,

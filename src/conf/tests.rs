@@ -65,9 +65,8 @@ fn defaults() {
     assert_eq!(conf.default_parallelism, None);
     assert_eq!(conf.block_interval, Duration::from_millis(200));
     assert_eq!(conf.block_bytes, 1 << 20);
-    assert_eq!(conf.ring_bytes, 32 << 20);
-    assert_eq!(conf.ring_records, 65_536);
-    assert_eq!(conf.block_queue_size, 64);
+    assert_eq!(conf.ring_bytes, 256 << 20);
+    assert_eq!(conf.block_queue_size, 4096);
     assert_eq!(conf.receiver_max_rate, None);
     assert_eq!(conf.receiver_restart_delay, Duration::from_secs(2));
     assert_eq!(conf.max_line_bytes, 1 << 20);
@@ -93,7 +92,6 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("block_interval", "7ms"),
         ("block_bytes", "64KiB"),
         ("ring_bytes", "3MiB"),
-        ("ring_records", "1000"),
         ("block_queue_size", "8"),
         ("receiver_max_rate", "5000"),
         ("receiver_restart_delay", "0ms"),
@@ -253,7 +251,6 @@ fn wrong_values_are_refused_and_change_nothing() {
         ("default_parallelism", "0"),
         ("block_interval", "0s"),
         ("ring_bytes", "0"),
-        ("ring_records", "0"),
         ("block_queue_size", "0"),
         ("receiver_restart_delay", "-2s"),
         ("max_line_bytes", "0"),
@@ -299,7 +296,7 @@ fn unknown_keys_name_the_nearest() {
 fn the_environment_overrides_the_program() {
     let mut conf = good();
     conf.set("workers", "2").unwrap();
-    conf.ring_records = 10;
+    conf.block_queue_size = 10;
     let mut conf = conf
         .load_env(env([
             ("MILLSTREAM_WORKERS", "local[4]"),
@@ -315,7 +312,7 @@ fn the_environment_overrides_the_program() {
         source(&conf, "workers"),
         Source::Environment("MILLSTREAM_WORKERS")
     );
-    assert_eq!(source(&conf, "ring_records"), Source::Program);
+    assert_eq!(source(&conf, "block_queue_size"), Source::Program);
     assert_eq!(source(&conf, "pin"), Source::Default);
     conf.workers = Some(5);
     assert_eq!(
@@ -330,7 +327,7 @@ fn wrong_variables_are_errors() {
     refused(
         good().load_env(env([("MILLSTREAM_RING_BYTES", "32MB")])),
         "MILLSTREAM_RING_BYTES = \"32MB\": unknown unit \"mb\"; expected a whole number of bytes, \
-         or one with KiB, MiB, GiB or k, m, g, at least 4KiB (default: 32MiB)",
+         or one with KiB, MiB, GiB or k, m, g, at least 4KiB (default: 256MiB)",
     );
     refused(
         good().load_env(env([("MILLSTREAM_CONCURRENT_JOBS", "")])),
@@ -466,10 +463,9 @@ fn validation_checks_fields_and_rules_between_them() {
         "block_bytes = 1MiB (default) is more than ring_bytes = 512KiB (program): \
          no block fits; lower the first or raise the second",
     );
-    let zero_sizes: [fn(&mut Conf); 8] = [
+    let zero_sizes: [fn(&mut Conf); 7] = [
         |conf| conf.block_bytes = 4095,
         |conf| conf.ring_bytes = 0,
-        |conf| conf.ring_records = 0,
         |conf| conf.block_queue_size = 0,
         |conf| conf.max_line_bytes = 0,
         |conf| conf.max_frame_bytes = 0,
@@ -492,11 +488,11 @@ fn validation_checks_fields_and_rules_between_them() {
     least.validate().unwrap();
     refused(
         good()
-            .load_env(env([("MILLSTREAM_BLOCK_BYTES", "64m")]))
+            .load_env(env([("MILLSTREAM_BLOCK_BYTES", "512m")]))
             .unwrap()
             .validate(),
-        "block_bytes = 64MiB (environment MILLSTREAM_BLOCK_BYTES) is more than \
-         ring_bytes = 32MiB (default): no block fits; lower the first or raise the second",
+        "block_bytes = 512MiB (environment MILLSTREAM_BLOCK_BYTES) is more than \
+         ring_bytes = 256MiB (default): no block fits; lower the first or raise the second",
     );
 }
 
@@ -517,8 +513,7 @@ default_parallelism          workers             default
 block_interval               200ms               default
 block_bytes                  1MiB                default
 ring_bytes                   2MiB                environment MILLSTREAM_RING_BYTES
-ring_records                 65536               default
-block_queue_size             64                  default
+block_queue_size             4096                default
 receiver_max_rate            unlimited           default
 receiver_restart_delay       2s                  default
 max_line_bytes               1MiB                default

@@ -5,6 +5,7 @@
 //! which calls [`pin_current`].
 
 use std::{
+    cell::Cell,
     io,
     thread::{Builder, JoinHandle},
 };
@@ -47,8 +48,19 @@ pub(crate) fn spawn(
                 "cannot pin the thread; it runs unpinned"
             );
         }
+        ENGINE.set(true);
         body();
     })
+}
+
+thread_local! {
+    static ENGINE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread was started by [`spawn`]: such a thread must not wait for the end of
+/// the threads of its context, as it is one of them.
+pub(crate) fn is_engine_thread() -> bool {
+    ENGINE.get()
 }
 
 /// Pins the calling thread to `cpu` and says whether that worked.

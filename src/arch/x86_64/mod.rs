@@ -19,7 +19,7 @@ macro_rules! kernels {
             hay: &[u8],
             from: usize,
             out: &mut LineEnds,
-        ) -> usize {
+        ) -> (usize, bool) {
             // SAFETY: the attribute above enables the instruction set.
             unsafe { vector::line_ends::<$vector>(hay, from, out) }
         }
@@ -28,12 +28,6 @@ macro_rules! kernels {
         pub(in crate::arch) unsafe fn terminators(hay: &[u8]) -> Terminators {
             // SAFETY: the attribute above enables the instruction set.
             unsafe { vector::terminators::<$vector>(hay) }
-        }
-
-        #[target_feature(enable = $features)]
-        pub(in crate::arch) unsafe fn is_ascii(hay: &[u8]) -> bool {
-            // SAFETY: the attribute above enables the instruction set.
-            unsafe { vector::is_ascii::<$vector>(hay) }
         }
     };
 }

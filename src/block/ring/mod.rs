@@ -19,7 +19,7 @@ mod model;
 mod tests;
 
 pub(crate) use budget::{Budget, Closed};
-pub(crate) use segment::{Cutter, Taken};
+pub(crate) use segment::{Block, Cutter, Taken};
 pub(crate) use text::{TextWriter, text_ring};
 pub(crate) use typed::{TypedBlock, TypedWriter, typed_ring};
 

@@ -52,9 +52,7 @@ fn naive_lines(text: &[u8]) -> Vec<Vec<u8>> {
 fn receive(writer: &mut TextWriter, mut bytes: &[u8]) -> usize {
     let mut waiting = writer.filled(0);
     while !bytes.is_empty() {
-        let Ok(spare) = writer.spare(bytes.len()) else {
-            panic!("the ring was closed");
-        };
+        let spare = writer.spare(bytes.len()).expect("the ring is open");
         let (now, later) = bytes.split_at(spare.len());
         spare.copy_from_slice(now);
         waiting = writer.filled(now.len());
@@ -69,7 +67,7 @@ fn lines_of(range: &Taken<TextBlock>) -> Vec<Vec<u8>> {
     assert!(matches!(bytes.last(), Some(b'\n' | b'\r')));
     assert_eq!(range.weight(), bytes.len());
     let mut lines = Vec::new();
-    arch::lines(bytes, |start, end| {
+    arch::lines(bytes, |start, end, _| {
         lines.push(bytes[start..end].to_vec());
         true
     });
@@ -376,7 +374,7 @@ fn cut_while<B: Block>(
         while !writer.is_finished() {
             once();
         }
-        assert!(writer.join().is_ok());
+        writer.join().expect("the writer does not panic");
     });
     assert_eq!(once(), stored.load(Ordering::Relaxed));
 }

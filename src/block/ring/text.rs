@@ -419,7 +419,7 @@ fn end_with_feed(bytes: &mut [u8]) {
 /// Where the first `lines` lines of `bytes` end; there are more than these.
 fn end_of_lines(bytes: &[u8], lines: usize) -> usize {
     let (mut seen, mut last) = (0, 0);
-    arch::lines(bytes, |_, end| {
+    arch::lines(bytes, |_, end, _| {
         seen += 1;
         last = end;
         seen < lines

@@ -1,0 +1,161 @@
+//! The same programs on the engine, through its public interface only.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use memchr::memmem::Finder;
+use millstream::prelude::*;
+use millstream::time::ManualClock;
+
+/// A batch interval, by which the manual clock is moved.
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// A context that this program drives batch by batch.
+pub(crate) struct Driver {
+    pub(crate) ssc: StreamingContext,
+    clock: ManualClock,
+    next: BatchTime,
+}
+
+impl Driver {
+    /// A context with `workers` threads; `declare` declares its streams.
+    pub(crate) fn start(workers: usize, declare: impl FnOnce(&StreamingContext)) -> Self {
+        let clock = ManualClock::new(0);
+        let ssc = context(workers, clock.clone());
+        declare(&ssc);
+        ssc.start().expect("the context starts");
+        let next = ssc.zero_time().expect("it was started") + INTERVAL;
+        Self { ssc, clock, next }
+    }
+
+    /// Cuts the next batch and waits until it was processed.
+    pub(crate) fn batch(&mut self) {
+        self.clock.set(self.next);
+        self.ssc.await_batch(self.next);
+        self.next = self.next + INTERVAL;
+    }
+}
+
+fn context(workers: usize, clock: ManualClock) -> StreamingContext {
+    StreamingContext::builder()
+        .batch_interval(INTERVAL)
+        .workers(workers)
+        .clock(clock)
+        .ignore_environment()
+        .build()
+        .expect("the settings are right")
+}
+
+/// A context for Rdds without a stream.
+pub(crate) fn workers(workers: usize) -> StreamingContext {
+    context(workers, ManualClock::new(0))
+}
+
+/// What an output makes of all distinct words of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) words: u64,
+    pub(crate) distinct: u64,
+}
+
+/// The guide's word count over batches of lines.
+pub(crate) struct WordCount {
+    driver: Driver,
+    queue: RddQueue<Str>,
+    lines: Rdd<Str>,
+    totals: Arc<Mutex<Totals>>,
+}
+
+impl WordCount {
+    pub(crate) fn new(workers: usize, text: &[u8]) -> Self {
+        let queue = RddQueue::new();
+        let totals = Arc::new(Mutex::new(Totals::default()));
+        let driver = Driver::start(workers, |ssc| {
+            let counts = ssc
+                .queue_stream(&queue)
+                .expect("not started")
+                .flat_map(|line: Str| line.split(' '))
+                .map(|word| (word, 1_u64))
+                .reduce_by_key(|a, b| a + b);
+            let totals = Arc::clone(&totals);
+            counts.foreach_rdd(move |rdd, _| {
+                rdd.for_each_partition(|counts| {
+                    let distinct = counts.len() as u64;
+                    let words = counts.map(|(_, count)| count).sum::<u64>();
+                    let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+                    totals.words += words;
+                    totals.distinct += distinct;
+                    Ok(())
+                })
+            });
+        });
+        let lines = driver.ssc.text_lines(text);
+        Self {
+            driver,
+            queue,
+            lines,
+            totals,
+        }
+    }
+
+    /// One batch.
+    pub(crate) fn run(&mut self) -> Totals {
+        self.queue.push(self.lines.clone());
+        self.driver.batch();
+        std::mem::take(&mut *self.totals.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// All distinct words with their counts, of an Rdd without a stream.
+pub(crate) fn count_words(lines: &Rdd<Str>, partitions: usize) -> Vec<Vec<(Str, u64)>> {
+    lines
+        .clone()
+        .flat_map(|line| line.split(' '))
+        .map(|word| (word, 1_u64))
+        .reduce_by_key(|a, b| a + b, partitions)
+        .collect_partitions()
+        .expect("counting does not fail")
+}
+
+/// Counts the lines of each batch that hold a word.
+pub(crate) struct Grep {
+    driver: Driver,
+    queue: RddQueue<Str>,
+    lines: Rdd<Str>,
+    found: Arc<AtomicU64>,
+}
+
+impl Grep {
+    pub(crate) fn new(workers: usize, text: &[u8], needle: &str) -> Self {
+        let queue = RddQueue::new();
+        let found = Arc::new(AtomicU64::new(0));
+        let driver = Driver::start(workers, |ssc| {
+            let finder = Finder::new(needle).into_owned();
+            let counts = ssc
+                .queue_stream(&queue)
+                .expect("not started")
+                .filter(move |line: &Str| finder.find(line.as_bytes()).is_some())
+                .count();
+            let found = Arc::clone(&found);
+            counts.foreach_rdd(move |rdd, _| {
+                // Relaxed: read only after the batch has ended.
+                found.fetch_add(rdd.collect()?.iter().sum(), Ordering::Relaxed);
+                Ok(())
+            });
+        });
+        let lines = driver.ssc.text_lines(text);
+        Self {
+            driver,
+            queue,
+            lines,
+            found,
+        }
+    }
+
+    /// One batch.
+    pub(crate) fn run(&mut self) -> u64 {
+        self.queue.push(self.lines.clone());
+        self.driver.batch();
+        self.found.swap(0, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,167 @@
+//! A range of a text block that nobody writes to any more.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::ring::Taken;
+use super::{Lease, Str, TextBlock};
+use crate::arch;
+
+/// Whole lines at rest in a block.
+///
+/// Made only of what a cut took from a ring, or of text that was copied into a
+/// block of its own: both are published for good, so reading it is safe.
+pub(crate) struct TextRange {
+    block: TextBlock,
+    start: usize,
+    end: usize,
+    count: usize,
+    /// Goes behind `block`, so that a writer that is woken finds the block free.
+    _taken: Option<Taken<TextBlock>>,
+}
+
+impl TextRange {
+    /// Copies a text of whole lines; the last one may lack its terminator.
+    pub(crate) fn copy_of(text: &[u8]) -> Self {
+        let mut count = 0;
+        arch::lines(text, |_, _, _| {
+            count += 1;
+            true
+        });
+        Self {
+            block: TextBlock::copy_of(text),
+            start: 0,
+            end: text.len(),
+            count,
+            _taken: None,
+        }
+    }
+
+    /// How many bytes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// How many lines there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the range was published before this was made.
+        unsafe { self.block.slice(self.start, self.end) }
+    }
+
+    /// References for the lines that this thread will make; see
+    /// [`TextBlock::lease`].
+    pub(crate) fn lease(&self) -> Lease<'_> {
+        self.block.lease()
+    }
+
+    /// Hands over the lines without their terminators, until `each` says
+    /// `false`. Bytes that are not UTF-8 become U+FFFD, as in Spark.
+    #[inline]
+    pub(crate) fn lines(&self, mut each: impl FnMut(Str) -> bool) {
+        arch::lines(self.bytes(), |start, end, ascii| {
+            each(self.line(start, end, ascii))
+        });
+    }
+
+    /// The line at `start..end` of the range. `ascii` must not be true if it is
+    /// not, so only [`lines`](Self::lines) calls this.
+    #[inline]
+    fn line(&self, start: usize, end: usize, ascii: bool) -> Str {
+        if !ascii && let Cow::Owned(mended) = String::from_utf8_lossy(&self.bytes()[start..end]) {
+            return Str::from(mended);
+        }
+        // SAFETY: published as part of the range; ASCII, or just checked.
+        unsafe { Str::slice_of(&self.block, self.start + start, self.start + end) }
+    }
+}
+
+impl From<Taken<TextBlock>> for TextRange {
+    /// What a cut took; dropped, it gives its bytes back to the ring.
+    fn from(taken: Taken<TextBlock>) -> Self {
+        Self {
+            block: taken.block().clone(),
+            start: taken.start(),
+            end: taken.end(),
+            count: taken.records(),
+            _taken: Some(taken),
+        }
+    }
+}
+
+impl fmt::Debug for TextRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TextRange")
+            .field("len", &self.len())
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::{RingOptions, text_ring};
+    use super::*;
+
+    fn lines(range: &TextRange) -> Vec<Str> {
+        let mut lines = Vec::new();
+        range.lines(|line| {
+            lines.push(line);
+            true
+        });
+        lines
+    }
+
+    #[test]
+    fn a_copied_text_has_its_lines() {
+        let range = TextRange::copy_of(b"to be\r\nor\n\nnot to be or what else");
+        assert_eq!((range.len(), range.count()), (33, 4));
+        assert_eq!(lines(&range), ["to be", "or", "", "not to be or what else"]);
+        assert_eq!(TextRange::copy_of(b"").count(), 0);
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_replaced() {
+        let range = TextRange::copy_of(b"caf\xc3\xa9 and more of it\nb\xffd\n\xc3");
+        assert_eq!(
+            lines(&range),
+            ["caf\u{e9} and more of it", "b\u{fffd}d", "\u{fffd}"]
+        );
+    }
+
+    #[test]
+    fn lines_end_when_the_reader_has_enough() {
+        let mut seen = 0;
+        TextRange::copy_of(b"a\nb\nc\n").lines(|_| {
+            seen += 1;
+            seen < 2
+        });
+        assert_eq!(seen, 2);
+    }
+
+    #[test]
+    fn a_taken_range_gives_its_bytes_back_and_its_lines_stay() {
+        let options = RingOptions {
+            block: 4096,
+            bound: 4096,
+            queue: 4,
+        };
+        let (mut writer, mut cutter, budget) = text_ring(options, 1024);
+        let text = b"first line, not short\nsecond line, not short\n";
+        writer.spare(text.len()).unwrap()[..text.len()].copy_from_slice(text);
+        assert_eq!(writer.filled(text.len()), 2);
+        assert_eq!(writer.publish(2), 2);
+        let mut taken = Vec::new();
+        cutter.cut(&mut taken);
+        let range = TextRange::from(taken.remove(0));
+        assert_eq!((range.len(), range.count()), (text.len(), 2));
+        let kept = lines(&range);
+        assert_eq!(budget.used(), text.len());
+        drop(range);
+        assert_eq!(budget.used(), 0);
+        assert_eq!(kept, ["first line, not short", "second line, not short"]);
+    }
+}

@@ -1,0 +1,287 @@
+//! Data sets and inputs that a context makes.
+
+use std::io::Read;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::StreamingContext;
+use crate::block::{Budget, RingOptions, Str, text_ring, typed_ring};
+use crate::dstream::input::constant::ConstantIngest;
+use crate::dstream::input::queue::QueueIngest;
+use crate::dstream::input::receiver::ReceiverIngest;
+use crate::dstream::{DStream, RddQueue, check_like, union_of};
+use crate::error::{Error, Result};
+use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::{Lines, Partition, Rdd, at_rest};
+use crate::receiver::{
+    ConvertedSocket, CustomSource, RateLimiter, RawSocket, Receiver, Source, Supervisor, TextSocket,
+};
+
+/// # Data sets
+impl StreamingContext {
+    /// A static data set of `partitions` partitions (at least one) of nearly
+    /// equal length, in the order of `records`.
+    pub fn parallelize<T: Data>(
+        &self,
+        records: impl IntoIterator<Item = T>,
+        partitions: usize,
+    ) -> Rdd<T> {
+        let mut records = records.into_iter().collect::<Vec<_>>().into_iter();
+        let (n, p) = (records.len(), partitions.max(1));
+        let slices = (0..p).map(|i| {
+            let len = cut_point(i + 1, n, p) - cut_point(i, n, p);
+            records.by_ref().take(len).collect::<Vec<_>>()
+        });
+        Rdd::ready(
+            at_rest(slices.collect::<Vec<_>>()),
+            Arc::clone(self.inner.graph.executor()),
+        )
+    }
+
+    /// The lines of a text as a data set, in blocks of `block_bytes`: the text is
+    /// copied once, its lines are slices of the blocks. Bytes that are not UTF-8
+    /// become U+FFFD when a line is read.
+    ///
+    /// # Examples
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
+    /// let words = ssc.text_lines("to be\nor not to be\n").flat_map(|line| line.split(' '));
+    /// assert_eq!(words.count()?, 6);
+    /// # Ok::<(), millstream::Error>(())
+    /// ```
+    pub fn text_lines(&self, text: impl AsRef<[u8]>) -> Rdd<Str> {
+        let parts = text_blocks(text.as_ref(), self.inner.conf.block_bytes);
+        Rdd::ready(parts.into(), Arc::clone(self.inner.graph.executor()))
+    }
+}
+
+/// Where slice `i` of `p` begins, of `n` records.
+fn cut_point(i: usize, n: usize, p: usize) -> usize {
+    (i as u128 * n as u128 / p as u128) as usize
+}
+
+/// Copies a text into blocks of whole lines.
+fn text_blocks(text: &[u8], block_bytes: usize) -> Vec<Arc<dyn Partition<Str>>> {
+    let mut parts: Vec<Arc<dyn Partition<Str>>> = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = block_end(rest, block_bytes);
+        let (bytes, next) = rest.split_at(end);
+        parts.push(Arc::new(Lines::copy_of(bytes)));
+        rest = next;
+    }
+    parts
+}
+
+/// Where the first block of `text` ends: behind a line, near `block_bytes`.
+fn block_end(text: &[u8], block_bytes: usize) -> usize {
+    if text.len() <= block_bytes {
+        return text.len();
+    }
+    match memchr::memrchr(b'\n', &text[..block_bytes]) {
+        Some(at) => at + 1,
+        None => memchr::memchr(b'\n', text).map_or(text.len(), |at| at + 1),
+    }
+}
+
+/// An address of the form `host:port`; whether it can be reached is found out
+/// when the receiver starts.
+fn check_address(address: String, site: &'static Location<'static>) -> Result<String> {
+    let port = address
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.is_empty())
+        .map(|(_, port)| port);
+    match port.map(str::parse::<u16>) {
+        Some(Ok(_)) => Ok(address),
+        _ => Err(Error::invalid_argument(format!(
+            "the address {address:?} is not of the form host:port"
+        ))
+        .at(site)),
+    }
+}
+
+/// # Input streams
+impl StreamingContext {
+    /// Takes one Rdd of the queue per batch; an empty batch when it is empty.
+    /// For tests and for data that is already in the process.
+    ///
+    /// # Errors
+    /// If the context was started.
+    #[doc(alias = "queueStream")]
+    #[track_caller]
+    pub fn queue_stream<T: Data>(&self, queue: &RddQueue<T>) -> Result<DStream<T>> {
+        self.queue_stream_with(queue, true, None)
+    }
+
+    /// As [`queue_stream`](Self::queue_stream): one Rdd per batch, or all that
+    /// wait as one; `default` stands in when the queue is empty.
+    ///
+    /// # Errors
+    /// If the context was started.
+    #[track_caller]
+    pub fn queue_stream_with<T: Data>(
+        &self,
+        queue: &RddQueue<T>,
+        one_at_a_time: bool,
+        default: Option<Rdd<T>>,
+    ) -> Result<DStream<T>> {
+        let default = default.unwrap_or_else(|| self.parallelize(Vec::new(), 1));
+        let site = Location::caller();
+        QueueIngest::declare(&self.inner.graph, site, queue, one_at_a_time, default)
+    }
+
+    /// The same Rdd in every batch.
+    ///
+    /// # Errors
+    /// If the context was started.
+    #[doc(alias = "ConstantInputDStream")]
+    #[track_caller]
+    pub fn constant_stream<T: Data>(&self, rdd: Rdd<T>) -> Result<DStream<T>> {
+        ConstantIngest::declare(&self.inner.graph, Location::caller(), rdd)
+    }
+
+    /// Lines of text from a server at `address` (`host:port`), to which the
+    /// context connects: UTF-8, ended by `\n`, `\r` or `\r\n`; bytes that are not
+    /// UTF-8 become U+FFFD. A last line without an end counts when the server
+    /// closes. If the connection is refused, fails or ends, it is made again
+    /// after `receiver_restart_delay`. A line of more than `max_line_bytes` is
+    /// dropped and reported.
+    ///
+    /// Received bytes stay in the block that they were read into; a line is a
+    /// slice of it. When `ring_bytes` are waiting to be processed, reading
+    /// pauses, and TCP holds the sender back.
+    ///
+    /// # Errors
+    /// If the context was started, or the address is not of the form `host:port`.
+    #[doc(alias = "socketTextStream")]
+    #[track_caller]
+    pub fn socket_text_stream(&self, address: impl Into<String>) -> Result<DStream<Str>> {
+        let site = Location::caller();
+        let address = check_address(address.into(), site)?;
+        ReceiverIngest::declare(&self.inner.graph, "Socket", site, |_| {
+            let max_line = self.inner.conf.max_line_bytes;
+            let (writer, cutter, budget) = text_ring(self.ring_options(), max_line);
+            let source = TextSocket::new(address, writer, self.limiter());
+            (cutter, self.supervisor(source, budget))
+        })
+    }
+
+    /// Records that `convert` makes of the bytes from a server at `address`
+    /// (`host:port`). When its iterator ends or gives an error, the connection is
+    /// made again after `receiver_restart_delay`.
+    ///
+    /// # Errors
+    /// If the context was started, or the address is not of the form `host:port`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use millstream::prelude::*;
+    /// use std::io::{BufRead, BufReader};
+    ///
+    /// # let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
+    /// let records = ssc.socket_stream("localhost:9999", |bytes| {
+    ///     BufReader::new(bytes).split(b';')
+    /// })?;
+    /// records.count().print();
+    /// # Ok::<(), millstream::Error>(())
+    /// ```
+    #[doc(alias = "socketStream")]
+    #[track_caller]
+    pub fn socket_stream<T, I, F>(
+        &self,
+        address: impl Into<String>,
+        convert: F,
+    ) -> Result<DStream<T>>
+    where
+        T: Data,
+        I: Iterator<Item = std::io::Result<T>> + 'static,
+        F: Fn(Box<dyn Read + Send>) -> I + Send + 'static,
+    {
+        let site = Location::caller();
+        let address = check_address(address.into(), site)?;
+        ReceiverIngest::declare(&self.inner.graph, "Socket", site, |_| {
+            let (writer, cutter, budget) = typed_ring(self.ring_options());
+            let source = ConvertedSocket::new(address, convert, writer, self.limiter());
+            (cutter, self.supervisor(source, budget))
+        })
+    }
+
+    /// Frames of bytes from a server at `address` (`host:port`): four bytes of
+    /// length, big-endian, then that many bytes, which are one record. Not
+    /// subject to the rate limit. A frame of more than `max_frame_bytes` ends the
+    /// connection, which is then made again.
+    ///
+    /// # Errors
+    /// If the context was started, or the address is not of the form `host:port`.
+    #[doc(alias = "rawSocketStream")]
+    #[track_caller]
+    pub fn raw_socket_stream(&self, address: impl Into<String>) -> Result<DStream<Arc<[u8]>>> {
+        let site = Location::caller();
+        let address = check_address(address.into(), site)?;
+        ReceiverIngest::declare(&self.inner.graph, "Raw socket", site, |_| {
+            let (writer, cutter, budget) = typed_ring(self.ring_options());
+            let source = RawSocket::new(address, writer, self.inner.conf.max_frame_bytes);
+            (cutter, self.supervisor(source, budget))
+        })
+    }
+
+    /// What a receiver of the program's own stores.
+    ///
+    /// # Errors
+    /// If the context was started.
+    #[doc(alias = "receiverStream")]
+    #[track_caller]
+    pub fn receiver_stream<T: Data>(&self, receiver: impl Receiver<T>) -> Result<DStream<T>> {
+        let site = Location::caller();
+        ReceiverIngest::declare(&self.inner.graph, "Receiver", site, |stream_id| {
+            let (writer, cutter, budget) = typed_ring(self.ring_options());
+            let source = CustomSource::new(receiver, stream_id, writer, self.limiter());
+            (cutter, self.supervisor(source, budget))
+        })
+    }
+
+    fn ring_options(&self) -> RingOptions {
+        let conf = &self.inner.conf;
+        RingOptions {
+            block: conf.block_bytes,
+            bound: conf.ring_bytes,
+            queue: conf.block_queue_size,
+        }
+    }
+
+    fn limiter(&self) -> Option<RateLimiter> {
+        self.inner.conf.receiver_max_rate.map(RateLimiter::new)
+    }
+
+    fn supervisor(&self, source: impl Source, budget: Arc<Budget>) -> Supervisor {
+        let restart_delay = self.inner.conf.receiver_restart_delay;
+        Supervisor {
+            source: Box::new(source),
+            budget,
+            restart_delay,
+        }
+    }
+
+    /// The union of streams of one type: in each batch all their partitions.
+    ///
+    /// # Errors
+    /// If the list is empty, a stream belongs to another context, they slide
+    /// differently, or the context was started.
+    #[track_caller]
+    pub fn union<T: Data, P: Pipe<Out = T>>(
+        &self,
+        streams: impl IntoIterator<Item = DStream<T, P>>,
+    ) -> Result<DStream<T>> {
+        let site = Location::caller();
+        let graph = &self.inner.graph;
+        graph.check_open(site)?;
+        let streams: Vec<_> = streams.into_iter().collect();
+        if let Some(first) = streams.first() {
+            for stream in &streams {
+                check_like(graph, first.slide_interval(), stream, site)?;
+            }
+        }
+        union_of(streams.iter().map(DStream::boxed).collect(), site)
+    }
+}

@@ -1,0 +1,224 @@
+//! The graph of streams: who is there, in which phase, and since when.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::input::Input;
+use super::input::receiver::DeclaredReceiver;
+use super::node::Control;
+use super::output::Output;
+use crate::error::{Error, Result};
+use crate::executor::Executor;
+use crate::id::{NodeId, OutputId, StreamId};
+use crate::time::{BatchTime, Duration};
+
+/// The life of a context. It only goes forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StreamingContextState {
+    /// Streams and outputs are being declared.
+    Initialized,
+    /// Batches are cut and processed.
+    Active,
+    /// Stopped for good.
+    Stopped,
+}
+
+/// The streams of one context, shared by their handles.
+pub(crate) struct Graph {
+    batch_interval: Duration,
+    executor: Arc<Executor>,
+    phase: AtomicU8,
+    /// Written once at the start, before any thread that reads it exists.
+    zero: AtomicI64,
+    /// Written by the thread that cuts, read by all that ask for a batch.
+    last_cut: AtomicI64,
+    next_node: AtomicU32,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// In order of declaration, so parents stand before their children.
+    nodes: Vec<Arc<dyn Control>>,
+    inputs: Vec<Arc<dyn Input>>,
+    outputs: Vec<Arc<Output>>,
+    /// Until the start.
+    receivers: Vec<DeclaredReceiver>,
+    remember: Option<Duration>,
+}
+
+impl Graph {
+    pub(crate) fn new(batch_interval: Duration, executor: Arc<Executor>) -> Arc<Self> {
+        Arc::new(Self {
+            batch_interval,
+            executor,
+            phase: AtomicU8::new(0),
+            zero: AtomicI64::new(i64::MAX),
+            last_cut: AtomicI64::new(i64::MIN),
+            next_node: AtomicU32::new(0),
+            state: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn batch_interval(&self) -> Duration {
+        self.batch_interval
+    }
+
+    pub(crate) fn executor(&self) -> &Arc<Executor> {
+        &self.executor
+    }
+
+    /// The time before the first batch; later than all times until the start.
+    pub(crate) fn zero(&self) -> BatchTime {
+        BatchTime::from_millis(self.zero.load(Ordering::Acquire))
+    }
+
+    /// The latest batch that all inputs were cut for.
+    pub(crate) fn last_cut(&self) -> BatchTime {
+        BatchTime::from_millis(self.last_cut.load(Ordering::Acquire))
+    }
+
+    /// All inputs were cut for the batch `time`.
+    pub(crate) fn set_last_cut(&self, time: BatchTime) {
+        // Release: who sees the time sees what was cut.
+        self.last_cut.store(time.as_millis(), Ordering::Release);
+    }
+
+    pub(crate) fn phase(&self) -> StreamingContextState {
+        match self.phase.load(Ordering::Acquire) {
+            0 => StreamingContextState::Initialized,
+            1 => StreamingContextState::Active,
+            _ => StreamingContextState::Stopped,
+        }
+    }
+
+    pub(crate) fn set_phase(&self, phase: StreamingContextState) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// An error unless streams may still be declared.
+    pub(crate) fn check_open(&self, site: &'static Location<'static>) -> Result<()> {
+        let when = match self.phase() {
+            StreamingContextState::Initialized => return Ok(()),
+            StreamingContextState::Active => "starting",
+            StreamingContextState::Stopped => "stopping",
+        };
+        Err(Error::illegal_state(format!(
+            "adding new inputs, transformations and output operations after {when} a context is \
+             not supported"
+        ))
+        .at(site))
+    }
+
+    /// As [`check_open`](Self::check_open), for operations that return a stream.
+    pub(crate) fn assert_open(&self, site: &'static Location<'static>) {
+        if let Err(error) = self.check_open(site) {
+            panic!("{error}");
+        }
+    }
+
+    pub(crate) fn next_node(&self) -> NodeId {
+        NodeId(self.next_node.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn add_node(&self, node: Arc<dyn Control>) {
+        self.lock().nodes.push(node);
+    }
+
+    /// Declares an input; `make` gets its id.
+    pub(crate) fn add_input<I: Input + 'static>(
+        &self,
+        make: impl FnOnce(StreamId) -> Arc<I>,
+    ) -> Arc<I> {
+        let mut state = self.lock();
+        let input = make(StreamId(state.inputs.len() as u32));
+        state.inputs.push(Arc::clone(&input) as Arc<dyn Input>);
+        state.nodes.push(Arc::clone(&input) as Arc<dyn Control>);
+        input
+    }
+
+    /// Declares an output; `make` gets its number.
+    pub(crate) fn add_output(&self, make: impl FnOnce(OutputId) -> Output) {
+        let mut state = self.lock();
+        let output = make(OutputId(state.outputs.len() as u32));
+        state.outputs.push(Arc::new(output));
+    }
+
+    pub(crate) fn add_receivers(&self, receivers: impl IntoIterator<Item = DeclaredReceiver>) {
+        self.lock().receivers.extend(receivers);
+    }
+
+    pub(crate) fn take_receivers(&self) -> Vec<DeclaredReceiver> {
+        std::mem::take(&mut self.lock().receivers)
+    }
+
+    pub(crate) fn inputs(&self) -> Vec<Arc<dyn Input>> {
+        self.lock().inputs.clone()
+    }
+
+    pub(crate) fn outputs(&self) -> Vec<Arc<Output>> {
+        self.lock().outputs.clone()
+    }
+
+    /// Sets how long every stream keeps its data at least; once.
+    pub(crate) fn remember(&self, duration: Duration) -> Result<()> {
+        let mut state = self.lock();
+        if let Some(before) = state.remember {
+            return Err(Error::illegal_state(format!(
+                "remember({duration:?}): the remember duration was already set to {before:?}"
+            )));
+        }
+        state.remember = Some(duration);
+        Ok(())
+    }
+
+    /// Fixes the zero time, and tells every stream how long it is needed.
+    ///
+    /// `remember` is the least that the settings ask for.
+    pub(crate) fn initialize(&self, zero: BatchTime, remember: Option<Duration>) {
+        self.zero.store(zero.as_millis(), Ordering::Release);
+        let state = self.lock();
+        let least = state.remember.max(remember).unwrap_or_default();
+        // Children first: each tells its parents what it needs of them.
+        for node in state.nodes.iter().rev() {
+            node.remember(least);
+        }
+    }
+
+    /// Forgets what no later batch needs, as all batches up to `done` ended.
+    pub(crate) fn clear(&self, done: BatchTime) {
+        let nodes = self.lock().nodes.clone();
+        for node in &nodes {
+            node.clear(done);
+        }
+    }
+
+    /// Lets go of all streams. The graph and its streams hold each other, so the
+    /// owner of the graph ends that when it goes away. A handle that is left can
+    /// declare nothing more, which would make such a circle anew.
+    pub(crate) fn dismantle(&self) {
+        self.set_phase(StreamingContextState::Stopped);
+        let old = std::mem::take(&mut *self.lock());
+        drop(old);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+impl fmt::Debug for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Graph")
+            .field("batch_interval", &self.batch_interval)
+            .field("phase", &self.phase())
+            .field("inputs", &state.inputs.len())
+            .field("outputs", &state.outputs.len())
+            .finish_non_exhaustive()
+    }
+}

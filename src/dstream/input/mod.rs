@@ -1,0 +1,134 @@
+//! Inputs: where batches begin.
+//!
+//! At every boundary the generator cuts every input, whether an output will ask
+//! for that batch or not, and the input keeps what was cut under the batch time.
+//! Cutting is cheap and runs no user code.
+
+pub(crate) mod constant;
+pub(crate) mod queue;
+pub(crate) mod receiver;
+
+use std::collections::BTreeMap;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::DStream;
+use super::graph::Graph;
+use super::node::{Control, Meta, Stream};
+use crate::error::Result;
+use crate::id::StreamId;
+use crate::listener::InputInfo;
+use crate::rdd::Rdd;
+use crate::rdd::pipe::Data;
+use crate::time::{BatchTime, Duration};
+
+/// What the scheduler does with an input.
+pub(crate) trait Input: Control {
+    /// Ends a block at a block interval inside a batch.
+    fn end_block(&self);
+
+    /// Gives everything that is there now to the batch `time`.
+    fn cut(&self, time: BatchTime) -> InputInfo;
+
+    /// Whether anything waits to be cut.
+    fn is_waiting(&self) -> bool;
+}
+
+/// Where an input's data comes from.
+pub(crate) trait Ingest<T>: Send + Sync + 'static {
+    /// Ends a block at a block interval inside a batch.
+    fn end_block(&self) {}
+
+    /// Takes everything that is there now, with the number of records.
+    fn cut(&self) -> (Rdd<T>, u64)
+    where
+        T: Data;
+
+    /// Whether anything waits to be cut.
+    fn is_waiting(&self) -> bool;
+}
+
+/// The node of an input: what was cut for each batch that is still needed.
+pub(crate) struct InputNode<T: Data, I> {
+    graph: Arc<Graph>,
+    meta: Meta,
+    stream_id: StreamId,
+    name: String,
+    ingest: I,
+    batches: Mutex<BTreeMap<BatchTime, Rdd<T>>>,
+}
+
+impl<T: Data, I: Ingest<T>> InputNode<T, I> {
+    /// Declares an input; `kind` is the noun that its name begins with.
+    pub(crate) fn declare(
+        graph: &Arc<Graph>,
+        kind: &'static str,
+        site: &'static Location<'static>,
+        ingest: impl FnOnce(StreamId, &str) -> I,
+    ) -> Result<DStream<T>> {
+        graph.check_open(site)?;
+        let node = graph.add_input(|stream_id| {
+            let name = format!("{kind} stream [{}]", stream_id.0);
+            Arc::new(Self {
+                graph: Arc::clone(graph),
+                meta: Meta::new(graph, kind, site, graph.batch_interval(), Vec::new()),
+                stream_id,
+                ingest: ingest(stream_id, &name),
+                name,
+                batches: Mutex::default(),
+            })
+        });
+        Ok(DStream::from_node(Arc::clone(graph), node))
+    }
+
+    fn batches(&self) -> MutexGuard<'_, BTreeMap<BatchTime, Rdd<T>>> {
+        self.batches
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+impl<T: Data, I: Ingest<T>> Control for InputNode<T, I> {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn clear(&self, done: BatchTime) {
+        let until = done - *self.meta.remember();
+        let mut batches = self.batches();
+        // Dropped behind the lock: freeing blocks can take a while.
+        let kept = batches.split_off(&(until + Duration::from_millis(1)));
+        let old = std::mem::replace(&mut *batches, kept);
+        drop(batches);
+        drop(old);
+    }
+}
+
+impl<T: Data, I: Ingest<T>> Stream<T> for InputNode<T, I> {
+    fn rdd(&self, time: BatchTime) -> Result<Option<Rdd<T>>> {
+        if !self.meta.is_valid(&self.graph, time) {
+            return Ok(None);
+        }
+        let cut = self.batches().get(&time).cloned();
+        // A time that was never cut, or is forgotten, has no records.
+        Ok(Some(cut.unwrap_or_else(|| {
+            Rdd::ready(Vec::new().into(), Arc::clone(self.graph.executor()))
+        })))
+    }
+}
+
+impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
+    fn end_block(&self) {
+        self.ingest.end_block();
+    }
+
+    fn cut(&self, time: BatchTime) -> InputInfo {
+        let (rdd, num_records) = self.ingest.cut();
+        self.batches().insert(time, rdd);
+        InputInfo::new(self.stream_id, self.name.clone(), num_records)
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.ingest.is_waiting()
+    }
+}

@@ -1,0 +1,120 @@
+//! Receiver inputs: what the cuts take from a ring.
+
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::{Ingest, InputNode};
+use crate::block::{Cutter, Str, Taken, TextBlock, TypedBlock};
+use crate::dstream::{DStream, Graph};
+use crate::error::Result;
+use crate::executor::Executor;
+use crate::id::StreamId;
+use crate::rdd::pipe::Data;
+use crate::rdd::{Lines, Partition, Rdd};
+use crate::receiver::Supervisor;
+
+/// A receiver that was declared, for the tracker to start.
+pub(crate) struct DeclaredReceiver {
+    pub(crate) stream_id: StreamId,
+    pub(crate) name: String,
+    pub(crate) supervisor: Supervisor,
+}
+
+/// Cuts one ring.
+pub(crate) struct ReceiverIngest<B: IntoPartition> {
+    executor: Arc<Executor>,
+    ring: Mutex<Ring<B>>,
+}
+
+struct Ring<B: IntoPartition> {
+    cutter: Cutter<B>,
+    /// Blocks of the batch that is being received.
+    blocks: Vec<Taken<B>>,
+}
+
+/// A kind of block that can be a partition of a batch.
+pub(crate) trait IntoPartition: crate::block::Block + Sized {
+    type Record: Data;
+
+    fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<Self::Record>>;
+}
+
+impl IntoPartition for TextBlock {
+    type Record = Str;
+
+    fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<Str>> {
+        Arc::new(Lines::from(taken))
+    }
+}
+
+impl<T: Data> IntoPartition for TypedBlock<T> {
+    type Record = T;
+
+    fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<T>> {
+        Arc::new(taken)
+    }
+}
+
+impl<B: IntoPartition> ReceiverIngest<B> {
+    /// Declares a receiver input; `make` gets its id and gives the ring's far end
+    /// and the receiver.
+    pub(crate) fn declare(
+        graph: &Arc<Graph>,
+        kind: &'static str,
+        site: &'static Location<'static>,
+        make: impl FnOnce(StreamId) -> (Cutter<B>, Supervisor),
+    ) -> Result<DStream<B::Record>> {
+        let mut declared = None;
+        let stream = InputNode::declare(graph, kind, site, |stream_id, name| {
+            let (cutter, supervisor) = make(stream_id);
+            declared = Some(DeclaredReceiver {
+                stream_id,
+                name: name.to_owned(),
+                supervisor,
+            });
+            Self {
+                executor: Arc::clone(graph.executor()),
+                ring: Mutex::new(Ring {
+                    cutter,
+                    blocks: Vec::new(),
+                }),
+            }
+        })?;
+        graph.add_receivers(declared);
+        Ok(stream)
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring<B>> {
+        self.ring
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+impl<B: IntoPartition> Ring<B> {
+    fn cut(&mut self) {
+        self.cutter.cut(&mut self.blocks);
+    }
+}
+
+impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
+    fn end_block(&self) {
+        self.ring().cut();
+    }
+
+    fn cut(&self) -> (Rdd<B::Record>, u64) {
+        let mut ring = self.ring();
+        ring.cut();
+        let blocks = std::mem::take(&mut ring.blocks);
+        drop(ring);
+        let records = blocks.iter().map(|block| block.records() as u64).sum();
+        let partitions = blocks.into_iter().map(B::into_partition).collect();
+        (Rdd::ready(partitions, Arc::clone(&self.executor)), records)
+    }
+
+    fn is_waiting(&self) -> bool {
+        let mut ring = self.ring();
+        ring.cut();
+        !ring.blocks.is_empty()
+    }
+}

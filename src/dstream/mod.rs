@@ -1,0 +1,233 @@
+//! Streams: the operations on batches, lifted over time.
+//!
+//! A [`DStream`] is a light handle: a node of the graph (a boundary over time)
+//! and a chain of narrow steps over it. At a batch time it gives the node's
+//! [`Rdd`] of that time with the same chain. Narrow operations lengthen the
+//! chain; all others add a node. A node keeps one Rdd per time (its memo) until
+//! no later batch can need it.
+//!
+//! Deliberately not here: clocks, threads, receivers; the scheduler drives the
+//! graph, the context owns it.
+
+mod graph;
+pub(crate) mod input;
+mod node;
+mod op;
+pub(crate) mod output;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::Arc;
+
+pub(crate) use graph::Graph;
+pub use graph::StreamingContextState;
+pub use input::queue::RddQueue;
+pub(crate) use node::{Control, Meta, Node, Operator, Stream};
+pub(crate) use op::union::{check_like, union_of};
+
+use crate::error::{Error, Result};
+use crate::executor::in_task;
+use crate::rdd::pipe::{Data, Pipe, Source};
+use crate::rdd::{Rdd, Step};
+use crate::time::{BatchTime, Duration};
+
+/// A continuous series of batches of records.
+///
+/// Operations declare what will be done to every batch; nothing runs before the
+/// context starts. A handle is cheap to clone and does not keep the context
+/// running. The second parameter is the chain of steps since the last boundary:
+/// leave it out and use [`boxed`](Self::boxed) where a stream is stored or named
+/// in a signature.
+///
+/// # Examples
+/// ```
+/// use millstream::prelude::*;
+///
+/// struct Job {
+///     words: DStream<Str>,
+/// }
+///
+/// # fn main() -> millstream::Result<()> {
+/// let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
+/// let queue = RddQueue::new();
+/// let lines: DStream<Str> = ssc.queue_stream(&queue)?;
+/// let job = Job { words: lines.flat_map(|line| line.split(' ')).boxed() };
+/// job.words.count_by_value().print();
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a stream does nothing until an output operation uses it"]
+pub struct DStream<T, P: Pipe<Out = T> = Source<T>> {
+    graph: Arc<Graph>,
+    node: Arc<dyn Stream<P::In>>,
+    pipe: Arc<P>,
+}
+
+impl<T: Data> DStream<T> {
+    pub(crate) fn from_node(graph: Arc<Graph>, node: Arc<dyn Stream<T>>) -> Self {
+        Self {
+            graph,
+            node,
+            pipe: Source::new(),
+        }
+    }
+}
+
+impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
+    /// How often this stream gives a batch.
+    #[doc(alias = "slideDuration")]
+    #[must_use]
+    pub fn slide_interval(&self) -> Duration {
+        self.node.meta().slide
+    }
+
+    /// The same stream behind the plain type `DStream<T>`.
+    ///
+    /// The chain so far runs as one loop and hands its records over in chunks
+    /// of some hundred; what follows is another loop.
+    #[track_caller]
+    pub fn boxed(&self) -> DStream<T> {
+        self.lift("boxed", Location::caller(), |rdd, _| Ok(rdd.boxed()))
+    }
+
+    /// The batches at the times `from`, `from + slide`, ... `to`, both included.
+    ///
+    /// Ends that are off the grid of this stream are moved down to it; times
+    /// before the first batch give nothing. Batches that were not cut yet, or are
+    /// older than what the context [remembers](crate::StreamingContext::remember),
+    /// have no records.
+    ///
+    /// # Errors
+    /// If the context was not started, a batch cannot be computed, or when called
+    /// inside a task.
+    pub fn slice(&self, from: BatchTime, to: BatchTime) -> Result<Vec<Rdd<T, P>>> {
+        if self.graph.phase() == StreamingContextState::Initialized {
+            return Err(Error::illegal_state("slice: the context was not started"));
+        }
+        if in_task() {
+            return Err(Error::illegal_state(
+                "slice was called inside a task, which must not wait for a batch: slice before",
+            ));
+        }
+        let (zero, slide) = (self.graph.zero(), self.slide_interval());
+        let from = from.max(zero).floor_from(zero, slide);
+        if to < from {
+            return Ok(Vec::new());
+        }
+        let times = from.through(to.floor_from(zero, slide), slide);
+        times.filter_map(|time| self.at(time).transpose()).collect()
+    }
+
+    /// The data of one batch time.
+    pub(crate) fn at(&self, time: BatchTime) -> Result<Option<Rdd<T, P>>> {
+        Ok(self
+            .node
+            .rdd(time)?
+            .map(|rdd| rdd.with_pipe(Arc::clone(&self.pipe))))
+    }
+
+    pub(crate) fn graph(&self) -> &Arc<Graph> {
+        &self.graph
+    }
+
+    pub(crate) fn control(&self) -> Arc<dyn Control> {
+        Arc::clone(&self.node) as Arc<dyn Control>
+    }
+
+    /// One narrow step more.
+    fn then<U, Q>(&self, next: impl FnOnce(Arc<P>) -> Q) -> DStream<U, Q>
+    where
+        Q: Pipe<In = P::In, Out = U>,
+    {
+        DStream {
+            graph: Arc::clone(&self.graph),
+            node: Arc::clone(&self.node),
+            pipe: Arc::new(next(Arc::clone(&self.pipe))),
+        }
+    }
+
+    /// A node that applies an operation to each batch on its own.
+    ///
+    /// # Panics
+    /// If the context was started.
+    fn lift<U, F>(&self, name: &'static str, site: &'static Location<'static>, f: F) -> DStream<U>
+    where
+        U: Data,
+        F: Fn(Rdd<T, P>, BatchTime) -> Result<Rdd<U>> + Send + Sync + 'static,
+    {
+        self.graph.assert_open(site);
+        let meta = Meta::new(
+            &self.graph,
+            name,
+            site,
+            self.slide_interval(),
+            vec![self.control()],
+        );
+        let node = Node::declare(
+            &self.graph,
+            meta,
+            Lifted {
+                parent: self.clone(),
+                step: Step::new(name, site),
+                f,
+            },
+        );
+        DStream::from_node(Arc::clone(&self.graph), node)
+    }
+
+    /// How many partitions a shuffle makes unless told otherwise.
+    fn default_parallelism(&self) -> usize {
+        self.graph.executor().default_parallelism()
+    }
+}
+
+/// See [`DStream::lift`].
+struct Lifted<T: Data, P: Pipe<Out = T>, F> {
+    parent: DStream<T, P>,
+    step: Step,
+    f: F,
+}
+
+impl<T, P, U, F> Operator for Lifted<T, P, F>
+where
+    T: Data,
+    P: Pipe<Out = T>,
+    U: Data,
+    F: Fn(Rdd<T, P>, BatchTime) -> Result<Rdd<U>> + Send + Sync + 'static,
+{
+    type Item = U;
+
+    fn compute(&self, time: BatchTime) -> Result<Option<Rdd<U>>> {
+        let Some(rdd) = self.parent.at(time)? else {
+            return Ok(None);
+        };
+        // User code, in `transform`; a parent's error has a place already.
+        catch_unwind(AssertUnwindSafe(|| (self.f)(rdd, time)))
+            .unwrap_or_else(|payload| Err(Error::from_panic(payload, self.step.name)))
+            .map(Some)
+            .map_err(|error| error.in_batch(time.as_millis()).at(self.step.site))
+    }
+}
+
+impl<T, P: Pipe<Out = T>> Clone for DStream<T, P> {
+    fn clone(&self) -> Self {
+        Self {
+            graph: Arc::clone(&self.graph),
+            node: Arc::clone(&self.node),
+            pipe: Arc::clone(&self.pipe),
+        }
+    }
+}
+
+impl<T, P: Pipe<Out = T>> fmt::Debug for DStream<T, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let meta = self.node.meta();
+        let mut steps = Vec::new();
+        self.pipe.steps(&mut steps);
+        f.debug_struct("DStream")
+            .field("id", &meta.id)
+            .field("node", &Step::new(meta.name, meta.site).to_string())
+            .field("steps", &steps)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! A node of the graph: one boundary over time, with a memo per batch time.
+
+use std::collections::BTreeMap;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::graph::Graph;
+use crate::error::Result;
+use crate::id::NodeId;
+use crate::rdd::Rdd;
+use crate::rdd::pipe::Data;
+use crate::time::{BatchTime, Duration};
+
+/// What the graph does with every node.
+pub(crate) trait Control: Send + Sync {
+    fn meta(&self) -> &Meta;
+
+    /// A child or the context needs the data of this long before the present.
+    fn remember(&self, duration: Duration) {
+        let mut remember = self.meta().remember();
+        if duration <= *remember {
+            // The parents know. There may be as many ways up as two to the
+            // number of unions: none is walked twice for nothing.
+            return;
+        }
+        *remember = duration;
+        drop(remember);
+        for parent in &self.meta().parents {
+            parent.remember(duration);
+        }
+    }
+
+    /// Forgets what no later batch needs, as all batches up to `done` ended.
+    fn clear(&self, done: BatchTime);
+}
+
+/// A node that gives records of type `T`.
+pub(crate) trait Stream<T>: Control {
+    /// The data at `time`; nothing if that is no time of this stream.
+    fn rdd(&self, time: BatchTime) -> Result<Option<Rdd<T>>>
+    where
+        T: Data;
+}
+
+/// What is known of any node.
+pub(crate) struct Meta {
+    pub(crate) id: NodeId,
+    pub(crate) name: &'static str,
+    pub(crate) site: &'static Location<'static>,
+    pub(crate) slide: Duration,
+    pub(crate) parents: Vec<Arc<dyn Control>>,
+    remember: Mutex<Duration>,
+}
+
+impl Meta {
+    pub(crate) fn new(
+        graph: &Graph,
+        name: &'static str,
+        site: &'static Location<'static>,
+        slide: Duration,
+        parents: Vec<Arc<dyn Control>>,
+    ) -> Self {
+        let id = graph.next_node();
+        Self {
+            id,
+            name,
+            site,
+            slide,
+            parents,
+            remember: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn remember(&self) -> MutexGuard<'_, Duration> {
+        self.remember
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+
+    /// Whether the stream has data at `time` at all (S-2).
+    pub(crate) fn is_valid(&self, graph: &Graph, time: BatchTime) -> bool {
+        let zero = graph.zero();
+        time > zero && time.is_on_grid(zero, self.slide)
+    }
+}
+
+/// What a derived node computes.
+pub(crate) trait Operator: Send + Sync + 'static {
+    type Item: Data;
+
+    /// The data of one batch; cheap, as an Rdd is lazy.
+    fn compute(&self, time: BatchTime) -> Result<Option<Rdd<Self::Item>>>;
+}
+
+/// A derived node: an operator, and the Rdds that it gave.
+pub(crate) struct Node<O: Operator> {
+    graph: Arc<Graph>,
+    meta: Meta,
+    operator: O,
+    memo: Mutex<Memo<O::Item>>,
+}
+
+/// What was computed for each time; nothing where the stream gives nothing. An
+/// error is kept too: an operator runs once per batch, whoever asks.
+type Memo<T> = BTreeMap<BatchTime, Result<Option<Rdd<T>>>>;
+
+impl<O: Operator> Node<O> {
+    /// Makes a node and enters it into the graph.
+    pub(crate) fn declare(graph: &Arc<Graph>, meta: Meta, operator: O) -> Arc<Self> {
+        let node = Arc::new(Self {
+            graph: Arc::clone(graph),
+            meta,
+            operator,
+            memo: Mutex::default(),
+        });
+        graph.add_node(Arc::clone(&node) as Arc<dyn Control>);
+        node
+    }
+
+    fn memo(&self) -> MutexGuard<'_, Memo<O::Item>> {
+        self.memo
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+impl<O: Operator> Control for Node<O> {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn clear(&self, done: BatchTime) {
+        let until = done - *self.meta.remember();
+        let mut memo = self.memo();
+        // Dropped behind the lock: freeing a batch can take a while.
+        let kept = memo.split_off(&(until + Duration::from_millis(1)));
+        let old = std::mem::replace(&mut *memo, kept);
+        drop(memo);
+        drop(old);
+    }
+}
+
+impl<O: Operator> Stream<O::Item> for Node<O> {
+    fn rdd(&self, time: BatchTime) -> Result<Option<Rdd<O::Item>>> {
+        if !self.meta.is_valid(&self.graph, time) {
+            return Ok(None);
+        }
+        if time > self.graph.last_cut() {
+            // Asked for from outside, too early: what is there now must not be
+            // taken for the batch that will be cut.
+            return self.operator.compute(time);
+        }
+        // Held while computing, so that two jobs get the same Rdd; computing
+        // asks only parents, so locks are taken from child to parent.
+        let mut memo = self.memo();
+        if let Some(rdd) = memo.get(&time) {
+            return rdd.clone();
+        }
+        let rdd = self.operator.compute(time);
+        memo.insert(time, rdd.clone());
+        rdd
+    }
+}

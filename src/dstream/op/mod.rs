@@ -1,0 +1,14 @@
+//! The transformations of a stream, one file each.
+
+mod combine_by_key;
+mod count;
+mod count_by_value;
+mod filter;
+mod flat_map;
+mod group_by_key;
+mod map;
+mod reduce;
+mod reduce_by_key;
+mod repartition;
+mod transform;
+pub(crate) mod union;

@@ -1,0 +1,85 @@
+//! Output operations: what makes a batch run.
+
+pub(crate) mod foreach_rdd;
+pub(crate) mod print;
+pub(crate) mod save_as_text_files;
+
+use std::fmt;
+use std::panic::Location;
+
+use super::DStream;
+use super::graph::Graph;
+use super::node::Control;
+use crate::error::Result;
+use crate::id::OutputId;
+use crate::rdd::Rdd;
+use crate::rdd::pipe::{Data, Pipe};
+use crate::time::BatchTime;
+
+/// A declared output operation: one job per batch of its stream.
+pub(crate) struct Output {
+    id: OutputId,
+    name: &'static str,
+    site: &'static Location<'static>,
+    parent: std::sync::Arc<dyn Control>,
+    job: Box<dyn Fn(BatchTime) -> Result<()> + Send + Sync>,
+}
+
+impl Output {
+    pub(crate) fn id(&self) -> OutputId {
+        self.id
+    }
+
+    /// What it is and where it was declared.
+    pub(crate) fn describe(&self) -> String {
+        format!("{} at {}:{}", self.name, self.site.file(), self.site.line())
+    }
+
+    pub(crate) fn site(&self) -> &'static Location<'static> {
+        self.site
+    }
+
+    /// Whether there is a job in this batch.
+    pub(crate) fn is_due(&self, graph: &Graph, time: BatchTime) -> bool {
+        self.parent.meta().is_valid(graph, time)
+    }
+
+    /// Runs the job of one batch on the calling thread.
+    pub(crate) fn run(&self, time: BatchTime) -> Result<()> {
+        (self.job)(time)
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
+    /// Declares an output operation.
+    ///
+    /// # Panics
+    /// If the context was started.
+    fn output<F>(&self, name: &'static str, site: &'static Location<'static>, f: F)
+    where
+        F: Fn(Rdd<T, P>, BatchTime) -> Result<()> + Send + Sync + 'static,
+    {
+        self.graph().assert_open(site);
+        let stream = self.clone();
+        let job = move |time| match stream.at(time)? {
+            Some(rdd) => f(rdd, time),
+            None => Ok(()),
+        };
+        self.graph().add_output(|id| Output {
+            id,
+            name,
+            site,
+            parent: self.control(),
+            job: Box::new(job),
+        });
+    }
+}

@@ -1,0 +1,247 @@
+//! Core-local worker pools, and the one way in which data is worked on.
+//!
+//! There is a rayon pool per NUMA node. A piece of work is `n` indexed tasks
+//! (the partitions of a data set) folded by every worker into a state of its
+//! own: a partial table, a sum, a list. Worker `w` of `W` takes the tasks
+//! `w, w + W, ...` first, in every batch the same ones, so that what belongs to
+//! a partition stays in that core's cache; only then it takes what others have
+//! not begun. Work that is too small to be worth waking anybody is done by the
+//! calling thread.
+//!
+//! Invariants: a task never waits (no lock is held across tasks, no action
+//! starts inside one); a panic in a task ends that piece of work, not the
+//! process.
+
+mod pool;
+mod task;
+
+#[cfg(test)]
+mod tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::cpu::placement::Placement;
+use crate::cpu::topology::Topology;
+use crate::error::{Error, Result};
+use pool::NodePool;
+pub(crate) use task::in_task;
+
+/// Work that is expected to be done sooner than another thread would wake up.
+const SMALL: usize = 4096;
+/// How long the calling thread works alone on what was expected to be small.
+const ALONE: Duration = Duration::from_micros(50);
+
+/// The worker pools of one context.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    pools: Vec<NodePool>,
+    workers: usize,
+    default_parallelism: usize,
+}
+
+impl Executor {
+    /// Starts `workers` threads (one per allowed core if `None`), pinned if asked.
+    pub(crate) fn start(
+        workers: Option<usize>,
+        default_parallelism: Option<usize>,
+        pin: bool,
+    ) -> Result<(Self, Placement)> {
+        let topology = Topology::detect();
+        let cores = topology
+            .nodes
+            .iter()
+            .map(|node| node.cpus.len())
+            .sum::<usize>();
+        let workers = workers.unwrap_or(cores).max(1);
+        let placement = Placement::plan(&topology, workers, pin);
+        let mut pools = Vec::new();
+        let mut first = 0;
+        for slots in placement.nodes() {
+            pools.push(NodePool::start(first, &slots.workers)?);
+            first += slots.workers.len();
+        }
+        let default_parallelism = default_parallelism.unwrap_or(workers);
+        Ok((
+            Self {
+                pools,
+                workers,
+                default_parallelism,
+            },
+            placement,
+        ))
+    }
+
+    /// How many partitions a shuffle makes unless told otherwise.
+    pub(crate) fn default_parallelism(&self) -> usize {
+        self.default_parallelism
+    }
+
+    /// An error inside a task, which must not wait for other tasks.
+    pub(crate) fn check_outside(&self) -> Result<()> {
+        if in_task() {
+            return Err(Error::illegal_state(
+                "an action on an Rdd was called inside a task of another one: collect what it \
+                 gives before, or join the two",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Folds the tasks `0..n` into one state per participating worker.
+    ///
+    /// `weight` is the expected work, about the number of records. The states
+    /// come in no particular order; there is at least one.
+    ///
+    /// # Errors
+    /// The first error or panic of a task; which task is in the message. An
+    /// error too when called from inside a task.
+    pub(crate) fn fold<S: Send>(
+        &self,
+        n: usize,
+        weight: usize,
+        init: impl Fn() -> S + Sync,
+        step: impl Fn(&mut S, usize) -> Result<()> + Sync,
+    ) -> Result<Vec<S>> {
+        self.check_outside()?;
+        let work = Work::new(n, &init, &step);
+        let mut states = Vec::new();
+        if n <= 1 || weight <= SMALL {
+            let limit = if n <= 1 { None } else { Some(ALONE) };
+            states.push(work.alone(limit));
+        }
+        if !work.is_done() {
+            let shared = Mutex::new(Vec::with_capacity(self.workers));
+            pool::run_on_all(&self.pools, &|worker| {
+                let state = work.join_in(worker, self.workers);
+                shared
+                    .lock()
+                    .unwrap_or_else(|poison| poison.into_inner())
+                    .extend(state);
+            });
+            states.extend(
+                shared
+                    .into_inner()
+                    .unwrap_or_else(|poison| poison.into_inner()),
+            );
+        }
+        work.into_result(states)
+    }
+
+    /// Runs the tasks `0..n` and returns what they give, in order.
+    pub(crate) fn map<R: Send>(
+        &self,
+        n: usize,
+        weight: usize,
+        task: impl Fn(usize) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let states = self.fold(n, weight, Vec::new, |done: &mut Vec<(usize, R)>, i| {
+            done.push((i, task(i)?));
+            Ok(())
+        })?;
+        let mut all: Vec<_> = states.into_iter().flatten().collect();
+        all.sort_unstable_by_key(|&(i, _)| i);
+        Ok(all.into_iter().map(|(_, result)| result).collect())
+    }
+}
+
+/// One call of [`Executor::fold`]: which tasks are taken, and the first error.
+struct Work<'w, I, F> {
+    init: &'w I,
+    step: &'w F,
+    /// Set once by the worker that takes the task.
+    taken: Vec<AtomicBool>,
+    failed: AtomicBool,
+    error: Mutex<Option<Error>>,
+}
+
+impl<'w, S, I, F> Work<'w, I, F>
+where
+    I: Fn() -> S + Sync,
+    F: Fn(&mut S, usize) -> Result<()> + Sync,
+{
+    fn new(n: usize, init: &'w I, step: &'w F) -> Self {
+        Self {
+            init,
+            step,
+            taken: (0..n).map(|_| AtomicBool::new(false)).collect(),
+            failed: AtomicBool::new(false),
+            error: Mutex::new(None),
+        }
+    }
+
+    /// Relaxed everywhere: the flag only decides who runs the task; what a task
+    /// did is handed over when the pool's call returns.
+    fn take(&self, task: usize) -> bool {
+        !self.taken[task].load(Ordering::Relaxed) && !self.taken[task].swap(true, Ordering::Relaxed)
+    }
+
+    fn is_done(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+            || self.taken.iter().all(|taken| taken.load(Ordering::Relaxed))
+    }
+
+    /// The calling thread works alone, for `limit` at the most.
+    fn alone(&self, limit: Option<Duration>) -> S {
+        let since = task::Stopwatch::start();
+        let mut state = (self.init)();
+        for task in 0..self.taken.len() {
+            if !self.take(task) || !self.run(&mut state, task) {
+                break;
+            }
+            if limit.is_some_and(|limit| since.elapsed() > limit) {
+                break;
+            }
+        }
+        state
+    }
+
+    /// What worker `worker` of `workers` makes of the tasks that it gets.
+    fn join_in(&self, worker: usize, workers: usize) -> Option<S> {
+        let n = self.taken.len();
+        let mut state = None;
+        let own = (worker..n).step_by(workers);
+        for task in own.chain(0..n) {
+            if self.failed.load(Ordering::Relaxed) {
+                break;
+            }
+            if self.take(task) && !self.run(state.get_or_insert_with(|| (self.init)()), task) {
+                break;
+            }
+        }
+        state
+    }
+
+    fn run(&self, state: &mut S, task: usize) -> bool {
+        let outcome = {
+            let _inside = task::Inside::enter();
+            // A state that a panic left half changed is dropped with the work.
+            catch_unwind(AssertUnwindSafe(|| (self.step)(state, task)))
+        };
+        let error = match outcome {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => error,
+            Err(payload) => Error::from_panic(payload, &format!("partition {task}")),
+        };
+        self.failed.store(true, Ordering::Relaxed);
+        let mut first = self
+            .error
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner());
+        first.get_or_insert(error);
+        false
+    }
+
+    fn into_result(self, states: Vec<S>) -> Result<Vec<S>> {
+        match self
+            .error
+            .into_inner()
+            .unwrap_or_else(|poison| poison.into_inner())
+        {
+            Some(error) => Err(error),
+            None => Ok(states),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! One rayon pool per NUMA node.
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::cpu::placement::WorkerSlot;
+use crate::cpu::thread::pin_current;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The workers of one NUMA node.
+#[derive(Debug)]
+pub(super) struct NodePool {
+    pool: ThreadPool,
+    /// The number of this pool's first worker among all.
+    first: usize,
+}
+
+impl NodePool {
+    pub(super) fn start(first: usize, slots: &[WorkerSlot]) -> Result<Self> {
+        let cpus: Vec<_> = slots.iter().map(|slot| slot.cpu).collect();
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(slots.len())
+            .thread_name(move |i| format!("ms-worker-{}", first + i))
+            .start_handler(move |i| {
+                if let Some(cpu) = cpus[i]
+                    && !pin_current(cpu)
+                {
+                    tracing::warn!(worker = first + i, cpu, "a worker could not be pinned");
+                }
+            })
+            // Without a handler rayon aborts the process.
+            .panic_handler(|_| tracing::error!("a panic outside of any task"))
+            .build()
+            .map_err(|cause| {
+                let what = format!("{} worker threads could not be started", slots.len());
+                Error::new(ErrorKind::Io, what).with_source(cause)
+            })?;
+        Ok(Self { pool, first })
+    }
+}
+
+/// Calls `body` with the number of each worker, on that worker, and waits.
+pub(super) fn run_on_all(pools: &[NodePool], body: &(impl Fn(usize) + Sync)) {
+    match pools {
+        [] => {}
+        [last] => {
+            last.pool
+                .broadcast(|context| body(last.first + context.index()));
+        }
+        [first, rest @ ..] => first.pool.in_place_scope(|scope| {
+            scope.spawn_broadcast(|_, context| body(first.first + context.index()));
+            run_on_all(rest, body);
+        }),
+    }
+}

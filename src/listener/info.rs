@@ -1,0 +1,164 @@
+//! The records that listeners get.
+
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::id::{OutputId, StreamId};
+use crate::time::BatchTime;
+
+/// A batch, from its cut to its end. Times are nanoseconds since the Unix epoch.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BatchInfo {
+    /// The time that the batch is named after: the end of its interval.
+    pub batch_time: BatchTime,
+    /// What each input contributed.
+    pub inputs: Vec<InputInfo>,
+    /// When the batch was cut and queued.
+    pub submission_nanos: i64,
+    /// When its first job started.
+    pub processing_start_nanos: Option<i64>,
+    /// When its last job ended.
+    pub processing_end_nanos: Option<i64>,
+    /// Its output operations that have ended.
+    pub outputs: Vec<OutputOperationInfo>,
+}
+
+impl BatchInfo {
+    /// A batch that was just cut.
+    pub(crate) fn new(
+        batch_time: BatchTime,
+        inputs: Vec<InputInfo>,
+        submission_nanos: i64,
+    ) -> Self {
+        Self {
+            batch_time,
+            inputs,
+            submission_nanos,
+            processing_start_nanos: None,
+            processing_end_nanos: None,
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Records received for this batch by all inputs.
+    #[must_use]
+    pub fn num_records(&self) -> u64 {
+        self.inputs.iter().map(|input| input.num_records).sum()
+    }
+
+    /// From submission to the start of processing; zero before that.
+    #[must_use]
+    pub fn scheduling_delay(&self) -> Duration {
+        between(Some(self.submission_nanos), self.processing_start_nanos)
+    }
+
+    /// From the start of processing to its end; zero before that.
+    #[must_use]
+    pub fn processing_delay(&self) -> Duration {
+        between(self.processing_start_nanos, self.processing_end_nanos)
+    }
+
+    /// From submission to the end of processing; zero before that.
+    #[must_use]
+    pub fn total_delay(&self) -> Duration {
+        between(Some(self.submission_nanos), self.processing_end_nanos)
+    }
+
+    /// The first error among the output operations.
+    #[must_use]
+    pub fn error(&self) -> Option<&Error> {
+        self.outputs.iter().find_map(|output| output.error.as_ref())
+    }
+}
+
+fn between(from: Option<i64>, to: Option<i64>) -> Duration {
+    match (from, to) {
+        (Some(from), Some(to)) => Duration::from_nanos(to.saturating_sub(from).max(0) as u64),
+        _ => Duration::ZERO,
+    }
+}
+
+/// What an input contributed to a batch.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct InputInfo {
+    /// The input's id, by order of declaration.
+    pub stream_id: StreamId,
+    /// The input's name, such as `Socket stream [0]`.
+    pub name: String,
+    /// Records in this batch.
+    pub num_records: u64,
+}
+
+impl InputInfo {
+    pub(crate) fn new(stream_id: StreamId, name: String, num_records: u64) -> Self {
+        Self {
+            stream_id,
+            name,
+            num_records,
+        }
+    }
+}
+
+/// One output operation of a batch.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct OutputOperationInfo {
+    /// The operation's number, by order of declaration.
+    pub id: OutputId,
+    /// What it is and where it was declared, such as `print at main.rs:12`.
+    pub name: String,
+    /// When it started.
+    pub start_nanos: i64,
+    /// When it ended.
+    pub end_nanos: i64,
+    /// Why it failed, if it did.
+    pub error: Option<Error>,
+}
+
+impl OutputOperationInfo {
+    pub(crate) fn new(
+        id: OutputId,
+        name: String,
+        start_nanos: i64,
+        end_nanos: i64,
+        error: Option<Error>,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            start_nanos,
+            end_nanos,
+            error,
+        }
+    }
+}
+
+/// A receiver and its last error.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReceiverInfo {
+    /// The input that it serves.
+    pub stream_id: StreamId,
+    /// The input's name.
+    pub name: String,
+    /// Whether it is receiving.
+    pub active: bool,
+    /// The last message that it reported or stopped with.
+    pub last_message: String,
+    /// The last error, if any.
+    pub last_error: Option<Error>,
+}
+
+impl ReceiverInfo {
+    pub(crate) fn new(stream_id: StreamId, name: String) -> Self {
+        Self {
+            stream_id,
+            name,
+            active: false,
+            last_message: String::new(),
+            last_error: None,
+        }
+    }
+}

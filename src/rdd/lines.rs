@@ -1,0 +1,60 @@
+//! Lines of text: a partition that is a range of a received block.
+
+use std::ops::ControlFlow;
+
+use super::partition::Partition;
+use super::pipe::Chunk;
+use crate::block::{Str, Taken, TextBlock, TextRange};
+use crate::error::Result;
+
+/// Lines that are handed over at a time: few enough for the nearest cache, many
+/// enough to forget the call.
+const CHUNK: usize = 256;
+
+/// Whole lines in a range of a block.
+#[derive(Debug)]
+pub(crate) struct Lines(TextRange);
+
+impl Lines {
+    /// The lines of a copy of `text`.
+    pub(crate) fn copy_of(text: &[u8]) -> Self {
+        Self(TextRange::copy_of(text))
+    }
+}
+
+impl From<Taken<TextBlock>> for Lines {
+    /// The lines that a cut took.
+    fn from(taken: Taken<TextBlock>) -> Self {
+        Self(TextRange::from(taken))
+    }
+}
+
+impl Partition<Str> for Lines {
+    fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, Str>) -> ControlFlow<()>) -> Result<()> {
+        // All strings of this thread that point into the block are counted here.
+        let _lease = self.0.lease();
+        let mut lines = Vec::with_capacity(CHUNK);
+        self.0.lines(|line| {
+            lines.push(line);
+            if lines.len() < CHUNK {
+                return true;
+            }
+            let flow = each(Chunk::Owned(&mut lines));
+            lines.clear();
+            flow.is_continue()
+        });
+        if !lines.is_empty() {
+            let _ = each(Chunk::Owned(&mut lines));
+        }
+        Ok(())
+    }
+
+    fn count(&self) -> Option<usize> {
+        Some(self.0.count())
+    }
+
+    fn weight(&self) -> usize {
+        // Most programs work on words.
+        self.0.len() / 8
+    }
+}

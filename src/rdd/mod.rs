@@ -1,0 +1,253 @@
+//! One batch's data: partitioned, immutable, computed when an action asks.
+//!
+//! An [`Rdd`] is a data set behind a boundary and a chain of narrow steps over
+//! it ([`pipe`]). Transformations only lengthen the chain or add a boundary;
+//! actions (`collect`, `count`, `for_each_partition`, ...) run it, one loop per
+//! partition, on the workers. Every stream operation is the operation here,
+//! lifted over time.
+//!
+//! Deliberately not here: time, streams, receivers.
+
+mod aggregate;
+mod dataset;
+mod lines;
+pub(crate) mod op;
+mod partition;
+pub mod pipe;
+mod shuffle;
+mod table;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+pub(crate) use aggregate::{Aggregate, Combine};
+pub(crate) use dataset::{Dataset, Ready, Union};
+use dataset::{Lazy, Piped};
+pub(crate) use lines::Lines;
+pub use op::filter::Filter;
+pub use op::flat_map::FlatMap;
+pub use op::for_each_partition::Records;
+pub use op::map::Map;
+pub(crate) use partition::{Partition, Partitions, at_rest};
+pub use pipe::Data;
+pub(crate) use pipe::Step;
+use pipe::{Pipe, Sink, Source};
+pub use text::{Shown, Text};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::executor::Executor;
+
+/// The immutable, partitioned, lazily computed data of one batch, or a static
+/// data set made with [`parallelize`](crate::StreamingContext::parallelize).
+///
+/// Cloning is cheap. The second parameter is the chain of steps since the last
+/// boundary; [`boxed`](Self::boxed) hides it, so that an `Rdd<T>` can be stored
+/// and named.
+///
+/// # Examples
+/// ```
+/// use millstream::prelude::*;
+///
+/// # fn main() -> millstream::Result<()> {
+/// let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
+/// let squares: Rdd<u64> = ssc.parallelize(1..=4, 2).map(|x| x * x).boxed();
+/// assert_eq!(squares.collect()?, [1, 4, 9, 16]);
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "RDD")]
+#[must_use = "an Rdd computes nothing until an action asks"]
+pub struct Rdd<T, P: Pipe<Out = T> = Source<T>> {
+    data: Arc<dyn Dataset<P::In>>,
+    pipe: Arc<P>,
+    executor: Arc<Executor>,
+}
+
+impl<T: Data> Rdd<T> {
+    /// The data set as it is.
+    pub(crate) fn new(data: Arc<dyn Dataset<T>>, executor: Arc<Executor>) -> Self {
+        Self {
+            data,
+            pipe: Source::new(),
+            executor,
+        }
+    }
+
+    /// Partitions that are there.
+    pub(crate) fn ready(partitions: Partitions<T>, executor: Arc<Executor>) -> Self {
+        Self::new(Arc::new(Ready(partitions)), executor)
+    }
+
+    /// `n` partitions that are computed when they are asked for.
+    pub(crate) fn lazy(
+        n: usize,
+        executor: Arc<Executor>,
+        compute: impl Fn(&Executor) -> Result<Partitions<T>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(Arc::new(Lazy::new(n, compute)), executor)
+    }
+
+    /// The same data with a chain over it.
+    pub(crate) fn with_pipe<U, P: Pipe<In = T, Out = U>>(self, pipe: Arc<P>) -> Rdd<U, P> {
+        Rdd {
+            data: self.data,
+            pipe,
+            executor: self.executor,
+        }
+    }
+
+    /// The data set under an Rdd without a chain.
+    pub(crate) fn into_dataset(self) -> Arc<dyn Dataset<T>> {
+        self.data
+    }
+}
+
+impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
+    /// How many partitions there are.
+    ///
+    /// # Examples
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
+    /// assert_eq!(ssc.parallelize(0..10, 3).num_partitions(), 3);
+    /// # Ok::<(), millstream::Error>(())
+    /// ```
+    #[doc(alias = "getNumPartitions")]
+    #[must_use]
+    pub fn num_partitions(&self) -> usize {
+        self.data.num_partitions()
+    }
+
+    /// The same data behind the plain type `Rdd<T>`.
+    ///
+    /// The chain so far runs as one loop and hands its records over in chunks;
+    /// what follows is another loop.
+    pub fn boxed(self) -> Rdd<T> {
+        let data = Arc::new(Piped::new(self.data, self.pipe));
+        Rdd::new(data, self.executor)
+    }
+
+    /// The same chain over the data of one time, or one step longer.
+    pub(crate) fn then<U, Q>(self, next: impl FnOnce(Arc<P>) -> Q) -> Rdd<U, Q>
+    where
+        Q: Pipe<In = P::In, Out = U>,
+    {
+        Rdd {
+            data: self.data,
+            pipe: Arc::new(next(self.pipe)),
+            executor: self.executor,
+        }
+    }
+
+    pub(crate) fn executor(&self) -> &Arc<Executor> {
+        &self.executor
+    }
+
+    /// The partitions at the boundary before the chain: where every action begins.
+    fn partitions(&self) -> Result<Partitions<P::In>> {
+        // Before anything is computed: a task that waited for a shuffle would
+        // hold up the workers that the shuffle needs.
+        self.executor.check_outside()?;
+        self.data.partitions(&self.executor)
+    }
+
+    /// Runs the chain over one partition.
+    #[inline]
+    fn feed<S: Sink<T>>(&self, part: &dyn Partition<P::In>, sink: &mut S) -> Result<()> {
+        part.chunks(&mut |chunk| {
+            self.pipe.feed(chunk, sink);
+            if sink.is_full() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+    }
+
+    /// Runs the chain over all partitions, folding each worker's records.
+    fn fold<S: Sink<T> + Send>(
+        &self,
+        last: Option<Step>,
+        init: impl Fn() -> S + Sync,
+    ) -> Result<Vec<S>> {
+        let parts = self.partitions()?;
+        self.executor
+            .fold(parts.len(), weight(&parts), init, |sink, i| {
+                self.feed(&*parts[i], sink)
+            })
+            .map_err(|error| self.blame(last, error))
+    }
+
+    /// Runs `task` over each partition; the results are in their order.
+    fn each_partition<R: Send>(
+        &self,
+        last: Option<Step>,
+        weight: impl FnOnce(&Partitions<P::In>) -> usize,
+        task: impl Fn(usize, &dyn Partition<P::In>) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let parts = self.partitions()?;
+        self.executor
+            .map(parts.len(), weight(&parts), |i| task(i, &*parts[i]))
+            .map_err(|error| self.blame(last, error))
+    }
+
+    /// An error with the steps that were running, and `last` behind them: in one
+    /// loop nobody can tell at no cost which of them it was.
+    fn blame(&self, last: Option<Step>, error: Error) -> Error {
+        let mut steps = Vec::new();
+        self.data.steps(&mut steps);
+        self.pipe.steps(&mut steps);
+        steps.extend(last);
+        blame(&steps, error)
+    }
+}
+
+/// Names the steps in which a panic happened. All other errors have a message of
+/// their own: steps do not return errors.
+fn blame(steps: &[Step], error: Error) -> Error {
+    if steps.is_empty() || error.kind() != ErrorKind::Panic {
+        return error;
+    }
+    let steps: Vec<_> = steps.iter().map(ToString::to_string).collect();
+    Error::new(error.kind(), format!("in {}", steps.join(", "))).with_source(error)
+}
+
+/// The records of all lists, moved.
+fn concat<T>(lists: Vec<Vec<T>>) -> Vec<T> {
+    let len = lists.iter().map(Vec::len).sum();
+    let mut all = Vec::with_capacity(len);
+    for mut list in lists {
+        all.append(&mut list);
+    }
+    all
+}
+
+fn weight<T>(parts: &Partitions<T>) -> usize {
+    parts.iter().map(|part| part.weight()).sum()
+}
+
+impl<T, P: Pipe<Out = T>> Clone for Rdd<T, P> {
+    fn clone(&self) -> Self {
+        Self {
+            data: Arc::clone(&self.data),
+            pipe: Arc::clone(&self.pipe),
+            executor: Arc::clone(&self.executor),
+        }
+    }
+}
+
+impl<T, P: Pipe<Out = T>> fmt::Debug for Rdd<T, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut steps = Vec::new();
+        self.pipe.steps(&mut steps);
+        f.debug_struct("Rdd")
+            .field("num_partitions", &self.data.num_partitions())
+            .field("steps", &steps)
+            .finish_non_exhaustive()
+    }
+}

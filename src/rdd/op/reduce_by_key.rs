@@ -1,0 +1,54 @@
+//! `reduce_by_key`: the values of each key to one.
+
+use std::hash::Hash;
+use std::mem;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::rdd::pipe::{Data, Pipe, Step};
+use crate::rdd::{Aggregate, Combine, Rdd};
+
+impl<K, V, P> Rdd<(K, V), P>
+where
+    K: Data + Hash + Eq,
+    V: Data,
+    P: Pipe<Out = (K, V)>,
+{
+    /// Joins the values of each key by `f`, which must be associative and
+    /// commutative. One shuffle into `partitions` partitions, after reducing on
+    /// each worker.
+    #[doc(alias = "reduceByKey")]
+    #[track_caller]
+    pub fn reduce_by_key<F>(self, f: F, partitions: usize) -> Rdd<(K, V)>
+    where
+        F: Fn(V, V) -> V + Send + Sync + 'static,
+    {
+        let step = Step::new("reduce_by_key", Location::caller());
+        self.aggregate(Arc::new(Aggregate::new(Reducer(f), partitions, step)))
+    }
+}
+
+/// The closure of `reduce_by_key`.
+pub(crate) struct Reducer<F>(pub(crate) F);
+
+impl<V: Data, F: Fn(V, V) -> V + Send + Sync + 'static> Combine<V> for Reducer<F> {
+    type Combined = V;
+
+    #[inline(always)]
+    fn first(&self, value: V) -> V {
+        value
+    }
+
+    #[inline(always)]
+    fn value(&self, combined: &mut V, value: V) {
+        // `f` takes both by value. The copy of the new value stands in while it
+        // runs, so that a panic in it leaves a value behind; for plain numbers
+        // the compiler drops it.
+        let so_far = mem::replace(combined, value.clone());
+        *combined = (self.0)(so_far, value);
+    }
+
+    fn combined(&self, combined: &mut V, other: V) {
+        self.value(combined, other);
+    }
+}

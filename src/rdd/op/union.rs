@@ -1,0 +1,16 @@
+//! `union`: the partitions of several data sets.
+
+use std::sync::Arc;
+
+use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::{Rdd, Union};
+
+impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
+    /// The records of both: the partitions of `self`, then those of `other`.
+    /// No shuffle.
+    pub fn union<Q: Pipe<Out = T>>(self, other: Rdd<T, Q>) -> Rdd<T> {
+        let executor = Arc::clone(&self.executor);
+        let both = vec![self.boxed().into_dataset(), other.boxed().into_dataset()];
+        Rdd::new(Arc::new(Union(both)), executor)
+    }
+}

@@ -1,0 +1,85 @@
+//! The table of keyed records.
+
+use std::fmt;
+use std::hash::Hash;
+
+use hashbrown::HashTable;
+
+use crate::arch;
+use crate::hash::KeyHash;
+
+/// Keys with a value each, found by a hash that is computed once per record.
+pub(crate) struct KeyTable<K, V> {
+    table: HashTable<(K, V)>,
+    hash: KeyHash,
+}
+
+impl<K: Hash + Eq, V> KeyTable<K, V> {
+    pub(crate) fn new() -> Self {
+        Self {
+            table: HashTable::new(),
+            hash: KeyHash::get(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The memory that the table takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.table.allocation_size()
+    }
+
+    /// Merges `with` into the value of `key`, or stores `first(with)` for it.
+    #[inline(always)]
+    pub(crate) fn upsert<W>(
+        &mut self,
+        hash: u64,
+        key: K,
+        with: W,
+        first: impl FnOnce(W) -> V,
+        merge: impl FnOnce(&mut V, W),
+    ) {
+        match self.table.find_mut(hash, |entry| entry.0 == key) {
+            Some(entry) => merge(&mut entry.1, with),
+            None => {
+                let hasher = self.hash;
+                self.table
+                    .insert_unique(hash, (key, first(with)), |(key, _)| hasher.hash(key));
+            }
+        }
+    }
+
+    /// Asks for the cache line in which the key of a hash most likely is. One miss
+    /// is slow; many at a time are not.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        // The first entry with the same tag is nearly always the right one.
+        self.table.find(hash, |entry| {
+            arch::prefetch(entry);
+            true
+        });
+    }
+
+    /// Takes all entries out. The memory stays for the next batch, unless it is
+    /// far more than this one needed.
+    pub(crate) fn take_all(&mut self) -> Vec<(K, V)> {
+        let entries: Vec<_> = self.table.drain().collect();
+        if self.table.capacity() > LARGE.max(entries.len().saturating_mul(16)) {
+            self.table = HashTable::new();
+        }
+        entries
+    }
+}
+
+/// A table with more room than this is kept only if it was well used.
+const LARGE: usize = 1 << 16;
+
+impl<K, V> fmt::Debug for KeyTable<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyTable")
+            .field("len", &self.table.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,203 @@
+//! What a source and the rest of the engine have to say to each other.
+
+use std::fmt;
+use std::io::Result;
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use super::Exit;
+use crate::error::Error;
+use crate::id::StreamId;
+use crate::listener::{Bus, Event, ReceiverInfo};
+use crate::time::{Clock, Wake};
+
+/// The running of one source, from the start of the context to its stop.
+pub(crate) struct Session {
+    clock: Arc<dyn Clock>,
+    reporter: Reporter,
+    shutdown: Wake,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    shut_down: bool,
+    /// How an attempt to connect ended.
+    outcome: Option<Result<TcpStream>>,
+    /// The connection that a read may be waiting on.
+    connection: Option<TcpStream>,
+    /// What a receiver asked for.
+    exit: Option<Exit>,
+}
+
+impl Session {
+    pub(crate) fn new(clock: Arc<dyn Clock>, reporter: Reporter) -> Self {
+        Self {
+            clock,
+            reporter,
+            shutdown: Wake::new(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    pub(crate) fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
+    /// Is woken, for good, by the shutdown.
+    pub(crate) fn shutdown_wake(&self) -> &Wake {
+        &self.shutdown
+    }
+
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.shutdown.is_woken()
+    }
+
+    /// Ends the source, also where it waits for its connection.
+    pub(crate) fn shut_down(&self) {
+        let mut state = self.lock();
+        state.shut_down = true;
+        // Before the read returns: the end that it sees is none of the peer's.
+        self.shutdown.wake();
+        if let Some(connection) = state.connection.take() {
+            // An error means that it is closed already.
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Takes the outcome of an attempt to connect, for
+    /// [`await_connection`](Self::await_connection).
+    pub(crate) fn offer(&self, outcome: Result<TcpStream>) {
+        self.lock().outcome = Some(outcome);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the outcome of an attempt to connect, and keeps a handle to the
+    /// connection, to end a read on it. None if the session is shut down.
+    pub(crate) fn await_connection(&self) -> Option<Result<TcpStream>> {
+        let state = self.lock();
+        let mut state = self
+            .changed
+            .wait_while(state, |state| state.outcome.is_none() && !state.shut_down)
+            .unwrap_or_else(|poison| poison.into_inner());
+        if state.shut_down {
+            return None;
+        }
+        let attached = state.outcome.take()?.and_then(|connection| {
+            state.connection = Some(connection.try_clone()?);
+            Ok(connection)
+        });
+        Some(attached)
+    }
+
+    /// Lets go of the connection, so that dropping it closes it.
+    pub(crate) fn detach(&self) {
+        self.lock().connection = None;
+    }
+
+    /// Forgets what was asked of an earlier run.
+    pub(crate) fn clear_request(&self) {
+        self.lock().exit = None;
+    }
+
+    /// Asks the source to end; the first request counts.
+    pub(crate) fn request(&self, exit: Exit) {
+        self.lock().exit.get_or_insert(exit);
+        self.changed.notify_all();
+    }
+
+    /// Waits for a request or the shutdown.
+    pub(crate) fn wait(&self) -> Exit {
+        let state = self.lock();
+        let mut state = self
+            .changed
+            .wait_while(state, |state| state.exit.is_none() && !state.shut_down)
+            .unwrap_or_else(|poison| poison.into_inner());
+        if state.shut_down {
+            Exit::Shutdown
+        } else {
+            state.exit.take().unwrap_or(Exit::Shutdown)
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("reporter", &self.reporter)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells listeners and the log about one receiver.
+pub(crate) struct Reporter {
+    bus: Arc<Bus>,
+    info: Mutex<ReceiverInfo>,
+}
+
+impl Reporter {
+    pub(crate) fn new(bus: Arc<Bus>, stream_id: StreamId, name: String) -> Self {
+        Self {
+            bus,
+            info: Mutex::new(ReceiverInfo::new(stream_id, name)),
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.info().name.clone()
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.info().active
+    }
+
+    pub(crate) fn started(&self) {
+        let mut info = self.info();
+        info.active = true;
+        tracing::info!(receiver = info.name, "receiver started");
+        self.bus.post(|| Event::ReceiverStarted(info.clone()));
+    }
+
+    pub(crate) fn failed(&self, message: String, error: Option<Error>) {
+        let mut info = self.info();
+        tracing::warn!(receiver = info.name, message, ?error, "receiver error");
+        info.last_message = message;
+        info.last_error = error;
+        self.bus.post(|| Event::ReceiverError(info.clone()));
+    }
+
+    pub(crate) fn stopped(&self, message: String, error: Option<Error>) {
+        let mut info = self.info();
+        info.active = false;
+        tracing::info!(receiver = info.name, message, ?error, "receiver stopped");
+        info.last_message = message;
+        info.last_error = error;
+        self.bus.post(|| Event::ReceiverStopped(info.clone()));
+    }
+
+    fn info(&self) -> MutexGuard<'_, ReceiverInfo> {
+        self.info
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reporter").field(&self.info()).finish()
+    }
+}

@@ -1,0 +1,62 @@
+//! Records from a socket by a function of the program's own.
+
+use std::io::{BufReader, Read};
+use std::sync::Arc;
+
+use super::{connect, disconnected};
+use crate::block::TypedWriter;
+use crate::rdd::Data;
+use crate::receiver::{Exit, RateLimiter, Session, Source, weight};
+
+/// Receives what a converter makes of the bytes.
+pub(crate) struct ConvertedSocket<T: Data, F> {
+    address: String,
+    convert: F,
+    writer: TypedWriter<T>,
+    limiter: Option<RateLimiter>,
+}
+
+impl<T: Data, F> ConvertedSocket<T, F> {
+    pub(crate) fn new(
+        address: String,
+        convert: F,
+        writer: TypedWriter<T>,
+        limiter: Option<RateLimiter>,
+    ) -> Self {
+        Self {
+            address,
+            convert,
+            writer,
+            limiter,
+        }
+    }
+}
+
+impl<T, I, F> Source for ConvertedSocket<T, F>
+where
+    T: Data,
+    I: Iterator<Item = std::io::Result<T>>,
+    F: Fn(Box<dyn Read + Send>) -> I + Send + 'static,
+{
+    fn run(&mut self, session: &Arc<Session>) -> Exit {
+        let connection = match connect(&self.address, session) {
+            Ok(connection) => connection,
+            Err(exit) => return exit,
+        };
+        for record in (self.convert)(Box::new(BufReader::new(connection))) {
+            let record = match record {
+                Ok(record) => record,
+                Err(cause) => return disconnected(&self.address, session, Some(cause)),
+            };
+            if let Some(limiter) = &mut self.limiter
+                && limiter.take(1, session).is_none()
+            {
+                return Exit::Shutdown;
+            }
+            if self.writer.push(record, weight::<T>()).is_err() {
+                return Exit::Shutdown;
+            }
+        }
+        disconnected(&self.address, session, None)
+    }
+}

@@ -1,0 +1,84 @@
+//! Frames from a socket: a length, then that many bytes, stored as they are.
+
+use std::io::{BufReader, ErrorKind, Read};
+use std::sync::Arc;
+
+use super::{connect, disconnected};
+use crate::block::TypedWriter;
+use crate::receiver::{Exit, Session, Source};
+
+/// A small buffer: it is there for the lengths, large bodies go past it.
+const BUFFER: usize = 64 << 10;
+
+/// Receives frames of bytes.
+pub(crate) struct RawSocket {
+    address: String,
+    writer: TypedWriter<Arc<[u8]>>,
+    max_frame: usize,
+}
+
+impl RawSocket {
+    pub(crate) fn new(address: String, writer: TypedWriter<Arc<[u8]>>, max_frame: usize) -> Self {
+        Self {
+            address,
+            writer,
+            max_frame,
+        }
+    }
+
+    /// The next frame, or none where the stream ends between two frames.
+    fn frame(&self, from: &mut impl Read) -> std::io::Result<Option<Arc<[u8]>>> {
+        let mut length = [0; 4];
+        if !read_first(from, &mut length)? {
+            return Ok(None);
+        }
+        let length = u32::from_be_bytes(length) as usize;
+        if length > self.max_frame {
+            let rule = format!(
+                "a frame of {length} bytes is longer than max_frame_bytes = {}",
+                self.max_frame
+            );
+            return Err(std::io::Error::new(ErrorKind::InvalidData, rule));
+        }
+        let mut frame: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
+        let bytes = Arc::get_mut(&mut frame).expect("nobody else has the new frame");
+        from.read_exact(bytes)?;
+        Ok(Some(frame))
+    }
+}
+
+/// Fills `bytes`; `false` if the stream ends before the first of them.
+fn read_first(from: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<bool> {
+    loop {
+        match from.read(&mut bytes[..1]) {
+            Ok(0) => return Ok(false),
+            Ok(_) => break,
+            Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    from.read_exact(&mut bytes[1..])?;
+    Ok(true)
+}
+
+impl Source for RawSocket {
+    fn run(&mut self, session: &Arc<Session>) -> Exit {
+        let mut connection = match connect(&self.address, session) {
+            Ok(connection) => BufReader::with_capacity(BUFFER, connection),
+            Err(exit) => return exit,
+        };
+        loop {
+            match self.frame(&mut connection) {
+                Ok(Some(frame)) => {
+                    // Its place counts too: there may be many empty frames.
+                    let weight = frame.len() + size_of_val(&frame);
+                    if self.writer.push(frame, weight).is_err() {
+                        return Exit::Shutdown;
+                    }
+                }
+                Ok(None) => return disconnected(&self.address, session, None),
+                Err(cause) => return disconnected(&self.address, session, Some(cause)),
+            }
+        }
+    }
+}

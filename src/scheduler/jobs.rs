@@ -1,0 +1,302 @@
+//! The queue of batches and the threads that run their jobs.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use super::Waiter;
+use crate::dstream::Graph;
+use crate::dstream::output::Output;
+use crate::error::{Error, ErrorKind, Result};
+use crate::listener::{BatchInfo, Bus, Event, InputInfo, OutputOperationInfo};
+use crate::time::{BatchTime, Clock, Duration};
+
+/// Runs the jobs of batches in order.
+pub(crate) struct JobScheduler {
+    graph: Arc<Graph>,
+    clock: Arc<dyn Clock>,
+    bus: Arc<Bus>,
+    waiter: Arc<Waiter>,
+    state: Mutex<State>,
+    /// Told when a job is queued or the queue is closed.
+    queued: Condvar,
+    /// Told when a batch was settled.
+    settled: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    /// Batches with jobs to run or running.
+    pending: BTreeSet<BatchTime>,
+    /// Batches that are pending or whose data is being let go.
+    unsettled: BTreeSet<BatchTime>,
+    /// The latest time that was cut, or passed over.
+    last_time: Option<BatchTime>,
+    /// No further batch will be cut.
+    sealed: bool,
+    closed: bool,
+}
+
+/// One output operation of one batch.
+struct Job {
+    batch: Arc<Batch>,
+    output: Arc<Output>,
+}
+
+struct Batch {
+    time: BatchTime,
+    info: Mutex<BatchInfo>,
+    /// Jobs that have not ended; the one that takes it to zero completes the
+    /// batch and must see what the others wrote.
+    left: AtomicUsize,
+}
+
+impl JobScheduler {
+    pub(crate) fn new(
+        graph: Arc<Graph>,
+        clock: Arc<dyn Clock>,
+        bus: Arc<Bus>,
+        waiter: Arc<Waiter>,
+    ) -> Self {
+        Self {
+            graph,
+            clock,
+            bus,
+            waiter,
+            state: Mutex::default(),
+            queued: Condvar::new(),
+            settled: Condvar::new(),
+        }
+    }
+
+    /// How many batches are queued or running.
+    pub(crate) fn backlog(&self) -> usize {
+        self.lock().pending.len()
+    }
+
+    /// Queues the jobs of a batch that was just cut.
+    pub(crate) fn submit(&self, time: BatchTime, inputs: Vec<InputInfo>) {
+        let mut due = self.graph.outputs();
+        due.retain(|output| output.is_due(&self.graph, time));
+        let info = BatchInfo::new(time, inputs, self.clock.now_nanos());
+        if due.is_empty() {
+            // No output asks at this time: nothing to tell. The next batch that
+            // ends lets go of this one too, not the thread that cuts.
+            self.pass(time);
+            return;
+        }
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        state.last_time = Some(time);
+        state.unsettled.insert(time);
+        state.pending.insert(time);
+        self.bus.post(|| Event::BatchSubmitted(info.clone()));
+        let batch = Arc::new(Batch {
+            time,
+            left: AtomicUsize::new(due.len()),
+            info: Mutex::new(info),
+        });
+        state.jobs.extend(due.into_iter().map(|output| Job {
+            batch: Arc::clone(&batch),
+            output,
+        }));
+        drop(state);
+        self.queued.notify_one();
+    }
+
+    /// Notes a time at which there is nothing to run.
+    pub(crate) fn pass(&self, time: BatchTime) {
+        self.lock().last_time = Some(time);
+        self.settled.notify_all();
+    }
+
+    /// Notes that no further batch will be cut.
+    pub(crate) fn seal(&self) {
+        self.lock().sealed = true;
+        self.settled.notify_all();
+    }
+
+    /// Runs jobs on this thread until the queue is closed.
+    pub(crate) fn run(&self) {
+        while let Some(job) = self.next() {
+            self.run_job(&job);
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let state = self.lock();
+        let mut state = self
+            .queued
+            .wait_while(state, |state| state.jobs.is_empty() && !state.closed)
+            .unwrap_or_else(|poison| poison.into_inner());
+        let job = state.jobs.pop_front();
+        if !state.jobs.is_empty() {
+            self.queued.notify_one();
+        }
+        job
+    }
+
+    fn run_job(&self, job: &Job) {
+        let (batch, output) = (&*job.batch, &*job.output);
+        let start = self.clock.now_nanos();
+        {
+            let mut info = batch.info();
+            if info.processing_start_nanos.is_none() {
+                info.processing_start_nanos = Some(start);
+                self.bus.post(|| Event::BatchStarted(info.clone()));
+            }
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| output.run(batch.time)))
+            .unwrap_or_else(|payload| Err(Error::from_panic(payload, "output operation")));
+        let error = result.err().map(|cause| {
+            let error = Error::new(
+                if cause.kind() == ErrorKind::Panic {
+                    ErrorKind::Panic
+                } else {
+                    ErrorKind::Job
+                },
+                format!("output operation {} ({})", output.id().0, output.describe()),
+            )
+            .with_source(cause)
+            .in_batch(batch.time.as_millis())
+            .at(output.site());
+            tracing::error!(%error, "a job failed");
+            self.waiter.report(error.clone());
+            error
+        });
+        let end = self.clock.now_nanos();
+        let outcome = OutputOperationInfo::new(output.id(), output.describe(), start, end, error);
+        batch.info().outputs.push(outcome);
+        // AcqRel: the last job sees all that the others did, and so does the
+        // thread that settles the batch.
+        if batch.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.complete(batch, end);
+        }
+    }
+
+    fn complete(&self, batch: &Batch, end: i64) {
+        {
+            let mut info = batch.info();
+            info.processing_end_nanos = Some(end);
+            info.outputs.sort_by_key(|output| output.id);
+            tracing::debug!(
+                batch = %batch.time,
+                records = info.num_records(),
+                total_delay = ?info.total_delay(),
+                processing = ?info.processing_delay(),
+                "a batch completed"
+            );
+            self.bus.post(|| Event::BatchCompleted(info.clone()));
+        }
+        self.settle(batch.time);
+    }
+
+    /// Lets go of what no later batch needs, then forgets the batch.
+    fn settle(&self, time: BatchTime) {
+        let done = {
+            let mut state = self.lock();
+            state.pending.remove(&time);
+            // Only up to the oldest batch that is still at work.
+            match state.pending.first() {
+                Some(&oldest) => Some(oldest - Duration::from_millis(1)),
+                None => state.last_time,
+            }
+        };
+        if let Some(done) = done {
+            // Records are dropped here, and a user's `drop` may panic.
+            let cleared = catch_unwind(AssertUnwindSafe(|| self.graph.clear(done)));
+            if let Err(payload) = cleared {
+                let error = Error::from_panic(payload, "dropping old batches");
+                let error = error.in_batch(time.as_millis());
+                tracing::error!(%error, "the data of a batch was not let go cleanly");
+                self.waiter.report(error);
+            }
+        }
+        self.lock().unsettled.remove(&time);
+        self.settled.notify_all();
+    }
+
+    /// Waits until all batches up to `time` were cut, or passed over, and have
+    /// ended.
+    pub(crate) fn await_batch(&self, time: BatchTime) {
+        let waiting = |state: &mut State| {
+            !state.closed
+                && (state.last_time.is_none_or(|last| last < time) && !state.sealed
+                    || state
+                        .unsettled
+                        .first()
+                        .is_some_and(|&oldest| oldest <= time))
+        };
+        drop(
+            self.settled
+                .wait_while(self.lock(), waiting)
+                .unwrap_or_else(|poison| poison.into_inner()),
+        );
+    }
+
+    /// Waits until the last batch was cut and none is left, at most for `limit`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`], which names what is left.
+    pub(crate) fn drain(&self, limit: Duration) -> Result<()> {
+        let (state, timeout) = self
+            .settled
+            .wait_timeout_while(self.lock(), limit, |state| {
+                !state.sealed || !state.unsettled.is_empty()
+            })
+            .unwrap_or_else(|poison| poison.into_inner());
+        if !timeout.timed_out() {
+            return Ok(());
+        }
+        let left = match state.unsettled.first() {
+            Some(oldest) => format!(
+                "there are {} batches left, the oldest is {oldest}",
+                state.unsettled.len()
+            ),
+            None => "an input still has data that was not cut".to_owned(),
+        };
+        Err(Error::new(
+            ErrorKind::Timeout,
+            format!("graceful stop: after {limit:?} {left}"),
+        ))
+    }
+
+    /// Ends the job threads after the jobs that they are running; what is still
+    /// queued is dropped.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let dropped = std::mem::take(&mut state.jobs);
+        drop(state);
+        drop(dropped);
+        self.queued.notify_all();
+        self.settled.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+impl Batch {
+    fn info(&self) -> MutexGuard<'_, BatchInfo> {
+        self.info
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+impl fmt::Debug for JobScheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobScheduler")
+            .field("backlog", &self.backlog())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,10 @@
+//! The engine through its public face, a module per section of the guide.
+
+mod context;
+mod dstream;
+mod helpers;
+mod output;
+mod queue;
+mod text;
+mod threads;
+mod transformations;

@@ -1,0 +1,682 @@
+//! What goes wrong is reported in clear words, and the rest goes on.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, mpsc};
+
+use millstream::prelude::*;
+use millstream::receiver::{Receiver, ReceiverHandle};
+use millstream::{Error, ErrorKind, StreamingContextState};
+
+use crate::helpers::{
+    Event, Events, Gathered, Hands, Held, Random, Server, context, manual, ms, run_to, send, spawn,
+};
+
+const AT_ONCE: &[(&str, &str)] = &[("receiver_restart_delay", "0ms")];
+
+#[test]
+fn a_refused_port_is_reported_and_tried_again() {
+    // An address that no other test takes a port of in the meantime.
+    let Ok(listener) = TcpListener::bind("127.0.0.2:0") else {
+        println!("skipped: this machine has no address 127.0.0.2");
+        return;
+    };
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let ssc = context(5, &[("receiver_restart_delay", "2ms")]);
+    let lines = Gathered::of(&ssc.socket_text_stream(address.as_str()).unwrap());
+    let events = Events::of(&ssc);
+    ssc.start().unwrap();
+    for _ in 0..3 {
+        assert!(events.started().active);
+        let stopped = events.stopped();
+        assert!(!stopped.active);
+        assert_eq!(stopped.name, "Socket stream [0]");
+        let message = format!("error connecting to {address}");
+        assert_eq!(stopped.last_message, message);
+        let error = stopped.last_error.unwrap();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        let text = format!("input/output error: {message}: Connection refused (os error 111)");
+        assert_eq!(error.to_string(), text);
+    }
+    let listener = TcpListener::bind(&address).unwrap();
+    let server = Server::on(listener, vec![send("here\nat last")]);
+    events.ends(1);
+    ssc.stop(true).unwrap();
+    server.join();
+    assert_eq!(lines.records(), ["here", "at last"]);
+}
+
+#[test]
+fn an_unknown_host_is_reported_and_tried_again() {
+    let ssc = context(5, AT_ONCE);
+    Gathered::of(&ssc.socket_text_stream("no-such-host.invalid:1").unwrap());
+    let events = Events::of(&ssc);
+    ssc.start().unwrap();
+    for _ in 0..2 {
+        let stopped = events.stopped();
+        let message = "error connecting to no-such-host.invalid:1";
+        assert_eq!(stopped.last_message, message);
+        let error = stopped.last_error.unwrap().to_string();
+        assert!(
+            error.starts_with(&format!("input/output error: {message}: ")),
+            "{error}"
+        );
+    }
+    ssc.stop(false).unwrap();
+}
+
+#[test]
+fn a_peer_that_vanishes_in_a_line_gives_a_last_line() {
+    let server = Server::new(vec![send("whole\nhal"), send("f\nwhole\r"), send("\n")]);
+    let ssc = context(5, AT_ONCE);
+    let lines = Gathered::of(&ssc.socket_text_stream(server.address.as_str()).unwrap());
+    let events = Events::of(&ssc);
+    ssc.start().unwrap();
+    events.ends(3);
+    ssc.stop(true).unwrap();
+    server.join();
+    // No line is put together from two connections.
+    assert_eq!(lines.records(), ["whole", "hal", "f", "whole", ""]);
+}
+
+#[test]
+fn bytes_that_are_not_utf8_become_replacement_characters() {
+    let server = Server::sending(b"a\xffb\n\xe6\xbc\nplain\n\xf0\x9f\xa6\x80".as_slice());
+    let ssc = context(5, AT_ONCE);
+    let lines = Gathered::of(&ssc.socket_text_stream(server.address.as_str()).unwrap());
+    let events = Events::of(&ssc);
+    ssc.start().unwrap();
+    events.ends(1);
+    ssc.stop(true).unwrap();
+    assert_eq!(
+        lines.records(),
+        ["a\u{fffd}b", "\u{fffd}", "plain", "\u{1f980}"]
+    );
+}
+
+#[test]
+fn a_line_that_is_too_long_is_dropped_and_reported() {
+    let settings = [
+        AT_ONCE[0],
+        ("max_line_bytes", "1000"),
+        ("block_bytes", "4KiB"),
+        ("ring_bytes", "8KiB"),
+    ];
+    let server = Server::new(vec![Box::new(|mut connection| {
+        let longest = [b'y'; 1000];
+        connection.write_all(b"first\n").unwrap();
+        connection.write_all(&longest).unwrap();
+        // Without an end, a thousand times the ring.
+        for _ in 0..8 << 10 {
+            connection.write_all(&[b'x'; 1024]).unwrap();
+        }
+        connection.write_all(b"\r\nsecond\n").unwrap();
+        connection.write_all(&longest).unwrap();
+        connection.write_all(b"\nlast").unwrap();
+    })]);
+    let ssc = context(1, &settings);
+    let lines = Gathered::of(&ssc.socket_text_stream(server.address.as_str()).unwrap());
+    let events = Events::of(&ssc);
+    ssc.start().unwrap();
+    let message = format!(
+        "1 lines from {} were longer than max_line_bytes and dropped so far",
+        server.address
+    );
+    let error = events.error();
+    assert_eq!(error.last_message, message);
+    assert!(error.active, "it goes on receiving");
+    events.ends(1);
+    ssc.stop(true).unwrap();
+    let longest = "y".repeat(1000);
+    assert_eq!(lines.records(), ["first", "second", &longest, "last"]);
+}
+
+/// What is dropped leaves no trace at its neighbours: an empty line behind it
+/// stays a line, also where the line before it ended in a lone `\r`.
+#[test]
+fn lines_around_one_that_is_too_long_stay_apart() {
+    let settings = [AT_ONCE[0], ("max_line_bytes", "10")];
+    let long = "x".repeat(11);
+    let server = Server::new(vec![
+        send(format!("a\r{long}\n\nb\r{long}\r\n\nc\r\n{long}")),
+        send("\nd\r"),
+        send("\n"),
+    ]);
+    let ssc = context(5, &settings);
+    let lines = ssc.socket_text_stream(server.address.as_str()).unwrap();
+    let counts = Gathered::of(&lines.count());
+    let lines = Gathered::of(&lines);
+    let events = Events::of(&ssc);
+    ssc.start().unwrap();
+    events.ends(3);
+    ssc.stop(true).unwrap();
+    assert_eq!(lines.records(), ["a", "", "b", "", "c", "", "d", ""]);
+    assert_eq!(counts.records().iter().sum::<u64>(), 8);
+}
+
+/// The same, with the long line received bit by bit.
+#[test]
+fn lines_around_one_that_is_too_long_stay_apart_over_reads() {
+    let (ssc, clock) = manual(
+        1_000,
+        &[("max_line_bytes", "10"), ("receiver_restart_delay", "1h")],
+    );
+    let (step, steps) = mpsc::channel::<()>();
+    let server = Server::new(vec![Box::new(move |mut connection| {
+        for piece in [
+            "a\rxxx",
+            "xxxxxxxxx\r1\n",
+            "\n2\rxx",
+            "xxxxxxxxxxx",
+            "x\n",
+            "\n3\n",
+        ] {
+            connection.write_all(piece.as_bytes()).unwrap();
+            steps.recv().unwrap();
+        }
+    })]);
+    let lines = Gathered::of(&ssc.socket_text_stream(server.address.as_str()).unwrap());
+    let events = Events::of(&ssc);
+    ssc.start().unwrap();
+    // Each piece ends a line or drops one: both can be seen.
+    let mut second = 0;
+    for known in [1, 2, 4, 0, 0, 6] {
+        if known == 0 {
+            step.send(()).unwrap();
+            continue;
+        }
+        while lines.records().len() < known {
+            second += 1_000;
+            run_to(&ssc, &clock, second);
+        }
+        step.send(()).unwrap();
+    }
+    events.ends(1);
+    ssc.stop(true).unwrap();
+    server.join();
+    assert_eq!(lines.records(), ["a", "1", "", "2", "", "3"]);
+}
+
+#[test]
+fn an_address_without_a_port_is_refused_where_it_is_declared() {
+    let ssc = context(5, &[]);
+    for address in [
+        "localhost",
+        "localhost:",
+        ":80",
+        "",
+        "localhost:http",
+        "a:65536",
+        "a:-1",
+    ] {
+        let line = line!() + 1;
+        let error = ssc.socket_text_stream(address).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "invalid argument: the address {address:?} is not of the form host:port \
+                 (declared at {}:{line})",
+                file!()
+            )
+        );
+        assert!(ssc.raw_socket_stream(address).is_err());
+        let records = ssc.socket_stream(address, |_| std::iter::empty::<std::io::Result<u8>>());
+        assert!(records.is_err());
+    }
+}
+
+#[test]
+fn a_closure_that_panics_fails_its_batch_only() {
+    let (ssc, clock) = manual(1_000, &[]);
+    let (hands, held) = Hands::new();
+    let numbers = ssc.receiver_stream(hands).unwrap();
+    let line = line!() + 1;
+    let odd = numbers.map(|n: u64| if n == 13 { panic!("unlucky {n}") } else { n });
+    let results = Gathered::of(&odd.boxed());
+    let all = Gathered::of(&numbers);
+    let events = Events::of(&ssc);
+    ssc.start().unwrap();
+    let handle = held.started.recv().unwrap();
+    for (time, number) in [(1_000, 12), (2_000, 13), (3_000, 14)] {
+        handle.store(number).unwrap();
+        run_to(&ssc, &clock, time);
+    }
+    let failed: Vec<_> = (0..3)
+        .map(|_| {
+            events.next(|event| match event {
+                Event::Completed(batch) => Some((batch.num_records(), batch.error().cloned())),
+                _ => None,
+            })
+        })
+        .collect();
+    assert!(failed[0].1.is_none() && failed[2].1.is_none());
+    assert_eq!(failed.iter().map(|batch| batch.0).sum::<u64>(), 3);
+    let error = failed[1].1.clone().unwrap().to_string();
+    assert!(error.contains("panicked: unlucky 13"), "{error}");
+    let step = format!("map at {}:{line}", file!());
+    assert!(error.contains(&step), "{error}");
+    assert!(error.contains("batch 2000 ms"), "{error}");
+    for _ in 0..2 {
+        let reported = ssc.await_termination().unwrap_err();
+        assert_eq!(reported.kind(), ErrorKind::Panic);
+        assert_eq!(reported.to_string(), error);
+    }
+    ssc.stop(true).unwrap();
+    assert_eq!(results.records(), [12, 14]);
+    assert_eq!(all.records(), [12, 13, 14], "another output has them all");
+}
+
+#[test]
+fn an_output_that_fails_is_reported_and_the_others_go_on() {
+    let (ssc, clock) = manual(1_000, &[]);
+    let (hands, held) = Hands::<u64>::new();
+    let numbers = ssc.receiver_stream(hands).unwrap();
+    numbers.foreach_rdd(|rdd, _| match rdd.count()? {
+        2 => Err(Error::from(std::io::Error::other("disk full"))),
+        _ => Ok(()),
+    });
+    let all = Gathered::of(&numbers);
+    ssc.start().unwrap();
+    let handle = held.started.recv().unwrap();
+    for (time, count) in [(1_000, 1), (2_000, 2), (3_000, 3)] {
+        (0..count).for_each(|n| handle.store(n).unwrap());
+        run_to(&ssc, &clock, time);
+    }
+    let error = ssc.await_termination().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Job);
+    let error = error.to_string();
+    assert!(error.contains("foreach_rdd at "), "{error}");
+    assert!(error.contains("batch 2000 ms"), "{error}");
+    assert!(error.contains("disk full"), "{error}");
+    ssc.stop(true).unwrap();
+    assert_eq!(all.records(), [0, 0, 1, 0, 1, 2]);
+}
+
+/// Fails to start in one way after the other.
+struct Unwilling {
+    starts: usize,
+    stops: mpsc::Sender<usize>,
+}
+
+impl Receiver<u64> for Unwilling {
+    fn on_start(&mut self, handle: ReceiverHandle<u64>) -> millstream::Result<()> {
+        self.starts += 1;
+        match self.starts {
+            1 => Err(Error::invalid_argument("no such queue")),
+            2 => panic!("no brokers"),
+            n => {
+                handle.store(n as u64).unwrap();
+                Ok(())
+            }
+        }
+    }
+
+    fn on_stop(&mut self) {
+        let _ = self.stops.send(self.starts);
+    }
+}
+
+#[test]
+fn a_receiver_that_cannot_start_is_reported_stopped_and_started_again() {
+    let (stops, stopped) = mpsc::channel();
+    let ssc = context(5, AT_ONCE);
+    let unwilling = Unwilling { starts: 0, stops };
+    let numbers = Gathered::of(&ssc.receiver_stream(unwilling).unwrap());
+    let events = Events::of(&ssc);
+    ssc.start().unwrap();
+    let first = events.stopped();
+    assert_eq!(first.last_message, "the receiver could not start");
+    let error = first.last_error.unwrap().to_string();
+    assert_eq!(error, "invalid argument: no such queue");
+    let second = events.stopped();
+    assert_eq!(second.last_message, "the receiver panicked");
+    let error = second.last_error.unwrap().to_string();
+    assert_eq!(error, "panic: receiver panicked: no brokers");
+    numbers.wait(1);
+    ssc.stop(true).unwrap();
+    assert_eq!(numbers.records(), [3]);
+    // What a start launched before it failed has to be ended, too.
+    assert_eq!(stopped.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+/// Blocks its thread until the test lets go.
+struct Deaf {
+    entered: mpsc::Sender<ReceiverHandle<u64>>,
+    release: mpsc::Receiver<()>,
+}
+
+impl Receiver<u64> for Deaf {
+    fn on_start(&mut self, handle: ReceiverHandle<u64>) -> millstream::Result<()> {
+        handle.store(1).unwrap();
+        self.entered.send(handle).unwrap();
+        let _ = self.release.recv();
+        Ok(())
+    }
+
+    fn on_stop(&mut self) {}
+}
+
+#[test]
+fn a_receiver_that_ignores_the_stop_is_named() {
+    let (ssc, _clock) = manual(1_000, &[("graceful_stop_timeout", "20ms")]);
+    let (entered, handles) = mpsc::channel();
+    let (let_go, release) = mpsc::channel();
+    let numbers = Gathered::of(&ssc.receiver_stream(Deaf { entered, release }).unwrap());
+    ssc.start().unwrap();
+    let handle = handles.recv().unwrap();
+    assert!(handle.is_started() && !handle.is_stopped());
+    let error = ssc.stop(true).unwrap_err();
+    assert!(error.is_timeout());
+    assert_eq!(
+        error.to_string(),
+        "timed out: the receiver of Receiver stream [0] did not stop within 20ms"
+    );
+    assert!(handle.is_stopped());
+    assert_eq!(handle.store(2), Err(2));
+    assert_eq!(handle.store_many(vec![3, 4]), Err(vec![3, 4]));
+    assert_eq!(numbers.records(), [1], "what it stored before is there");
+    ssc.stop(true).unwrap();
+    drop(let_go);
+}
+
+#[test]
+fn several_receivers_that_ignore_the_stop_share_the_time() {
+    let (ssc, _clock) = manual(1_000, &[("graceful_stop_timeout", "2s")]);
+    let mut streams = Vec::new();
+    let mut ends = Vec::new();
+    let (entered, handles) = mpsc::channel();
+    // One after the other they would take more than any test may.
+    for _ in 0..100 {
+        let (let_go, release) = mpsc::channel();
+        ends.push(let_go);
+        let entered = entered.clone();
+        streams.push(ssc.receiver_stream(Deaf { entered, release }).unwrap());
+    }
+    Gathered::of(&ssc.union(streams).unwrap());
+    ssc.start().unwrap();
+    let handles: Vec<_> = handles.iter().take(100).collect();
+    let error = ssc.stop(true).unwrap_err().to_string();
+    assert!(error.contains("did not stop within 2s"), "{error}");
+    assert!(handles.iter().all(ReceiverHandle::is_stopped));
+    drop(ends);
+}
+
+#[test]
+fn two_stops_at_once_both_wait_for_the_end() {
+    for graceful in [true, false] {
+        let (ssc, clock) = manual(1_000, &[]);
+        let (hands, held) = Hands::<u64>::new();
+        let (running, is_running) = mpsc::channel();
+        let (let_go, release) = mpsc::channel::<()>();
+        let release = std::sync::Mutex::new(release);
+        let finished = Arc::new(AtomicBool::new(false));
+        let finish = Arc::clone(&finished);
+        ssc.receiver_stream(hands)
+            .unwrap()
+            .foreach_rdd(move |rdd, _| {
+                if rdd.count()? > 0 {
+                    running.send(()).unwrap();
+                    let _ = release.lock().unwrap().recv();
+                    // So that a stop which does not wait is seen to be early.
+                    (0..1_000).for_each(|_| std::thread::yield_now());
+                    finish.store(true, Ordering::SeqCst);
+                }
+                Ok(())
+            });
+        ssc.start().unwrap();
+        held.started.recv().unwrap().store(1).unwrap();
+        clock.set(BatchTime::from_millis(1_000));
+        is_running.recv().unwrap();
+        let first = ssc.clone();
+        let first = spawn(move || first.stop(true));
+        held.stopped.recv().unwrap();
+        let waiting = ssc.clone();
+        let waiting = spawn({
+            let finished = Arc::clone(&finished);
+            move || (waiting.await_termination(), finished.load(Ordering::SeqCst))
+        });
+        let ready = Arc::new(Barrier::new(2));
+        let second = spawn({
+            let (ssc, ready) = (ssc.clone(), Arc::clone(&ready));
+            let finished = Arc::clone(&finished);
+            move || {
+                ready.wait();
+                (ssc.stop(graceful), finished.load(Ordering::SeqCst))
+            }
+        });
+        ready.wait();
+        drop(let_go);
+        first.join().unwrap().unwrap();
+        let (stopped, late) = second.join().unwrap();
+        stopped.unwrap();
+        assert!(late, "the second stop came back before the last job ended");
+        let (ended, late) = waiting.join().unwrap();
+        ended.unwrap();
+        assert!(
+            late,
+            "await_termination came back before the last job ended"
+        );
+        assert_eq!(ssc.state(), StreamingContextState::Stopped);
+        ssc.stop(graceful).unwrap();
+    }
+}
+
+/// Numbered lines, for as long as the reader is there.
+fn endless() -> Server {
+    Server::new(vec![Box::new(|connection| {
+        let mut connection = std::io::BufWriter::with_capacity(997, connection);
+        for n in 0.. {
+            if writeln!(connection, "line {n}").is_err() {
+                break;
+            }
+        }
+        // What is left in the buffer has nowhere to go.
+        let _ = connection.into_parts();
+    })])
+}
+
+/// Stops at many moments; whatever came out is numbered without a gap.
+#[test]
+fn a_stop_at_any_moment_neither_hangs_nor_tears() {
+    let mut random = Random::new(5);
+    for round in 0..60 {
+        let settings = [
+            AT_ONCE[0],
+            ("ring_bytes", "64KiB"),
+            ("block_bytes", "4KiB"),
+            ("block_queue_size", "4"),
+        ];
+        let ssc = context(1, &settings);
+        let server = endless();
+        let lines = Gathered::of(&ssc.socket_text_stream(server.address.as_str()).unwrap());
+        // Port 1 of an address that has no servers: always connecting.
+        Gathered::of(&ssc.socket_text_stream("127.0.0.2:1").unwrap());
+        let (hands, held) = Hands::<usize>::new();
+        let numbers = Gathered::of(&ssc.receiver_stream(hands).unwrap());
+        let events = Events::of(&ssc);
+        ssc.start().unwrap();
+        let stored = spawn(move || {
+            // A stop may come before the receiver was started.
+            match held.started.recv() {
+                Ok(handle) => (0..).find(|&n| handle.store(n).is_err()).unwrap(),
+                Err(_) => 0,
+            }
+        });
+        for _ in 0..[0, 0, 1, 3, 20][round % 5] {
+            events.next(|event| matches!(event, Event::Completed(_)).then_some(()));
+        }
+        for _ in 0..random.below(20_000) {
+            std::hint::spin_loop();
+        }
+        let graceful = random.below(2) == 0;
+        if round % 3 == 0 {
+            let other = ssc.clone();
+            let other = spawn(move || other.stop(graceful));
+            ssc.stop(graceful).unwrap();
+            other.join().unwrap().unwrap();
+        } else {
+            ssc.stop(graceful).unwrap();
+        }
+        ssc.stop(!graceful).unwrap();
+        drop(server);
+        for (n, line) in lines.records().iter().enumerate() {
+            assert_eq!(*line, *format!("line {n}"), "round {round}");
+        }
+        let stored = stored.join().unwrap();
+        let numbers = numbers.records();
+        assert!(
+            numbers.iter().copied().eq(0..numbers.len()),
+            "round {round}"
+        );
+        if graceful {
+            assert_eq!(numbers.len(), stored, "round {round}");
+        }
+    }
+}
+
+/// A line that is not yet complete is no line when the context stops.
+#[test]
+fn a_stop_does_not_tear_a_line() {
+    for _ in 0..100 {
+        let server = Server::new(vec![Box::new(|mut connection| {
+            connection.write_all(b"whole\ntor").unwrap();
+            // Until the reader goes away.
+            let _ = std::io::Read::read(&mut connection, &mut [0]);
+        })]);
+        let ssc = context(1, &[]);
+        let lines = Gathered::of(&ssc.socket_text_stream(server.address.as_str()).unwrap());
+        ssc.start().unwrap();
+        lines.wait(1);
+        ssc.stop(true).unwrap();
+        assert_eq!(lines.records(), ["whole"]);
+    }
+}
+
+#[test]
+fn a_stop_while_the_ring_is_full_loses_nothing_that_was_stored() {
+    let (ssc, _clock) = manual(1_000, &[("ring_bytes", "4KiB"), ("block_bytes", "4KiB")]);
+    let (hands, Held { started, .. }) = Hands::<u64>::new();
+    let numbers = Gathered::of(&ssc.receiver_stream(hands).unwrap());
+    ssc.start().unwrap();
+    let handle = started.recv().unwrap();
+    let stored = Arc::new(AtomicUsize::new(0));
+    let (full, is_full) = mpsc::channel();
+    let storing = spawn({
+        let stored = Arc::clone(&stored);
+        move || {
+            for n in 0.. {
+                if n == 512 {
+                    full.send(()).unwrap();
+                }
+                if handle.store(n) == Err(n) {
+                    return n;
+                }
+                stored.store(n as usize + 1, Ordering::SeqCst);
+            }
+            unreachable!("the store is refused at the stop")
+        }
+    });
+    is_full.recv().unwrap();
+    ssc.stop(true).unwrap();
+    // 512 numbers of 8 bytes fill the ring; the one that waited came back.
+    assert_eq!(storing.join().unwrap(), 512);
+    assert_eq!(stored.load(Ordering::SeqCst), 512);
+    assert_eq!(numbers.records(), (0..512).collect::<Vec<_>>());
+}
+
+/// Nobody accepts, and the queue of connections is full: an attempt to connect
+/// gets no answer.
+#[test]
+fn a_stop_does_not_wait_for_a_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let waiting: Vec<_> = (0..500)
+        .map_while(|_| TcpStream::connect_timeout(&address, ms(50)).ok())
+        .collect();
+    let (ssc, _clock) = manual(1_000, &[("graceful_stop_timeout", "500ms")]);
+    Gathered::of(&ssc.socket_text_stream(address.to_string()).unwrap());
+    let events = Events::of(&ssc);
+    ssc.start().unwrap();
+    events.started();
+    ssc.stop(true).unwrap();
+    drop(waiting);
+}
+
+#[test]
+fn a_job_that_does_not_end_is_named_and_left_alone() {
+    let (ssc, clock) = manual(1_000, &[("graceful_stop_timeout", "20ms")]);
+    let (hands, held) = Hands::<u64>::new();
+    let (running, is_running) = mpsc::channel();
+    let (let_go, release) = mpsc::channel::<()>();
+    let release = std::sync::Mutex::new(release);
+    let numbers = ssc.receiver_stream(hands).unwrap();
+    numbers.foreach_rdd(move |rdd, _| {
+        if rdd.count()? > 0 {
+            running.send(()).unwrap();
+            let _ = release.lock().unwrap().recv();
+        }
+        Ok(())
+    });
+    ssc.start().unwrap();
+    let handle = held.started.recv().unwrap();
+    handle.store(1).unwrap();
+    clock.set(BatchTime::from_millis(1_000));
+    is_running.recv().unwrap();
+    handle.store(2).unwrap();
+    let error = ssc.stop(true).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "timed out: graceful stop: after 20ms there are 2 batches left, the oldest is 1000 ms"
+    );
+    assert_eq!(ssc.state(), StreamingContextState::Stopped);
+    ssc.await_termination().unwrap();
+    drop((let_go, ssc));
+    assert!(is_running.recv().is_err(), "the other batch was dropped");
+}
+
+#[test]
+fn stops_where_nothing_runs_are_no_errors() {
+    let (ssc, _clock) = manual(1_000, &[]);
+    let (hands, held) = Hands::<u64>::new();
+    Gathered::of(&ssc.receiver_stream(hands).unwrap());
+    ssc.stop(true).unwrap();
+    ssc.stop(false).unwrap();
+    ssc.await_termination().unwrap();
+    let error = ssc.start().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "illegal state: the context was stopped already and cannot be started again"
+    );
+    assert!(held.started.try_recv().is_err(), "no receiver was started");
+}
+
+#[test]
+fn bad_settings_are_refused_when_the_context_is_built() {
+    let cases = [
+        ("receiver_restart_delay", "soon", "receiver_restart_delay"),
+        ("ring_bytes", "0", "ring_bytes"),
+        ("block_bytes", "1KiB", "block_bytes"),
+        ("block_bytes", "512MiB", "is more than ring_bytes"),
+        (
+            "spark.streaming.receiver.maxRate",
+            "many",
+            "spark.streaming.receiver.maxRate = \"many\": not a number",
+        ),
+        ("max_line_bytes", "-1", "the value is negative"),
+        (
+            "reciever_max_rate",
+            "1",
+            "the nearest known one is \"receiver_max_rate\"",
+        ),
+    ];
+    for (key, value, part) in cases {
+        let builder = StreamingContext::builder().ignore_environment();
+        let builder = builder.batch_interval(Duration::from_millis(1));
+        let error = builder.set(key, value).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{key} = {value}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
