@@ -50,7 +50,7 @@ impl Args {
                 "--bench" => {}
                 "--test" => {
                     args.rounds = 1;
-                    args.lines = 2_000;
+                    args.lines = 20_000;
                 }
                 "--rounds" => args.rounds = number().max(1),
                 "--lines" => args.lines = number().max(1),
