@@ -297,7 +297,7 @@ impl StreamingContext {
     ///     Ok(rdds[first].clone())
     /// })?;
     /// longest.print();
-    /// # millstream::Result::Ok(())
+    /// # Ok::<(), millstream::Error>(())
     /// ```
     #[track_caller]
     pub fn transform<T, P, U, Q, F>(
