@@ -126,7 +126,7 @@ fn dst_5_a_slice_of_the_future_takes_nothing_from_it() {
     let seen = watch(&plus);
     program.start();
     queue.push(program.ssc.parallelize([1], 1));
-    assert_eq!(slice(&plus, 0, 2000), [vec![], vec![]]);
+    assert_eq!(slice(&plus, 0, 2000), [Vec::<u64>::new(), vec![]]);
     program.tick();
     assert_eq!(seen.take(), [(1000, vec![11])]);
 }
