@@ -5,6 +5,7 @@ mod dstream;
 mod helpers;
 mod output;
 mod queue;
+mod several_streams;
 mod text;
 mod threads;
 mod transformations;
