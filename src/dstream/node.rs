@@ -77,6 +77,21 @@ impl Meta {
             .unwrap_or_else(|poison| poison.into_inner())
     }
 
+    /// Drops from a table of batches what no later batch needs, as all up to
+    /// `done` ended.
+    pub(crate) fn forget<V>(
+        &self,
+        mut table: MutexGuard<'_, BTreeMap<BatchTime, V>>,
+        done: BatchTime,
+    ) {
+        let until = done - *self.remember();
+        let kept = table.split_off(&(until + Duration::from_millis(1)));
+        let old = std::mem::replace(&mut *table, kept);
+        // Dropped behind the lock: freeing a batch can take a while.
+        drop(table);
+        drop(old);
+    }
+
     /// Whether the stream has data at `time` at all: after the zero time, once per
     /// slide.
     pub(crate) fn is_valid(&self, graph: &Graph, time: BatchTime) -> bool {
@@ -131,13 +146,7 @@ impl<O: Operator> Control for Node<O> {
     }
 
     fn clear(&self, done: BatchTime) {
-        let until = done - *self.meta.remember();
-        let mut memo = self.memo();
-        // Dropped behind the lock: freeing a batch can take a while.
-        let kept = memo.split_off(&(until + Duration::from_millis(1)));
-        let old = std::mem::replace(&mut *memo, kept);
-        drop(memo);
-        drop(old);
+        self.meta.forget(self.memo(), done);
     }
 }
 

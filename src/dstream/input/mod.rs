@@ -20,7 +20,7 @@ use crate::id::StreamId;
 use crate::listener::InputInfo;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
-use crate::time::{BatchTime, Duration};
+use crate::time::BatchTime;
 
 /// What the scheduler does with an input.
 pub(crate) trait Input: Control {
@@ -94,13 +94,7 @@ impl<T: Data, I: Ingest<T>> Control for InputNode<T, I> {
     }
 
     fn clear(&self, done: BatchTime) {
-        let until = done - *self.meta.remember();
-        let mut batches = self.batches();
-        // Dropped behind the lock: freeing blocks can take a while.
-        let kept = batches.split_off(&(until + Duration::from_millis(1)));
-        let old = std::mem::replace(&mut *batches, kept);
-        drop(batches);
-        drop(old);
+        self.meta.forget(self.batches(), done);
     }
 }
 
