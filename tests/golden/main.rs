@@ -1,0 +1,10 @@
+//! The engine against Spark and against plain definitions: recorded cases of
+//! Apache Spark (`golden`), and random programs.
+
+mod bundle;
+mod case;
+mod functions;
+mod golden;
+mod naive;
+mod program;
+mod value;
