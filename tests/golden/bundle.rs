@@ -66,7 +66,10 @@ fn folder_of_cases(folder: &Path) -> Result<Vec<Entry>, String> {
     let mut files = Vec::new();
     for file in fs::read_dir(folder).map_err(unreadable)? {
         let file = file.map_err(unreadable)?.path();
-        if file.extension().is_some_and(|extension| extension == "json") {
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
             files.push(file);
         }
     }

@@ -112,13 +112,19 @@ impl Case {
         let mut text = format!("batches of {} ms; ", self.batch_ms);
         for (i, source) in self.sources.iter().enumerate() {
             let kind = match &source.feed {
-                Feed::Queue { one_at_a_time, .. } => format!("queue, one at a time: {one_at_a_time}"),
+                Feed::Queue { one_at_a_time, .. } => {
+                    format!("queue, one at a time: {one_at_a_time}")
+                }
                 Feed::Direct(_) => "direct".to_owned(),
             };
             text += &format!("{i} = {kind}, {} partitions; ", source.partitions);
         }
         for (i, step) in (self.sources.len()..).zip(&self.steps) {
-            let Step { op, inputs, num_partitions } = step;
+            let Step {
+                op,
+                inputs,
+                num_partitions,
+            } = step;
             text += &format!("{i} = {op:?} of {inputs:?}");
             if let Some(n) = num_partitions {
                 text += &format!(" into {n}");
@@ -178,7 +184,9 @@ struct ErrorFile {
     message: String,
 }
 
-fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }
 
@@ -192,18 +200,26 @@ pub(crate) fn parse(json: &str) -> Result<(Case, Outcome), String> {
         let batches = input.remove(&source.name);
         let batches = batches.ok_or_else(|| format!("no input for source {:?}", source.name))?;
         let name = source.name.clone();
-        sources.push(parse_source(source, batches).map_err(|error| format!("source {name:?}: {error}"))?);
+        sources.push(
+            parse_source(source, batches).map_err(|error| format!("source {name:?}: {error}"))?,
+        );
         names.push(name);
     }
     let mut steps = Vec::new();
     for mut step in file.program {
         let op = step.get("op").map(Json::to_string).unwrap_or_default();
         let number = steps.len() + 1;
-        let (step, out) = parse_step(&mut step, &names).map_err(|error| format!("step {number} ({op}): {error}"))?;
+        let (step, out) = parse_step(&mut step, &names)
+            .map_err(|error| format!("step {number} ({op}): {error}"))?;
         steps.push(step);
         names.push(out);
     }
-    if let Some(early) = steps.iter().rev().skip(1).find(|step| matches!(step.op, Op::Slice { .. })) {
+    if let Some(early) = steps
+        .iter()
+        .rev()
+        .skip(1)
+        .find(|step| matches!(step.op, Op::Slice { .. }))
+    {
         return Err(format!("only the last step can be a slice: {early:?}"));
     }
     if names.is_empty() {
@@ -233,7 +249,9 @@ pub(crate) fn parse(json: &str) -> Result<(Case, Outcome), String> {
 fn parse_source(source: SourceFile, batches: Vec<Json>) -> Result<Source, String> {
     fn each<T: serde::de::DeserializeOwned>(batches: Vec<Json>) -> Result<Vec<Option<T>>, String> {
         let batches = batches.into_iter().map(serde_json::from_value);
-        batches.collect::<Result<_, _>>().map_err(|error| error.to_string())
+        batches
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.to_string())
     }
     let feed = match source.kind {
         SourceKind::Direct => Feed::Direct(each(batches)?),
@@ -249,7 +267,10 @@ fn parse_source(source: SourceFile, batches: Vec<Json>) -> Result<Source, String
                 Some(None) => (Vec::new(), 0),
                 Some(Some(records)) => (records, source.partitions),
             },
-            puts: each(batches)?.into_iter().map(Option::unwrap_or_default).collect(),
+            puts: each(batches)?
+                .into_iter()
+                .map(Option::unwrap_or_default)
+                .collect(),
         },
     };
     Ok(Source {
@@ -305,11 +326,20 @@ mod tests {
     #[test]
     fn what_is_not_known_is_named() {
         let error = refused(r#"{"op":"sort","in":["a"],"out":"r"}"#);
-        assert!(error.starts_with(r#"step 1 ("sort"): unknown variant `sort`"#), "{error}");
+        assert!(
+            error.starts_with(r#"step 1 ("sort"): unknown variant `sort`"#),
+            "{error}"
+        );
         let error = refused(r#"{"op":"map","in":["a"],"out":"r","fn":"half"}"#);
-        assert!(error.starts_with(r#"step 1 ("map"): unknown variant `half`"#), "{error}");
+        assert!(
+            error.starts_with(r#"step 1 ("map"): unknown variant `half`"#),
+            "{error}"
+        );
         let error = refused(r#"{"op":"count","in":["a"],"out":"r","by":1}"#);
-        assert!(error.starts_with(r#"step 1 ("count"): unknown field `by`"#), "{error}");
+        assert!(
+            error.starts_with(r#"step 1 ("count"): unknown field `by`"#),
+            "{error}"
+        );
         let error = refused(r#"{"op":"count","in":["b"],"out":"r"}"#);
         assert_eq!(error, r#"step 1 ("count"): there is no stream "b""#);
         let error = refused(r#"{"op":"join","in":["a"],"out":"r"}"#);

@@ -219,10 +219,7 @@ impl UpdateFn {
         // A state of two numbers.
         let (first, second) = match (self, old) {
             (
-                Self::SumIdleDrop { .. }
-                | Self::Calls
-                | Self::SumLastTime
-                | Self::SumExpire { .. },
+                Self::SumIdleDrop { .. } | Self::Calls | Self::SumLastTime | Self::SumExpire { .. },
                 Some(old),
             ) => {
                 let (first, second) = old.as_pair();
@@ -352,9 +349,15 @@ mod tests {
             assert_eq!(split(&f, ""), [""]);
             assert_eq!(split(&f, "  "), nothing);
         }
-        assert_eq!(split(&FlatMapFn::SplitWs, "\t a\u{a0}\x0Bb\r\n"), ["", "a\u{a0}", "b"]);
+        assert_eq!(
+            split(&FlatMapFn::SplitWs, "\t a\u{a0}\x0Bb\r\n"),
+            ["", "a\u{a0}", "b"]
+        );
         assert_eq!(split(&FlatMapFn::SplitWs, ""), [""]);
         assert_eq!(split(&FlatMapFn::SplitWs, " \n"), nothing);
-        assert_eq!(split(&FlatMapFn::SplitKeep { s: " ".into() }, "a  "), ["a", "", ""]);
+        assert_eq!(
+            split(&FlatMapFn::SplitKeep { s: " ".into() }, "a  "),
+            ["a", "", ""]
+        );
     }
 }

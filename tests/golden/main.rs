@@ -3,8 +3,11 @@
 
 mod bundle;
 mod case;
+mod engine;
 mod functions;
 mod golden;
 mod naive;
+mod printed;
 mod program;
+mod report;
 mod value;

@@ -127,6 +127,20 @@ pub(crate) enum Op {
 }
 
 impl Op {
+    /// Its name in the files.
+    pub(crate) fn name(&self) -> String {
+        let debug = format!("{self:?}");
+        let camel = debug.chars().take_while(char::is_ascii_alphanumeric);
+        let mut snake = String::new();
+        for c in camel {
+            if c.is_ascii_uppercase() && !snake.is_empty() {
+                snake.push('_');
+            }
+            snake.push(c.to_ascii_lowercase());
+        }
+        snake
+    }
+
     /// Window length and slide, of a window.
     pub(crate) fn window(&self) -> Option<(i64, Option<i64>)> {
         match *self {
@@ -335,7 +349,6 @@ functions! {
         FirstValueTimeout,
     }
 }
-
 
 /// Which form of the function of `update_state_by_key` was used.
 #[derive(Clone, Copy, Debug, Deserialize)]

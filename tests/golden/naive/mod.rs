@@ -48,6 +48,38 @@ pub(crate) const SPARK: Rules = Rules {
     drained_sources: false,
 };
 
+/// Spark with one of the rules each, and what the rule is about.
+pub(crate) const RULES: [(&str, Rules); 4] = [
+    (
+        "incremental windows",
+        Rules {
+            plain_windows: true,
+            ..SPARK
+        },
+    ),
+    (
+        "time-outs",
+        Rules {
+            prompt_timeouts: true,
+            ..SPARK
+        },
+    ),
+    (
+        "no checkpoint directory",
+        Rules {
+            state_in_memory: true,
+            ..SPARK
+        },
+    ),
+    (
+        "drained sources",
+        Rules {
+            drained_sources: true,
+            ..SPARK
+        },
+    ),
+];
+
 /// What the observed stream gives.
 pub(crate) fn run(case: &Case, rules: Rules) -> Outcome {
     let mut outcome = Outcome::default();
@@ -98,7 +130,10 @@ impl<'c> Naive<'c> {
             } = step.op
                 && (interval < *slide || interval % slide != 0)
             {
-                return fail(Phase::Start, "the checkpoint interval is no multiple of the slide");
+                return fail(
+                    Phase::Start,
+                    "the checkpoint interval is no multiple of the slide",
+                );
             }
         }
         Ok(Self {
@@ -141,7 +176,9 @@ impl<'c> Naive<'c> {
             }
             time += slide;
         }
-        *output = (0..).zip(slice.iter().map(|records| sorted(records))).collect();
+        *output = (0..)
+            .zip(slice.iter().map(|records| sorted(records)))
+            .collect();
         Ok(())
     }
 
@@ -202,7 +239,8 @@ impl<'c> Naive<'c> {
                         Some(batch) => parents.push(batch),
                         None if may_give_nothing(&step.op) => return Ok(None),
                         None => {
-                            let message = format!("a parent of {:?} gave no Rdd at {time} ms", step.op);
+                            let message =
+                                format!("a parent of {:?} gave no Rdd at {time} ms", step.op);
                             return fail(Phase::Run, message);
                         }
                     }
@@ -213,7 +251,12 @@ impl<'c> Naive<'c> {
     }
 
     /// What a stream gave in `(after, until]`, in order.
-    fn between(&mut self, stream: usize, after: i64, until: i64) -> Result<Vec<Rc<Batch>>, Failure> {
+    fn between(
+        &mut self,
+        stream: usize,
+        after: i64,
+        until: i64,
+    ) -> Result<Vec<Rc<Batch>>, Failure> {
         let mut batches = Vec::new();
         for i in 1..=(until - after) / self.slides[stream] {
             batches.extend(self.at(stream, after + i * self.slides[stream])?);
@@ -243,7 +286,8 @@ fn slide(step: &Step, slides: &[i64]) -> Result<i64, Failure> {
 
 /// Whether Spark needs a checkpoint directory for it.
 fn keeps_state(op: &Op) -> bool {
-    matches!(op, Op::UpdateStateByKey { .. } | Op::MapWithState { .. }) || window::is_incremental(op)
+    matches!(op, Op::UpdateStateByKey { .. } | Op::MapWithState { .. })
+        || window::is_incremental(op)
 }
 
 /// Whether it gives no Rdd where its parent gives none. All else needs one.

@@ -96,7 +96,9 @@ impl Naive<'_> {
                 keep
             });
         }
-        let snapshot = table.iter().map(|(key, (state, _))| Value::pair(key.clone(), state.clone()));
+        let snapshot = table
+            .iter()
+            .map(|(key, (state, _))| Value::pair(key.clone(), state.clone()));
         let output = match emit {
             Emit::Mapped => mapped,
             Emit::Snapshots => snapshot.collect(),

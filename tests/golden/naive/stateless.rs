@@ -29,21 +29,37 @@ pub(super) fn compute(step: &Step, parents: &[Rc<Batch>], time: i64) -> Batch {
         Op::FlatMapValues { f } => narrow(batch, |x| {
             let (key, value) = x.into_pair();
             let values = f.apply(&value).into_iter();
-            values.map(|value| Value::pair(key.clone(), value)).collect()
+            values
+                .map(|value| Value::pair(key.clone(), value))
+                .collect()
         }),
-        Op::Glom {} => batch.iter().map(|part| vec![Value::list(part.iter().cloned())]).collect(),
-        Op::MapPartitions { f } => batch.iter().map(|part| f.apply(part.iter().cloned())).collect(),
+        Op::Glom {} => batch
+            .iter()
+            .map(|part| vec![Value::list(part.iter().cloned())])
+            .collect(),
+        Op::MapPartitions { f } => batch
+            .iter()
+            .map(|part| f.apply(part.iter().cloned()))
+            .collect(),
         Op::Repartition {} => shuffled(records().collect()),
-        Op::Union {} => parents.iter().flat_map(|parent| parent.iter().cloned()).collect(),
+        Op::Union {} => parents
+            .iter()
+            .flat_map(|parent| parent.iter().cloned())
+            .collect(),
         Op::Count {} => vec![vec![Value::Int(records().count() as i64)]],
         Op::Reduce { reduce } => vec![reduce.fold(records()).into_iter().collect()],
         Op::CountByValue {} => {
             let ones = by_key(records().map(|x| (x, Value::Null))).into_iter();
-            shuffled(ones.map(|(x, ones)| Value::pair(x, Value::Int(ones.len() as i64))).collect())
+            shuffled(
+                ones.map(|(x, ones)| Value::pair(x, Value::Int(ones.len() as i64)))
+                    .collect(),
+            )
         }
-        Op::GroupByKey {} => {
-            shuffled(keyed().map(|(key, values)| Value::pair(key, Value::sorted(values))).collect())
-        }
+        Op::GroupByKey {} => shuffled(
+            keyed()
+                .map(|(key, values)| Value::pair(key, Value::sorted(values)))
+                .collect(),
+        ),
         Op::ReduceByKey { reduce } => shuffled(
             keyed()
                 .filter_map(|(key, values)| Some(Value::pair(key, reduce.fold(values)?)))
@@ -64,7 +80,9 @@ pub(super) fn compute(step: &Step, parents: &[Rc<Batch>], time: i64) -> Batch {
         Op::Cogroup {} => shuffled(
             cogroup(batch, &parents[1])
                 .into_iter()
-                .map(|(key, a, b)| Value::pair(key, Value::pair(Value::sorted(a), Value::sorted(b))))
+                .map(|(key, a, b)| {
+                    Value::pair(key, Value::pair(Value::sorted(a), Value::sorted(b)))
+                })
                 .collect(),
         ),
         Op::Transform { f } => transform(f, batch, time),
@@ -114,7 +132,13 @@ fn transform(f: &TransformFn, batch: &Batch, time: i64) -> Batch {
     let all = || batch.concat();
     let table = |table: &[(Value, Value)]| vec![table.iter().cloned().map(Value::from).collect()];
     match f {
-        TransformFn::Distinct => vec![all().into_iter().collect::<BTreeSet<_>>().into_iter().collect()],
+        TransformFn::Distinct => vec![
+            all()
+                .into_iter()
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+        ],
         TransformFn::Top { n } => {
             let mut records = all();
             records.sort_by(|a, b| b.cmp(a));
@@ -122,15 +146,25 @@ fn transform(f: &TransformFn, batch: &Batch, time: i64) -> Batch {
             vec![records]
         }
         TransformFn::JoinStatic { table: pairs } => vec![join(batch, &table(pairs), false, false)],
-        TransformFn::LeftJoinStatic { table: pairs } => vec![join(batch, &table(pairs), true, false)],
-        TransformFn::SubtractStatic { table } => {
-            narrow(batch, |x| if table.contains(&x) { Vec::new() } else { vec![x] })
+        TransformFn::LeftJoinStatic { table: pairs } => {
+            vec![join(batch, &table(pairs), true, false)]
         }
+        TransformFn::SubtractStatic { table } => narrow(batch, |x| {
+            if table.contains(&x) {
+                Vec::new()
+            } else {
+                vec![x]
+            }
+        }),
         TransformFn::UnionStatic { table } => batch.iter().chain([table]).cloned().collect(),
         TransformFn::WithTime => narrow(batch, |x| vec![Value::pair(time.into(), x)]),
         TransformFn::ZipWithIndex => {
             let indexed = (0..).zip(all());
-            vec![indexed.map(|(i, x)| Value::pair(Value::Int(i), x)).collect()]
+            vec![
+                indexed
+                    .map(|(i, x)| Value::pair(Value::Int(i), x))
+                    .collect(),
+            ]
         }
         TransformFn::SortValues => {
             let mut records = all();
@@ -151,7 +185,13 @@ fn transform_with(f: &TransformWithFn, a: &Batch, b: &Batch, time: i64) -> Batch
         }
         TransformWithFn::SubtractByKey => {
             let b = by_key(pairs(b));
-            narrow(a, |x| if b.contains_key(x.as_pair().0) { Vec::new() } else { vec![x] })
+            narrow(a, |x| {
+                if b.contains_key(x.as_pair().0) {
+                    Vec::new()
+                } else {
+                    vec![x]
+                }
+            })
         }
         TransformWithFn::Intersection => {
             let [a, b] = [a, b].map(|side| side.concat().into_iter().collect::<BTreeSet<_>>());
@@ -159,7 +199,11 @@ fn transform_with(f: &TransformWithFn, a: &Batch, b: &Batch, time: i64) -> Batch
         }
         TransformWithFn::Cartesian => {
             let b = b.concat();
-            narrow(a, |x| b.iter().map(|y| Value::pair(x.clone(), y.clone())).collect())
+            narrow(a, |x| {
+                b.iter()
+                    .map(|y| Value::pair(x.clone(), y.clone()))
+                    .collect()
+            })
         }
         TransformWithFn::Union => union(),
         TransformWithFn::UnionWithTime => narrow(&union(), |x| vec![Value::pair(time.into(), x)]),

@@ -20,40 +20,61 @@ pub(super) fn is_incremental(op: &Op) -> bool {
 }
 
 impl Naive<'_> {
-    pub(super) fn window(&mut self, step: &Step, stream: usize, time: i64) -> Result<Batch, Failure> {
+    pub(super) fn window(
+        &mut self,
+        step: &Step,
+        stream: usize,
+        time: i64,
+    ) -> Result<Batch, Failure> {
         if is_incremental(&step.op) && !self.rules.plain_windows {
             return self.incremental_window(step, stream, time);
         }
         let (length, _) = step.op.window().expect("it is a window");
         let batches = self.between(step.inputs[0], time - length, time)?;
-        let partitions: Batch = batches.iter().flat_map(|batch| batch.iter().cloned()).collect();
+        let partitions: Batch = batches
+            .iter()
+            .flat_map(|batch| batch.iter().cloned())
+            .collect();
         let records = partitions.concat();
-        let keyed = |records: Vec<Value>| by_key(records.into_iter().map(Value::into_pair)).into_iter();
+        let keyed =
+            |records: Vec<Value>| by_key(records.into_iter().map(Value::into_pair)).into_iter();
         Ok(match &step.op {
             Op::Window { .. } => partitions,
             Op::CountByWindow { .. } => vec![vec![Value::Int(records.len() as i64)]],
             Op::ReduceByWindow { reduce, .. } => vec![reduce.fold(records).into_iter().collect()],
             Op::GroupByKeyAndWindow { .. } => {
-                let groups = keyed(records).map(|(key, values)| Value::pair(key, Value::sorted(values)));
+                let groups =
+                    keyed(records).map(|(key, values)| Value::pair(key, Value::sorted(values)));
                 vec![groups.collect()]
             }
             Op::ReduceByKeyAndWindow { reduce, filter, .. } => {
-                let reduced = keyed(records).filter_map(|(key, values)| Some((key, reduce.fold(values)?)));
+                let reduced =
+                    keyed(records).filter_map(|(key, values)| Some((key, reduce.fold(values)?)));
                 let kept = reduced.filter(|(key, value)| {
-                    filter.as_ref().is_none_or(|filter| filter.keeps_pair(key, value))
+                    filter
+                        .as_ref()
+                        .is_none_or(|filter| filter.keeps_pair(key, value))
                 });
                 vec![kept.map(Value::from).collect()]
             }
             Op::CountByValueAndWindow { .. } => {
                 let ones = by_key(records.into_iter().map(|x| (x, Value::Null))).into_iter();
-                vec![ones.map(|(x, ones)| Value::pair(x, Value::Int(ones.len() as i64))).collect()]
+                vec![
+                    ones.map(|(x, ones)| Value::pair(x, Value::Int(ones.len() as i64)))
+                        .collect(),
+                ]
             }
             other => unreachable!("{other:?} is no window"),
         })
     }
 
     /// As Spark does it. Without keys all values have one.
-    fn incremental_window(&mut self, step: &Step, stream: usize, time: i64) -> Result<Batch, Failure> {
+    fn incremental_window(
+        &mut self,
+        step: &Step,
+        stream: usize,
+        time: i64,
+    ) -> Result<Batch, Failure> {
         let table = self.incremental(step, stream, time)?;
         let records = table.iter().map(|(key, (value, _))| match step.op {
             Op::CountByWindow { .. } | Op::ReduceByWindow { .. } => value.clone(),
@@ -74,7 +95,10 @@ impl Naive<'_> {
             let batches = self.between(parent, until - slide, until)?;
             let records = batches.iter().flat_map(|batch| batch.concat());
             let keys = by_key(records.map(|x| entry(&step.op, x))).into_iter();
-            reduced.push(keys.filter_map(|(key, values)| Some((key, reduce.fold(values)?))).collect());
+            reduced.push(
+                keys.filter_map(|(key, values)| Some((key, reduce.fold(values)?)))
+                    .collect(),
+            );
         }
         let [leaving, entering]: [std::collections::BTreeMap<Value, Value>; 2] =
             reduced.try_into().expect("there are two");
@@ -101,7 +125,10 @@ impl Naive<'_> {
                     return fail(Phase::Run, format!("{key} leaves and was not there"));
                 }
             };
-            if filter.as_ref().is_none_or(|filter| filter.keeps_pair(key, &value)) {
+            if filter
+                .as_ref()
+                .is_none_or(|filter| filter.keeps_pair(key, &value))
+            {
                 table.insert(key.clone(), (value, time));
             }
         }
@@ -125,9 +152,11 @@ fn parts(op: &Op) -> (ReduceFn, InverseFn, Option<FilterFn>) {
             ..
         } => (reduce.clone(), inverse.clone(), filter.clone()),
         Op::CountByWindow { .. } => (ReduceFn::Sum, InverseFn::Sub, None),
-        Op::CountByValueAndWindow { .. } => {
-            (ReduceFn::Sum, InverseFn::Sub, Some(FilterFn::ValueNe { n: 0 }))
-        }
+        Op::CountByValueAndWindow { .. } => (
+            ReduceFn::Sum,
+            InverseFn::Sub,
+            Some(FilterFn::ValueNe { n: 0 }),
+        ),
         other => unreachable!("{other:?} has no inverse"),
     }
 }

@@ -1,0 +1,111 @@
+//! Each operation of a case on the public API.
+
+use millstream::prelude::*;
+use millstream::rdd::pipe::Pipe;
+
+use super::{Stopped, failed};
+use crate::case::Phase;
+use crate::program::{Op, Step, TransformFn};
+use crate::value::Value;
+
+/// The stream that a step gives.
+pub(super) fn declare(
+    ssc: &StreamingContext,
+    step: &Step,
+    streams: &[DStream<Value>],
+) -> Result<DStream<Value>, Stopped> {
+    let stream = &streams[step.inputs[0]];
+    let keyed = || stream.map(Value::into_pair);
+    let parts = step.num_partitions;
+    Ok(match &step.op {
+        Op::Map { f } => {
+            let f = f.clone();
+            stream.map(move |x| f.apply(x)).boxed()
+        }
+        Op::FlatMap { f } => {
+            let f = f.clone();
+            stream.flat_map(move |x| f.apply(&x)).boxed()
+        }
+        Op::Filter { f } => {
+            let f = f.clone();
+            stream.filter(move |x| f.keeps(x)).boxed()
+        }
+        Op::Repartition {} => stream.repartition(parts.expect("a checked step")),
+        Op::Union {} => {
+            let all = step.inputs.iter().map(|&input| streams[input].clone());
+            ssc.union(all).map_err(failed(Phase::Build))?
+        }
+        Op::Count {} => stream.count().map(number).boxed(),
+        Op::Reduce { reduce } => {
+            let reduce = reduce.clone();
+            stream.reduce(move |a, b| reduce.apply(a, b))
+        }
+        Op::CountByValue {} => values(&stream.count_by_value().map(|(x, n)| (x, number(n)))),
+        Op::GroupByKey {} => {
+            let groups = match parts {
+                Some(n) => keyed().group_by_key_into(n),
+                None => keyed().group_by_key(),
+            };
+            values(&groups.map_values(Value::sorted))
+        }
+        Op::ReduceByKey { reduce } => {
+            let reduce = reduce.clone();
+            let f = move |a, b| reduce.apply(a, b);
+            values(&match parts {
+                Some(n) => keyed().reduce_by_key_into(f, n),
+                None => keyed().reduce_by_key(f),
+            })
+        }
+        Op::CombineByKey { combiner, .. } => {
+            let [create, value, combiners, finish] = [(); 4].map(|()| combiner.clone());
+            let take = |combined: &mut Value| std::mem::replace(combined, Value::Null);
+            let combined = keyed().combine_by_key(
+                move |new| create.create(new),
+                move |all, new| *all = value.merge(take(all), value.create(new)),
+                move |all, more| *all = combiners.merge(take(all), more),
+            );
+            values(&combined.map_values(move |combined| finish.finish(combined)))
+        }
+        Op::MapValues { f } => {
+            let f = f.clone();
+            values(&keyed().map_values(move |value| f.apply(value)))
+        }
+        Op::Transform { f } => transform(ssc, stream, f)?,
+        // Nothing is declared: it is asked for at the end.
+        Op::Slice { .. } => stream.clone(),
+        other => return Err(Stopped::Missing(other.name())),
+    })
+}
+
+fn transform(
+    ssc: &StreamingContext,
+    stream: &DStream<Value>,
+    f: &TransformFn,
+) -> Result<DStream<Value>, Stopped> {
+    Ok(match f {
+        TransformFn::UnionStatic { table } => {
+            let table = ssc.parallelize(table.clone(), 1);
+            stream.transform(move |rdd, _| Ok(rdd.union(table.clone())))
+        }
+        TransformFn::WithTime => stream.transform(|rdd, time| {
+            let time = Value::Int(time.as_millis());
+            Ok(rdd.map(move |x| Value::pair(time.clone(), x)))
+        }),
+        TransformFn::OnlyEvenBatches { n } => {
+            let n = *n;
+            stream.transform(move |rdd, time| {
+                let even = time.as_millis() / n % 2 == 0;
+                Ok(rdd.filter(move |_| even))
+            })
+        }
+        other => return Err(Stopped::Missing(format!("transform with {other:?}"))),
+    })
+}
+
+fn number(n: u64) -> Value {
+    Value::Int(n as i64)
+}
+
+fn values<P: Pipe<Out = (Value, Value)>>(pairs: &DStream<(Value, Value), P>) -> DStream<Value> {
+    pairs.map(Value::from).boxed()
+}
