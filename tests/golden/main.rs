@@ -9,5 +9,6 @@ mod golden;
 mod naive;
 mod printed;
 mod program;
+mod random;
 mod report;
 mod value;

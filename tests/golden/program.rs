@@ -49,9 +49,6 @@ pub(crate) enum Op {
     },
     CombineByKey {
         combiner: Combiner,
-        /// Whether Spark combined before the shuffle; no result depends on it.
-        #[serde(default, rename = "map_side_combine")]
-        _map_side_combine: Option<bool>,
     },
     MapValues {
         #[serde(rename = "fn")]
@@ -204,7 +201,8 @@ impl Op {
 /// A function is `{"fn": name, ...}`, or the name alone; a parameter that is null
 /// is not given. Brings a step into the one form that `Op` reads.
 pub(crate) fn normalize(step: &mut serde_json::Map<String, Json>) {
-    step.retain(|_, value| !value.is_null());
+    // Whether Spark combined before a shuffle, too, changes no result.
+    step.retain(|name, value| !value.is_null() && name != "map_side_combine");
     for name in ["fn", "reduce", "inverse", "filter", "combiner"] {
         match step.get_mut(name) {
             Some(Json::Object(function)) => function.retain(|_, value| !value.is_null()),

@@ -16,10 +16,21 @@ use crate::value::Value;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
     pub(crate) workers: usize,
+    /// Every stream is cached.
+    pub(crate) cached: bool,
 }
 
 /// The recorded cases run under each of these.
-pub(crate) const SETTINGS: [Setting; 2] = [Setting { workers: 1 }, Setting { workers: 2 }];
+pub(crate) const SETTINGS: [Setting; 2] = [
+    Setting {
+        workers: 1,
+        cached: false,
+    },
+    Setting {
+        workers: 2,
+        cached: true,
+    },
+];
 
 /// Why a program did not run through.
 #[derive(Debug)]

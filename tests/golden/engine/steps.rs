@@ -56,7 +56,7 @@ pub(super) fn declare(
                 None => keyed().reduce_by_key(f),
             })
         }
-        Op::CombineByKey { combiner, .. } => {
+        Op::CombineByKey { combiner } => {
             let [create, value, combiners, finish] = [(); 4].map(|()| combiner.clone());
             let take = |combined: &mut Value| std::mem::replace(combined, Value::Null);
             let combined = keyed().combine_by_key(

@@ -65,7 +65,7 @@ pub(super) fn compute(step: &Step, parents: &[Rc<Batch>], time: i64) -> Batch {
                 .filter_map(|(key, values)| Some(Value::pair(key, reduce.fold(values)?)))
                 .collect(),
         ),
-        Op::CombineByKey { combiner, .. } => {
+        Op::CombineByKey { combiner } => {
             let combined = keyed().filter_map(|(key, values)| {
                 let all = values.into_iter().map(|value| combiner.create(value));
                 let all = all.reduce(|a, b| combiner.merge(a, b))?;
