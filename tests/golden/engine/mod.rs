@@ -111,7 +111,11 @@ impl Program {
                     let error = millstream::Error::from_panic(panic, "the declaration");
                     Err(failed(Phase::Build)(error))
                 })?;
-            streams.push(stream);
+            streams.push(if setting.cached {
+                stream.cache()
+            } else {
+                stream
+            });
         }
         let observed = streams.swap_remove(case.observed());
         let seen = Seen::default();
