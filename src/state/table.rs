@@ -206,6 +206,33 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
         }
     }
 
+    /// Hands over each record of a pane, in which every key stands once, with the
+    /// hash and the place of its key, if it has one.
+    pub(crate) fn look_up<W: Data>(
+        &mut self,
+        pane: &dyn Partition<(K, W)>,
+        mut each: impl FnMut(&mut Self, u64, Option<u32>, &(K, W)),
+    ) -> Result<()> {
+        pane.chunks(&mut |chunk| {
+            let records = match chunk {
+                Chunk::Shared(records) => records,
+                Chunk::Owned(records) => records,
+            };
+            let mut hashes = [0; AHEAD];
+            for records in records.chunks(AHEAD) {
+                for ((key, _), hash) in records.iter().zip(&mut hashes) {
+                    *hash = self.hash(key);
+                    self.prefetch(*hash);
+                }
+                for (record, hash) in records.iter().zip(hashes) {
+                    let place = self.find(hash, &record.0);
+                    each(self, hash, place, record);
+                }
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
     #[inline]
     pub(crate) fn key(&self, place: u32) -> &K {
         &self.rows.entries[place as usize].0

@@ -1,0 +1,135 @@
+//! A window over values that can be taken out again.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use super::SlidingWindow;
+use super::table::{AHEAD, Rows, Table};
+use crate::error::Result;
+use crate::rdd::pipe::Data;
+use crate::rdd::{Combine, Partition};
+
+/// The value of each key is changed in place by what enters and what leaves. A
+/// key lives as long as there are entries of it: that is counted, as a value does
+/// not tell (+1 and -1 make zero).
+///
+/// Entries hold the place of their row, so one that leaves finds it without its
+/// key. Each entry costs one look-up and one call of each function.
+pub(crate) struct InverseWindow<K, V, C, I> {
+    table: Table<K, V>,
+    /// Entries of the key in each row.
+    counts: Vec<u32>,
+    /// The entries of all panes, oldest first.
+    entries: VecDeque<(u32, V)>,
+    /// How many of them belong to each pane.
+    panes: VecDeque<usize>,
+    combine: Arc<C>,
+    inverse: Arc<I>,
+}
+
+impl<K: Data + Hash + Eq, V: Data, C, I> InverseWindow<K, V, C, I> {
+    pub(crate) fn new(combine: Arc<C>, inverse: Arc<I>) -> Self {
+        Self {
+            table: Table::new(),
+            counts: Vec::new(),
+            entries: VecDeque::new(),
+            panes: VecDeque::new(),
+            combine,
+            inverse,
+        }
+    }
+}
+
+impl<K, V, C, I> SlidingWindow<K, V> for InverseWindow<K, V, C, I>
+where
+    K: Data + Hash + Eq,
+    V: Data,
+    C: Combine<V, Combined = V>,
+    I: Combine<V, Combined = V>,
+{
+    fn leave(&mut self) {
+        let mut left = self.panes.pop_front().unwrap_or_default();
+        let mut edit = self.table.edit();
+        while left > 0 {
+            let some = left.min(AHEAD);
+            for &(place, _) in self.entries.range(..some) {
+                edit.prefetch_row(place);
+            }
+            for (place, value) in self.entries.drain(..some) {
+                let count = &mut self.counts[place as usize];
+                *count -= 1;
+                if *count == 0 {
+                    edit.remove(place);
+                } else {
+                    self.inverse.value(edit.value_mut(place), value);
+                }
+            }
+            left -= some;
+        }
+    }
+
+    fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()> {
+        let before = self.entries.len();
+        let Self {
+            table,
+            counts,
+            entries,
+            combine,
+            ..
+        } = self;
+        entries.reserve(pane.count().unwrap_or_default());
+        table
+            .edit()
+            .look_up(pane, |edit, hash, place, (key, value)| {
+                let place = match place {
+                    Some(place) => {
+                        combine.value(edit.value_mut(place), value.clone());
+                        counts[place as usize] += 1;
+                        place
+                    }
+                    None => {
+                        let place = edit.insert(hash, key.clone(), value.clone());
+                        if counts.len() <= place as usize {
+                            counts.resize(place as usize + 1, 0);
+                        }
+                        counts[place as usize] = 1;
+                        place
+                    }
+                };
+                entries.push_back((place, value.clone()));
+            })?;
+        self.panes.push_back(self.entries.len() - before);
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Arc<Rows<K, V>> {
+        if let Some(moved) = self.table.settle() {
+            for (place, _) in &mut self.entries {
+                *place = moved[*place as usize];
+            }
+            let mut counts = vec![0; self.table.places()];
+            for (count, place) in self.counts.iter().zip(moved) {
+                if let Some(slot) = counts.get_mut(place as usize) {
+                    *slot = *count;
+                }
+            }
+            self.counts = counts;
+        }
+        self.table.rows()
+    }
+
+    fn leaving(&self) -> usize {
+        self.panes.front().copied().unwrap_or_default()
+    }
+}
+
+impl<K, V, C, I> fmt::Debug for InverseWindow<K, V, C, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InverseWindow")
+            .field("panes", &self.panes.len())
+            .field("entries", &self.entries.len())
+            .finish_non_exhaustive()
+    }
+}
