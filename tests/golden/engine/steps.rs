@@ -71,6 +71,7 @@ pub(super) fn declare(
             values(&keyed().map_values(move |value| f.apply(value)))
         }
         Op::Transform { f } => transform(ssc, stream, f)?,
+        op if op.window().is_some() => window(stream, step).map_err(failed(Phase::Build))?,
         // Nothing is declared: it is asked for at the end.
         Op::Slice { .. } => stream.clone(),
         other => return Err(Stopped::Missing(other.name())),
@@ -99,6 +100,75 @@ fn transform(
             })
         }
         other => return Err(Stopped::Missing(format!("transform with {other:?}"))),
+    })
+}
+
+fn window(stream: &DStream<Value>, step: &Step) -> millstream::Result<DStream<Value>> {
+    let (length, slide) = step.op.window().expect("it is a window");
+    let duration = |millis: i64| Duration::from_millis(millis as u64);
+    let (length, slide) = (
+        duration(length),
+        slide.map_or(stream.slide_interval(), duration),
+    );
+    let keyed = || stream.map(Value::into_pair);
+    let parts = step.num_partitions;
+    Ok(match step.op.clone() {
+        Op::CountByWindow { .. } => stream.count_by_window(length, slide)?.map(number).boxed(),
+        Op::ReduceByWindow {
+            reduce, inverse, ..
+        } => {
+            let f = move |a, b| reduce.apply(a, b);
+            match inverse {
+                Some(inverse) => {
+                    let inverse = move |a, b| inverse.apply(&a, &b);
+                    stream.reduce_by_window_inverse(f, inverse, length, slide)?
+                }
+                None => stream.reduce_by_window(f, length, slide)?,
+            }
+        }
+        Op::GroupByKeyAndWindow { .. } => {
+            let groups = match parts {
+                Some(n) => keyed().group_by_key_and_window_into(length, slide, n)?,
+                None => keyed().group_by_key_and_window(length, slide)?,
+            };
+            values(&groups.map_values(Value::sorted))
+        }
+        Op::ReduceByKeyAndWindow {
+            reduce,
+            inverse,
+            filter,
+            ..
+        } => {
+            let f = move |a, b| reduce.apply(a, b);
+            let reduced = match (inverse, parts) {
+                (Some(inverse), parts) => {
+                    let inverse = move |a, b| inverse.apply(&a, &b);
+                    match parts {
+                        Some(n) => keyed()
+                            .reduce_by_key_and_window_inverse_into(f, inverse, length, slide, n)?,
+                        None => {
+                            keyed().reduce_by_key_and_window_inverse(f, inverse, length, slide)?
+                        }
+                    }
+                }
+                (None, Some(n)) => keyed().reduce_by_key_and_window_into(f, length, slide, n)?,
+                (None, None) => keyed().reduce_by_key_and_window(f, length, slide)?,
+            };
+            match filter {
+                Some(filter) => {
+                    values(&reduced.filter(move |(key, value)| filter.keeps_pair(key, value)))
+                }
+                None => values(&reduced),
+            }
+        }
+        Op::CountByValueAndWindow { .. } => {
+            let counts = match parts {
+                Some(n) => stream.count_by_value_and_window_into(length, slide, n)?,
+                None => stream.count_by_value_and_window(length, slide)?,
+            };
+            values(&counts.map(|(x, n)| (x, number(n))))
+        }
+        _ => stream.window(length, slide)?,
     })
 }
 
