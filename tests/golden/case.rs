@@ -91,6 +91,11 @@ impl Case {
         (batch as i64 + 1) * self.batch_ms
     }
 
+    /// The step that gives a stream, if it is not a source.
+    pub(crate) fn step_of(&self, stream: usize) -> Option<&Step> {
+        self.steps.get(stream.checked_sub(self.sources.len())?)
+    }
+
     /// The stream that is observed, or sliced.
     pub(crate) fn observed(&self) -> usize {
         match self.steps.last() {

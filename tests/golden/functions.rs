@@ -161,9 +161,9 @@ impl Combiner {
     pub(crate) fn merge(&self, a: Value, b: Value) -> Value {
         match self {
             Self::SumCount => by_component(&a, &b, i64::wrapping_add),
-            Self::Collect => Value::list(a.items().iter().chain(b.items()).cloned()),
+            Self::Collect => Value::List([a.into_items(), b.into_items()].concat()),
             Self::Distinct => {
-                let mut all = [a.items(), b.items()].concat();
+                let mut all = [a.into_items(), b.into_items()].concat();
                 all.sort();
                 all.dedup();
                 Value::List(all)

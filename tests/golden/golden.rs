@@ -11,7 +11,6 @@ use crate::printed;
 use crate::report::{Report, Verdict};
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the report is for people")]
 fn the_engine_does_as_spark_did_or_as_defined() {
     let mut cases = bundled();
     cases.extend(further().unwrap_or_else(|error| panic!("{error}")));

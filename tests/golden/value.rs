@@ -57,6 +57,13 @@ impl Value {
         }
     }
 
+    pub(crate) fn into_items(self) -> Vec<Self> {
+        match self {
+            Self::List(items) => items,
+            other => panic!("an array is needed, not {other}"),
+        }
+    }
+
     /// Key and value.
     pub(crate) fn into_pair(self) -> (Self, Self) {
         match self {

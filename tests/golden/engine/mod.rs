@@ -16,19 +16,31 @@ use crate::value::Value;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
     pub(crate) workers: usize,
-    /// Every stream is cached.
-    pub(crate) cached: bool,
+    /// How a stream comes to the operation that uses it.
+    pub(crate) streams: Streams,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Streams {
+    Boxed,
+    Cached,
+    /// What a narrow step gives goes on as one chain with the step behind it.
+    Fused,
 }
 
 /// The recorded cases run under each of these.
-pub(crate) const SETTINGS: [Setting; 2] = [
+pub(crate) const SETTINGS: [Setting; 3] = [
     Setting {
         workers: 1,
-        cached: false,
+        streams: Streams::Boxed,
     },
     Setting {
         workers: 2,
-        cached: true,
+        streams: Streams::Cached,
+    },
+    Setting {
+        workers: 2,
+        streams: Streams::Fused,
     },
 ];
 
@@ -105,16 +117,21 @@ impl Program {
             queues.push(queue);
         }
         for step in &case.steps {
+            let declared = || match (setting.streams, case.step_of(step.inputs[0])) {
+                (Streams::Fused, Some(before)) if steps::is_narrow(&before.op) => {
+                    let chain = steps::chain(&streams[before.inputs[0]], &before.op);
+                    steps::declare(&ssc, step, &chain, &streams)
+                }
+                _ => steps::declare(&ssc, step, &streams[step.inputs[0]], &streams),
+            };
             // What is wrong with a declaration may also come as a panic, at its place.
-            let stream = catch_unwind(AssertUnwindSafe(|| steps::declare(&ssc, step, &streams)))
-                .unwrap_or_else(|panic| {
-                    let error = millstream::Error::from_panic(panic, "the declaration");
-                    Err(failed(Phase::Build)(error))
-                })?;
-            streams.push(if setting.cached {
-                stream.cache()
-            } else {
-                stream
+            let stream = catch_unwind(AssertUnwindSafe(declared)).unwrap_or_else(|panic| {
+                let error = millstream::Error::from_panic(panic, "the declaration");
+                Err(failed(Phase::Build)(error))
+            })?;
+            streams.push(match setting.streams {
+                Streams::Cached => stream.cache(),
+                _ => stream,
             });
         }
         let observed = streams.swap_remove(case.observed());

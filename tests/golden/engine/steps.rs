@@ -8,13 +8,32 @@ use crate::case::Phase;
 use crate::program::{Op, Step, TransformFn};
 use crate::value::Value;
 
-/// The stream that a step gives.
-pub(super) fn declare(
+/// Whether it is one loop over the records.
+pub(super) fn is_narrow(op: &Op) -> bool {
+    matches!(op, Op::Map { .. } | Op::FlatMap { .. } | Op::Filter { .. })
+}
+
+/// A narrow step that is not boxed.
+pub(super) fn chain(
+    stream: &DStream<Value>,
+    op: &Op,
+) -> DStream<Value, impl Pipe<In = Value, Out = Value> + use<>> {
+    let op = op.clone();
+    stream.flat_map(move |x| match &op {
+        Op::Map { f } => vec![f.apply(x)],
+        Op::FlatMap { f } => f.apply(&x),
+        Op::Filter { f } => Vec::from_iter(f.keeps(&x).then_some(x)),
+        other => unreachable!("{other:?} is not narrow"),
+    })
+}
+
+/// The stream that a step gives; `stream` is the first that it takes.
+pub(super) fn declare<P: Pipe<Out = Value>>(
     ssc: &StreamingContext,
     step: &Step,
+    stream: &DStream<Value, P>,
     streams: &[DStream<Value>],
 ) -> Result<DStream<Value>, Stopped> {
-    let stream = &streams[step.inputs[0]];
     let keyed = || stream.map(Value::into_pair);
     let parts = step.num_partitions;
     Ok(match &step.op {
@@ -32,8 +51,9 @@ pub(super) fn declare(
         }
         Op::Repartition {} => stream.repartition(parts.expect("a checked step")),
         Op::Union {} => {
-            let all = step.inputs.iter().map(|&input| streams[input].clone());
-            ssc.union(all).map_err(failed(Phase::Build))?
+            let others = step.inputs[1..].iter().map(|&input| streams[input].clone());
+            ssc.union([stream.boxed()].into_iter().chain(others))
+                .map_err(failed(Phase::Build))?
         }
         Op::Count {} => stream.count().map(number).boxed(),
         Op::Reduce { reduce } => {
@@ -73,14 +93,14 @@ pub(super) fn declare(
         Op::Transform { f } => transform(ssc, stream, f)?,
         op if op.window().is_some() => window(stream, step).map_err(failed(Phase::Build))?,
         // Nothing is declared: it is asked for at the end.
-        Op::Slice { .. } => stream.clone(),
+        Op::Slice { .. } => stream.boxed(),
         other => return Err(Stopped::Missing(other.name())),
     })
 }
 
-fn transform(
+fn transform<P: Pipe<Out = Value>>(
     ssc: &StreamingContext,
-    stream: &DStream<Value>,
+    stream: &DStream<Value, P>,
     f: &TransformFn,
 ) -> Result<DStream<Value>, Stopped> {
     Ok(match f {
@@ -103,7 +123,10 @@ fn transform(
     })
 }
 
-fn window(stream: &DStream<Value>, step: &Step) -> millstream::Result<DStream<Value>> {
+fn window<P: Pipe<Out = Value>>(
+    stream: &DStream<Value, P>,
+    step: &Step,
+) -> millstream::Result<DStream<Value>> {
     let (length, slide) = step.op.window().expect("it is a window");
     let duration = |millis: i64| Duration::from_millis(millis as u64);
     let (length, slide) = (

@@ -133,7 +133,7 @@ pub(super) fn step(pick: &Pick, streams: &[Stream]) -> (Step, Stream) {
         } else {
             vec![input, other]
         },
-        num_partitions: (matches!(op, Op::Repartition {}) || pick.n % 2 == 0).then_some(partitions),
+        num_partitions: (matches!(op, Op::Repartition {}) || pick.n < 128).then_some(partitions),
         op,
     };
     (step, made)

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use choices::{Stream, Type, step};
 
 use crate::case::{Case, Feed, Source};
-use crate::engine::{self, Setting};
+use crate::engine::{self, Setting, Streams};
 use crate::naive::{self, DEFINITION};
 use crate::value::Value;
 
@@ -33,14 +33,22 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_engine_does_as_defined(case in cases(), cached in any::<bool>()) {
+    fn the_engine_does_as_defined(case in cases(), streams in streams()) {
         let expected = naive::run(&case, DEFINITION);
         for workers in [1, 2] {
-            let setting = Setting { workers, cached };
+            let setting = Setting { workers, streams };
             let Ok(got) = engine::run(&case, setting) else { return Ok(()); };
             prop_assert_eq!(&got, &expected, "under {:?}: {}", setting, case.describe());
         }
     }
+}
+
+fn streams() -> impl Strategy<Value = Streams> {
+    prop_oneof![
+        Just(Streams::Boxed),
+        Just(Streams::Cached),
+        Just(Streams::Fused)
+    ]
 }
 
 /// A record before it has a type: what its key, and what its value is.
