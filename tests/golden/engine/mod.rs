@@ -1,7 +1,12 @@
 //! The engine side: a case as a program on the public API, driven by a clock that
 //! is moved batch by batch.
 
+mod batch;
+mod keyed;
+mod sources;
+mod state;
 mod steps;
+mod window;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -96,34 +101,17 @@ impl Program {
             .map_err(failed(Phase::Build))?;
         let mut queues = Vec::new();
         let mut streams = Vec::new();
-        for source in &case.sources {
-            let queue = RddQueue::new();
-            let stream = match &source.feed {
-                Feed::Queue {
-                    one_at_a_time,
-                    default: (records, partitions),
-                    ..
-                } => {
-                    let default = match partitions {
-                        // No partition at all.
-                        0 => ssc.text_lines("").map(|_| Value::Null).boxed(),
-                        _ => ssc.parallelize(records.clone(), *partitions),
-                    };
-                    ssc.queue_stream_with(&queue, *one_at_a_time, Some(default))
-                }
-                Feed::Direct(_) => return Err(Stopped::Missing("direct sources".to_owned())),
-            };
-            streams.push(stream.map_err(failed(Phase::Build))?);
+        for source in 0..case.sources.len() {
+            let source = sources::declare(&ssc, case, source);
+            let (queue, stream) = source.map_err(failed(Phase::Build))?;
             queues.push(queue);
+            streams.push(stream);
         }
         for step in &case.steps {
-            let declared = || match (setting.streams, case.step_of(step.inputs[0])) {
-                (Streams::Fused, Some(before)) if steps::is_narrow(&before.op) => {
-                    let chain = steps::chain(&streams[before.inputs[0]], &before.op);
-                    steps::declare(&ssc, step, &chain, &streams)
-                }
-                _ => steps::declare(&ssc, step, &streams[step.inputs[0]], &streams),
-            };
+            let before = case.step_of(step.inputs[0]).filter(|before| {
+                matches!(setting.streams, Streams::Fused) && steps::is_narrow(&before.op)
+            });
+            let declared = || steps::declare(&ssc, step, before, &streams);
             // What is wrong with a declaration may also come as a panic, at its place.
             let stream = catch_unwind(AssertUnwindSafe(declared)).unwrap_or_else(|panic| {
                 let error = millstream::Error::from_panic(panic, "the declaration");
