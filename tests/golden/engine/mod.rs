@@ -29,12 +29,14 @@ pub(crate) struct Setting {
 pub(crate) enum Streams {
     Boxed,
     Cached,
+    /// Cached, and there is no memory for it.
+    Recomputed,
     /// What a narrow step gives goes on as one chain with the step behind it.
     Fused,
 }
 
 /// The recorded cases run under each of these.
-pub(crate) const SETTINGS: [Setting; 3] = [
+pub(crate) const SETTINGS: [Setting; 4] = [
     Setting {
         workers: 1,
         streams: Streams::Boxed,
@@ -42,6 +44,10 @@ pub(crate) const SETTINGS: [Setting; 3] = [
     Setting {
         workers: 2,
         streams: Streams::Cached,
+    },
+    Setting {
+        workers: 1,
+        streams: Streams::Recomputed,
     },
     Setting {
         workers: 2,
@@ -91,7 +97,11 @@ struct Program {
 impl Program {
     fn declare(case: &Case, setting: Setting) -> Result<Self, Stopped> {
         let clock = ManualClock::new(0);
-        let ssc = StreamingContext::builder()
+        let mut builder = StreamingContext::builder();
+        if matches!(setting.streams, Streams::Recomputed) {
+            builder = builder.set("memory_max", "0");
+        }
+        let ssc = builder
             .batch_interval(Duration::from_millis(case.batch_ms as u64))
             .workers(setting.workers)
             .default_parallelism(2)
@@ -118,8 +128,8 @@ impl Program {
                 Err(failed(Phase::Build)(error))
             })?;
             streams.push(match setting.streams {
-                Streams::Cached => stream.cache(),
-                _ => stream,
+                Streams::Cached | Streams::Recomputed => stream.cache(),
+                Streams::Boxed | Streams::Fused => stream,
             });
         }
         let observed = streams.swap_remove(case.observed());

@@ -97,6 +97,10 @@ fn unkeyed<P: Pipe<Out = Value>>(
             let counts = shuffled!(stream.count_by_value | count_by_value_into(), parts);
             values(&counts.map(|(x, n)| (x, number(n))))
         }
+        Op::Window { .. } => {
+            let (length, slide) = window::length_and_slide(stream, step);
+            stream.window(length, slide).map_err(failed(Phase::Build))?
+        }
         // Nothing is declared: it is asked for at the end.
         Op::Slice { .. } => stream.boxed(),
         _ => return Ok(None),

@@ -11,14 +11,10 @@ pub(super) fn declare<P: Pipe<Out = Value>>(
     stream: &DStream<Value, P>,
     step: &Step,
 ) -> millstream::Result<DStream<Value>> {
-    let (length, slide) = step.op.window().expect("it is a window");
-    let duration = |millis: i64| Duration::from_millis(millis as u64);
-    let length = duration(length);
-    let slide = slide.map_or(stream.slide_interval(), duration);
+    let (length, slide) = length_and_slide(stream, step);
     let pairs = stream.map(Value::into_pair);
     let parts = step.num_partitions;
     Ok(match step.op.clone() {
-        Op::Window { .. } => stream.window(length, slide)?,
         Op::CountByWindow { .. } => stream.count_by_window(length, slide)?.map(number).boxed(),
         Op::ReduceByWindow {
             reduce, inverse, ..
@@ -77,4 +73,17 @@ pub(super) fn declare<P: Pipe<Out = Value>>(
         }
         other => unreachable!("{other:?} is no window"),
     })
+}
+
+/// The default slide is that of the stream.
+pub(super) fn length_and_slide<P: Pipe<Out = Value>>(
+    stream: &DStream<Value, P>,
+    step: &Step,
+) -> (Duration, Duration) {
+    let (length, slide) = step.op.window().expect("it is a window");
+    let duration = |millis: i64| Duration::from_millis(millis as u64);
+    (
+        duration(length),
+        slide.map_or(stream.slide_interval(), duration),
+    )
 }
