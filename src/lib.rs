@@ -78,7 +78,9 @@ pub mod prelude;
 pub mod rdd;
 pub mod receiver;
 pub(crate) mod scheduler;
+pub mod shared;
 pub(crate) mod sync;
+pub(crate) mod task;
 pub mod time;
 
 pub use block::{Split, Str};

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// with the parts behind features; `lib.rs` may use everything.
 const FLOORS: &[&[&str]] = &[
     &["error", "conf", "time", "id", "hash"],
-    &["arch", "cpu", "sync", "metrics", "codec"],
+    &["arch", "cpu", "sync", "task", "metrics", "codec"],
     &["block", "wal", "listener"],
     &["executor", "shared"],
     &["rdd"],

@@ -4,6 +4,7 @@ mod active;
 mod builder;
 mod inputs;
 mod life;
+mod shared;
 #[cfg(feature = "signals")]
 mod signals;
 
