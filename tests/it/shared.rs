@@ -196,7 +196,7 @@ fn acc_1_tasks_only_add() {
     let program = Program::new();
     let sum = program.ssc.long_accumulator("errors of the day");
     let rdd = program.ssc.parallelize([1], 1);
-    let (read, take) = (sum.clone(), sum.clone());
+    let read = sum.clone();
     let line = line!() + 1;
     let reading = rdd.clone().map(move |_| read.value());
     let error = reading.collect().unwrap_err().to_string();
@@ -206,7 +206,7 @@ fn acc_1_tasks_only_add() {
     ] {
         assert!(error.contains(part), "{error} has not {part}");
     }
-    let taking = rdd.map(move |_| take.take());
+    let taking = rdd.map(move |_| sum.take());
     let error = taking.collect().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Panic);
     assert!(error.to_string().contains("take() of"), "{error}");
