@@ -10,6 +10,7 @@
 
 mod aggregate;
 mod dataset;
+pub mod format;
 mod lines;
 pub(crate) mod op;
 mod partition;

@@ -5,6 +5,7 @@ mod dstream;
 mod helpers;
 mod output;
 mod queue;
+mod saved_files;
 mod several_streams;
 mod shared;
 mod text;
