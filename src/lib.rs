@@ -35,7 +35,7 @@
 //! * [`Str`]: text in 16 bytes, mostly without a copy. [`Text`]: how records
 //!   are printed.
 //! * [`receiver`]: sources of your own. [`rdd::format`]: files of your own.
-//! * [`shared`]: accumulators and broadcast variables.
+//! * [`shared`]: accumulators, broadcast variables, pools of connections.
 //! * [`conf`]: settings. [`listener`]: what happened. [`time`]: batch times, and
 //!   the clock that tests move. [`error`], [`id`]: words that all share.
 //! * [`prelude`]: the names that most programs use.
