@@ -83,6 +83,7 @@ pub mod rdd;
 pub mod receiver;
 pub(crate) mod scheduler;
 pub mod shared;
+pub(crate) mod state;
 pub(crate) mod sync;
 pub(crate) mod task;
 pub mod time;

@@ -150,8 +150,9 @@ pub type CollectionAccumulator<T> = Accumulator<Vec<T>>;
 /// `reduce_by_key` share its result. But a chain of narrow steps (`map`,
 /// `filter`, ...) runs again for each output that reads it, and so do the
 /// additions in it, and `take` and `print` run only as much of it as they need.
-/// So count in what [`for_each_partition`](crate::Rdd::for_each_partition) does,
-/// or before a shuffle, where each record shall count exactly once.
+/// Where each record shall count exactly once, count before a shuffle or a
+/// [`cache`](crate::DStream::cache) that fits into memory, or in what
+/// [`for_each_partition`](crate::Rdd::for_each_partition) does.
 ///
 /// Outside of tasks, and on threads that a task has started, an addition counts
 /// at once.

@@ -11,3 +11,4 @@ mod shared;
 mod text;
 mod threads;
 mod transformations;
+mod windows;

@@ -507,9 +507,10 @@ mod objects {
             )
         );
 
-        let gone = ssc
-            .object_file::<(u64, Str)>(directory.join("part-00000"))
-            .unwrap();
+        let file = directory.join("part-00000");
+        let gone = ssc.object_file::<(u64, Str)>(&file).unwrap();
+        let cached = ssc.object_file::<(u64, Str)>(&file).unwrap().cache();
+        assert_eq!(cached.count().unwrap(), 2);
         fs::remove_dir_all(&directory).unwrap();
         let error = gone.collect().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io);
@@ -517,6 +518,9 @@ mod objects {
             error.to_string().contains("out/part-00000 cannot be read"),
             "{error}"
         );
+        assert_eq!(cached.count().unwrap(), 2, "those are in memory");
+        let error = ssc.object_file::<u64>("/dev/null").unwrap_err();
+        assert!(error.to_string().contains("not a regular file"), "{error}");
     }
 
     /// A record that serde refuses, for the sake of the error.

@@ -82,14 +82,15 @@ fn acc_1_the_driver_reads_what_the_action_of_its_batch_added() {
 fn acc_1_what_is_computed_once_counts_once() {
     let program = Program::new();
     let (queue, input) = program.queue();
-    let (shuffled, narrow) = (
-        program.ssc.long_accumulator("shuffled"),
-        program.ssc.long_accumulator("narrow"),
-    );
+    let [shuffled, narrow, cached] =
+        ["shuffled", "narrow", "cached"].map(|name| program.ssc.long_accumulator(name));
     let by_key = input.map(adding(&shuffled)).map(|x| (x % 2, x));
     let sums = by_key.reduce_by_key(|a, b| a + b);
     let (one, two) = (watch(&sums), watch(&sums.count()));
     let chain = input.map(adding(&narrow));
+    watch(&chain);
+    watch(&chain);
+    let chain = input.map(adding(&cached)).cache();
     watch(&chain);
     watch(&chain);
     program.start();
@@ -101,6 +102,7 @@ fn acc_1_what_is_computed_once_counts_once() {
     assert_eq!(sums, [(1000, vec![(0, 30), (1, 25)])]);
     assert_eq!(shuffled.value(), 55);
     assert_eq!(narrow.value(), 110, "each output runs the chain");
+    assert_eq!(cached.value(), 55);
 }
 
 #[test]

@@ -18,9 +18,11 @@ use super::{OutputFormat, PIECE};
 use crate::codec::Codec;
 use crate::codec::frame::{FrameReader, write_end, write_frame};
 use crate::error::{Error, ErrorKind, Result};
+use crate::executor::Executor;
+use crate::rdd::dataset::Dataset;
 use crate::rdd::op::save_as_file::{MARKER, part_number};
 use crate::rdd::partition::{CHUNK, Partition, Partitions};
-use crate::rdd::pipe::{Chunk, Data};
+use crate::rdd::pipe::{Chunk, Data, Step};
 
 const MAGIC: [u8; 8] = *b"msobj\0\0\x01";
 
@@ -62,9 +64,36 @@ fn write_records(out: &mut dyn Write, payload: &mut Vec<u8>, count: &mut u32) ->
     Ok(())
 }
 
-/// The partitions of an object file: the parts of a directory that was saved, or
-/// one file. They are read when an action asks.
-pub(crate) fn object_partitions<T: Data + Codec>(path: &Path) -> Result<Partitions<T>> {
+/// The files of a directory that was saved, or one of them. They are read whenever
+/// an action asks.
+pub(crate) struct ObjectFiles<T> {
+    parts: Partitions<T>,
+    /// Reading is a step: the records are not there.
+    step: Step,
+}
+
+impl<T: Data + Codec> ObjectFiles<T> {
+    pub(crate) fn find(path: &Path, step: Step) -> Result<Self> {
+        let parts = parts_of(path)?;
+        Ok(Self { parts, step })
+    }
+}
+
+impl<T: Data> Dataset<T> for ObjectFiles<T> {
+    fn num_partitions(&self) -> usize {
+        self.parts.len()
+    }
+
+    fn partitions(&self, _: &Executor) -> Result<Partitions<T>> {
+        Ok(Arc::clone(&self.parts))
+    }
+
+    fn steps(&self, steps: &mut Vec<Step>) {
+        steps.push(self.step);
+    }
+}
+
+fn parts_of<T: Data + Codec>(path: &Path) -> Result<Partitions<T>> {
     let refused = |cause| unreadable(path, Error::from(cause));
     let mut files = Vec::new();
     if fs::metadata(path).map_err(refused)?.is_dir() {
@@ -76,19 +105,21 @@ pub(crate) fn object_partitions<T: Data + Codec>(path: &Path) -> Result<Partitio
         }
         if !path.join(MARKER).exists() {
             let what = format!("there is no {MARKER}: it was not written to its end");
-            return Err(unreadable(path, Error::new(ErrorKind::Corrupt, what)));
+            return Err(unreadable(path, corrupt(&what)));
         }
     } else {
         files.push((0, path.to_owned()));
     }
     files.sort_unstable();
     let partition = |(_, path): (usize, PathBuf)| {
-        let len = fs::metadata(&path)
-            .map_err(|cause| unreadable(&path, Error::from(cause)))?
-            .len();
+        let file = fs::metadata(&path).map_err(|cause| unreadable(&path, Error::from(cause)))?;
+        if !file.is_file() {
+            // A pipe, for one, would keep a worker waiting.
+            return Err(unreadable(&path, corrupt("it is not a regular file")));
+        }
         Ok(Arc::new(ObjectFile {
             path,
-            len,
+            len: file.len(),
             records: PhantomData,
         }) as Arc<dyn Partition<T>>)
     };
