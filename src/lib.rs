@@ -38,6 +38,7 @@
 //! * [`shared`]: accumulators, broadcast variables, pools of connections.
 //! * [`conf`]: settings. [`listener`]: what happened. [`time`]: batch times, and
 //!   the clock that tests move. [`error`], [`id`]: words that all share.
+//! * [`testing`]: a kit for testing programs, without waiting.
 //! * [`prelude`]: the names that most programs use.
 //!
 //! # Features
@@ -86,6 +87,7 @@ pub mod shared;
 pub(crate) mod state;
 pub(crate) mod sync;
 pub(crate) mod task;
+pub mod testing;
 pub mod time;
 
 pub use block::{Split, Str};

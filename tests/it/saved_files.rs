@@ -4,39 +4,12 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process;
+use std::path::Path;
 
 use millstream::ErrorKind;
 use millstream::rdd::format::{OutputFormat, TextLines};
 
 use crate::helpers::*;
-
-/// A directory that goes away with its test.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let name = format!("millstream-{}-{name}", process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("the temporary directory takes files");
-        Self(path)
-    }
-
-    fn file(&self, path: &str) -> String {
-        fs::read_to_string(self.0.join(path)).expect("the file was written")
-    }
-
-    fn prefix(&self, name: &str) -> String {
-        self.0.join(name).to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("the directory is there");
@@ -62,7 +35,7 @@ fn out_4_save_as_text_files() {
     program.tick();
     program.stop();
     assert_eq!(
-        names(&scratch.0),
+        names(&scratch),
         [
             "plain-1000",
             "plain-2000",
@@ -70,7 +43,7 @@ fn out_4_save_as_text_files() {
             "words-2000.txt"
         ]
     );
-    let files = names(&scratch.0.join("words-1000.txt"));
+    let files = names(&scratch.join("words-1000.txt"));
     assert_eq!(files, ["_SUCCESS", "part-00000", "part-00001"]);
     assert_eq!(scratch.file("words-1000.txt/part-00000"), "(a,1)\n");
     assert_eq!(
@@ -80,7 +53,7 @@ fn out_4_save_as_text_files() {
     assert_eq!(scratch.file("words-1000.txt/_SUCCESS"), "");
     assert_eq!(scratch.file("plain-1000/part-00000"), "(a,1)\n");
     // The empty partition of an empty batch.
-    let files = names(&scratch.0.join("words-2000.txt"));
+    let files = names(&scratch.join("words-2000.txt"));
     assert_eq!(files, ["_SUCCESS", "part-00000"]);
     assert_eq!(scratch.file("words-2000.txt/part-00000"), "");
 }
@@ -90,7 +63,7 @@ fn out_4_saving_again_overwrites() {
     let scratch = Scratch::new("again");
     for word in ["old and long", "new"] {
         let rdd = Program::new().ssc.parallelize([word], 1);
-        rdd.save_as_text_file(scratch.0.join("out")).unwrap();
+        rdd.save_as_text_file(scratch.join("out")).unwrap();
     }
     assert_eq!(scratch.file("out/part-00000"), "new\n");
 }
@@ -99,7 +72,7 @@ fn out_4_saving_again_overwrites() {
 fn out_9_a_failing_output_names_the_path_and_the_others_go_on() {
     let scratch = Scratch::new("fail");
     // A file stands where the directory of the second batch should be.
-    fs::write(scratch.0.join("out-2000"), "in the way").unwrap();
+    fs::write(scratch.join("out-2000"), "in the way").unwrap();
     let program = Program::new();
     let (_queue, input) = program.queue::<u64>();
     let line = line!() + 1;
@@ -126,10 +99,7 @@ fn out_9_a_failing_output_names_the_path_and_the_others_go_on() {
         [(1000, vec![0]), (2000, vec![0]), (3000, vec![0])],
         "other outputs of the batch run, and later batches"
     );
-    assert_eq!(
-        names(&scratch.0.join("out-3000")),
-        ["_SUCCESS", "part-00000"]
-    );
+    assert_eq!(names(&scratch.join("out-3000")), ["_SUCCESS", "part-00000"]);
 }
 
 #[test]
@@ -142,7 +112,7 @@ fn out_4_a_partition_of_many_lines() {
         let mut lines: Vec<_> = lines.collect();
         lines.push(long.clone());
         let rdd = program.ssc.parallelize(lines.clone(), 1);
-        rdd.save_as_text_file(scratch.0.join(name)).unwrap();
+        rdd.save_as_text_file(scratch.join(name)).unwrap();
         let written = scratch.file(&format!("{name}/part-00000"));
         assert_eq!(written, lines.join("\n") + "\n");
     }
@@ -183,13 +153,13 @@ fn out_6_a_format_of_the_program_s_own() {
     program.tick();
     program.stop();
     assert_eq!(
-        names(&scratch.0),
+        names(&scratch),
         [
             "a-1000.d", "a-2000.d", "b-1000", "b-2000", "c-1000", "c-2000"
         ]
     );
     let parts = ["_SUCCESS", "part-00000.hex", "part-00001.hex"];
-    assert_eq!(names(&scratch.0.join("a-1000.d")), parts);
+    assert_eq!(names(&scratch.join("a-1000.d")), parts);
     assert_eq!(scratch.file("a-1000.d/part-00000.hex"), "f;");
     assert_eq!(scratch.file("a-1000.d/part-00001.hex"), "10;11;");
     assert_eq!(scratch.file("a-2000.d/part-00000.hex"), "");
@@ -203,7 +173,7 @@ fn out_6_a_format_of_the_program_s_own() {
 #[test]
 fn out_9_a_format_that_fails_is_named_and_leaves_no_marker() {
     let scratch = Scratch::new("formats");
-    let directory = scratch.0.join("out");
+    let directory = scratch.join("out");
     let program = Program::new();
     let save = |records: Vec<u64>| {
         let rdd = program.ssc.parallelize(records, 2);
@@ -246,7 +216,7 @@ fn out_9_a_full_disk_names_the_file() {
     let scratch = Scratch::new("full");
     // One after the other, so that the first part is there when the second fails.
     let program = Program::with(|b| b.workers(1));
-    let directory = scratch.0.join("out");
+    let directory = scratch.join("out");
     fs::create_dir(&directory).unwrap();
     symlink("/dev/full", directory.join("part-00001")).unwrap();
     // Short files fail when they are flushed, long ones before.
@@ -266,15 +236,15 @@ fn out_9_a_full_disk_names_the_file() {
 #[test]
 fn out_9_directories_that_cannot_be_made() {
     let scratch = Scratch::new("refused");
-    fs::write(scratch.0.join("file"), "").unwrap();
-    fs::create_dir_all(scratch.0.join("odd/_SUCCESS")).unwrap();
+    fs::write(scratch.join("file"), "").unwrap();
+    fs::create_dir_all(scratch.join("odd/_SUCCESS")).unwrap();
     let rdd = Program::new().ssc.parallelize([1], 1);
     for (directory, named) in [
-        (scratch.0.join("file/out"), "file/out"),
+        (scratch.join("file/out"), "file/out"),
         ("/proc/self/out".into(), "/proc/self/out"),
         ("nul\0byte".into(), "nul byte"),
         // A directory stands where the marker goes.
-        (scratch.0.join("odd"), "odd/_SUCCESS"),
+        (scratch.join("odd"), "odd/_SUCCESS"),
     ] {
         let error = rdd.save_as_text_file(&directory).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io);
@@ -314,7 +284,7 @@ fn out_4_names_with_odd_characters() {
     program.stop();
     let mut expected = ODD.map(|name| format!("{name}-1000.{name}"));
     expected.sort();
-    assert_eq!(names(&scratch.0), expected);
+    assert_eq!(names(&scratch), expected);
     for name in expected {
         assert_eq!(scratch.file(&format!("{name}/part-00000")), "7\n");
     }
@@ -337,7 +307,7 @@ fn out_6_json_lines_and_comma_separated_values() {
     queue.push(program.ssc.parallelize(texts, 2));
     program.tick();
     program.stop();
-    assert_eq!(names(&scratch.0), ["counts-1000.csv", "counts-1000.json"]);
+    assert_eq!(names(&scratch), ["counts-1000.csv", "counts-1000.json"]);
     for (path, text) in [
         ("json/part-00000.jsonl", "[\"say \\\"hi\\\", all\",13]\n"),
         (
@@ -385,7 +355,7 @@ mod objects {
         }
         program.stop();
         for (batch, time) in batches.iter().zip([1000, 2000, 3000]) {
-            let directory = scratch.0.join(format!("batch-{time}.obj"));
+            let directory = scratch.join(format!("batch-{time}.obj"));
             let read = program.ssc.object_file::<Record>(&directory).unwrap();
             let expected = batch.collect_partitions().unwrap();
             assert_eq!(read.num_partitions(), expected.len());
@@ -404,12 +374,12 @@ mod objects {
     fn out_5_records_without_bytes_and_with_many() {
         let scratch = Scratch::new("sizes");
         let program = Program::new();
-        let directory = scratch.0.join("units");
+        let directory = scratch.join("units");
         let units = program.ssc.parallelize(vec![(); 100_000], 1);
         units.save_as_object_file(&directory).unwrap();
         let read = program.ssc.object_file::<()>(&directory).unwrap();
         assert_eq!(read.count().unwrap(), 100_000);
-        let directory = scratch.0.join("texts");
+        let directory = scratch.join("texts");
         let texts = [10, 1_000_000, 0].map(|n| "x".repeat(n));
         let rdd = program.ssc.parallelize(texts.clone(), 1);
         rdd.save_as_object_file(&directory).unwrap();
@@ -421,7 +391,7 @@ mod objects {
     fn out_5_partitions_keep_their_order_whatever_their_number() {
         let scratch = Scratch::new("order");
         let program = Program::new();
-        let directory = scratch.0.join("out");
+        let directory = scratch.join("out");
         let rdd = program.ssc.parallelize(0..12_u64, 12);
         rdd.save_as_object_file(&directory).unwrap();
         // By number, not by name; and what is no part is not read.
@@ -438,8 +408,8 @@ mod objects {
         let scratch = Scratch::new("bytes");
         let program = Program::new();
         let rdd = program.ssc.parallelize([(Str::from("ab"), 300_u64)], 1);
-        rdd.save_as_object_file(scratch.0.join("out")).unwrap();
-        let bytes = fs::read(scratch.0.join("out/part-00000")).unwrap();
+        rdd.save_as_object_file(scratch.join("out")).unwrap();
+        let bytes = fs::read(scratch.join("out/part-00000")).unwrap();
         let expected: &[u8] = b"msobj\0\0\x01\
             \x09\0\0\0\xa8\x16\x2f\xc1\x01\0\0\0\x02ab\xac\x02\
             \0\0\0\0\x1c\xdf\x44\x21";
@@ -452,7 +422,7 @@ mod objects {
         let scratch = Scratch::new("damage");
         let program = Program::with(|b| b.workers(1));
         let rdd = program.ssc.parallelize([(Str::from("ab"), 300_u64)], 1);
-        let directory = scratch.0.join("out");
+        let directory = scratch.join("out");
         rdd.save_as_object_file(&directory).unwrap();
         let file = directory.join("part-00000");
         let bytes = fs::read(&file).unwrap();
@@ -481,7 +451,7 @@ mod objects {
         let scratch = Scratch::new("unread");
         let program = Program::new();
         let ssc = &program.ssc;
-        let directory = scratch.0.join("out");
+        let directory = scratch.join("out");
         let none = ssc.object_file::<u64>(&directory).unwrap_err();
         assert_eq!(none.kind(), ErrorKind::Io);
         let said = format!("{} cannot be read: ", directory.display());
@@ -537,11 +507,11 @@ mod objects {
     fn out_5_a_record_that_cannot_be_written_fails_its_file() {
         let scratch = Scratch::new("unwritten");
         let rdd = Program::new().ssc.parallelize([Refusing], 1);
-        let error = rdd.save_as_object_file(scratch.0.join("out")).unwrap_err();
+        let error = rdd.save_as_object_file(scratch.join("out")).unwrap_err();
         let text = error.to_string();
         for part in ["out/part-00000 cannot be written", "Refusing cannot be"] {
             assert!(text.contains(part), "{text} has not {part}");
         }
-        assert_eq!(names(&scratch.0.join("out")), ["part-00000"]);
+        assert_eq!(names(&scratch.join("out")), ["part-00000"]);
     }
 }
