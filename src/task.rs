@@ -26,10 +26,12 @@ struct Entry {
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
-    static EFFECTS: Cell<Vec<Entry>> = const { Cell::new(Vec::new()) };
+    // Boxed, so that taking them out and putting them back moves one word.
+    static EFFECTS: Cell<Option<Box<Effects>>> = const { Cell::new(None) };
 }
 
 /// Whether this thread is running a task now.
+#[inline]
 pub(crate) fn in_task() -> bool {
     INSIDE.get()
 }
@@ -46,11 +48,9 @@ pub(crate) fn change_effect<E: Effect>(
 ) {
     debug_assert!(in_task(), "nobody would commit it");
     EFFECTS.with(|cell| {
-        let mut held = Held {
-            cell,
-            entries: cell.take(),
-        };
-        let entries = &mut held.entries;
+        let effects = cell.take();
+        let mut held = Held { cell, effects };
+        let entries = &mut held.effects.get_or_insert_default().0;
         let at = entries.iter().position(|entry| entry.key == key);
         let at = at.unwrap_or_else(|| {
             let effect = Box::new(make());
@@ -65,18 +65,18 @@ pub(crate) fn change_effect<E: Effect>(
 /// The effects of this thread while one of them changes: that runs code of the
 /// program's, which may have other effects, or panic and go on.
 struct Held<'c> {
-    cell: &'c Cell<Vec<Entry>>,
-    entries: Vec<Entry>,
+    cell: &'c Cell<Option<Box<Effects>>>,
+    effects: Option<Box<Effects>>,
 }
 
 impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
-        let mut meanwhile = self.cell.take();
-        if !meanwhile.is_empty() {
-            self.entries.append(&mut meanwhile);
+        let mut effects = self.effects.take();
+        if let (Some(effects), Some(mut meanwhile)) = (&mut effects, self.cell.take()) {
+            effects.0.append(&mut meanwhile.0);
         }
-        self.cell.set(std::mem::take(&mut self.entries));
+        self.cell.set(effects);
     }
 }
 
@@ -86,7 +86,7 @@ impl Drop for Held<'_> {
 /// waits for the pool: each keeps its own effects.
 pub(crate) struct Scope {
     outer_inside: bool,
-    outer_effects: Vec<Entry>,
+    outer_effects: Option<Box<Effects>>,
 }
 
 impl Scope {
@@ -99,18 +99,19 @@ impl Scope {
 
     /// What the tasks did.
     pub(crate) fn leave(self) -> Effects {
-        Effects(EFFECTS.take())
+        EFFECTS.take().map(|effects| *effects).unwrap_or_default()
     }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
         INSIDE.set(self.outer_inside);
-        drop(EFFECTS.replace(std::mem::take(&mut self.outer_effects)));
+        drop(EFFECTS.replace(self.outer_effects.take()));
     }
 }
 
 /// What one thread did in a piece of work; of no consequence unless committed.
+#[derive(Default)]
 #[must_use = "what the tasks did counts only if it is committed"]
 pub(crate) struct Effects(Vec<Entry>);
 

@@ -22,8 +22,7 @@ fn seen<T>(batches: impl IntoIterator<Item = (i64, Vec<T>)>) -> Seen<Vec<T>> {
 #[test]
 fn what_is_as_expected_is_taken() {
     let seen = seen([(1000, vec![2, 1, 2]), (2000, vec![])]);
-    seen.clone()
-        .assert_unordered([(1000, vec![1, 2, 2]), (2000, vec![])]);
+    seen.assert_unordered([(1000, vec![1, 2, 2]), (2000, vec![])]);
     seen.assert_batches([]);
 }
 
