@@ -28,7 +28,7 @@ pub(crate) use op::union::{check_like, union_of};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::in_task;
-use crate::rdd::pipe::{Data, Pipe, Source};
+use crate::rdd::pipe::{Chain, Data, Narrow, Pipe, Source};
 use crate::rdd::{Rdd, Step};
 use crate::time::{BatchTime, Duration};
 
@@ -145,14 +145,11 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     }
 
     /// One narrow step more.
-    fn then<U, Q>(&self, next: impl FnOnce(Arc<P>) -> Q) -> DStream<U, Q>
-    where
-        Q: Pipe<In = P::In, Out = U>,
-    {
+    fn then<O: Narrow<T>>(&self, operation: O, step: Step) -> DStream<O::Out, Chain<P, O>> {
         DStream {
             graph: Arc::clone(&self.graph),
             node: Arc::clone(&self.node),
-            pipe: Arc::new(next(Arc::clone(&self.pipe))),
+            pipe: Arc::new(Chain::new(Arc::clone(&self.pipe), operation, step)),
         }
     }
 

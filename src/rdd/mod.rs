@@ -31,13 +31,14 @@ use dataset::{Lazy, Piped};
 pub(crate) use lines::Lines;
 pub use op::filter::Filter;
 pub use op::flat_map::FlatMap;
+pub use op::flat_map_values::FlatMapValues;
 pub use op::for_each_partition::Records;
 pub use op::map::Map;
 pub use op::map_values::MapValues;
 pub(crate) use partition::{Partition, Partitions, at_rest};
 pub use pipe::Data;
 pub(crate) use pipe::Step;
-use pipe::{Pipe, Sink, Source};
+use pipe::{Chain, Narrow, Pipe, Sink, Source};
 pub use text::{Shown, Text};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -134,13 +135,10 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     }
 
     /// One narrow step more.
-    pub(crate) fn then<U, Q>(self, next: impl FnOnce(Arc<P>) -> Q) -> Rdd<U, Q>
-    where
-        Q: Pipe<In = P::In, Out = U>,
-    {
+    pub(crate) fn then<O: Narrow<T>>(self, operation: O, step: Step) -> Rdd<O::Out, Chain<P, O>> {
         Rdd {
             data: self.data,
-            pipe: Arc::new(next(self.pipe)),
+            pipe: Arc::new(Chain::new(self.pipe, operation, step)),
             executor: self.executor,
         }
     }

@@ -5,6 +5,7 @@ mod count;
 mod count_by_value;
 mod filter;
 mod flat_map;
+mod flat_map_values;
 mod group_by_key;
 mod map;
 mod map_values;
