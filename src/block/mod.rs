@@ -5,11 +5,13 @@
     reason = "the receivers that use it come next"
 )]
 
+mod memory;
 mod range;
 mod ring;
 mod str;
 mod text;
 
+pub(crate) use memory::Memory;
 pub(crate) use range::TextRange;
 pub(crate) use ring::{
     Block, Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter,

@@ -9,6 +9,7 @@ use super::input::Input;
 use super::input::receiver::DeclaredReceiver;
 use super::node::Control;
 use super::output::Output;
+use crate::block::Memory;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::id::{NodeId, OutputId, StreamId};
@@ -29,6 +30,8 @@ pub enum StreamingContextState {
 pub(crate) struct Graph {
     batch_interval: Duration,
     executor: Arc<Executor>,
+    /// Counts what is kept of batches that are done.
+    memory: Arc<Memory>,
     phase: AtomicU8,
     /// Written once at the start, before any thread that reads it exists.
     zero: AtomicI64,
@@ -50,10 +53,15 @@ struct State {
 }
 
 impl Graph {
-    pub(crate) fn new(batch_interval: Duration, executor: Arc<Executor>) -> Arc<Self> {
+    pub(crate) fn new(
+        batch_interval: Duration,
+        executor: Arc<Executor>,
+        memory: Memory,
+    ) -> Arc<Self> {
         Arc::new(Self {
             batch_interval,
             executor,
+            memory: Arc::new(memory),
             phase: AtomicU8::new(0),
             zero: AtomicI64::new(i64::MAX),
             last_cut: AtomicI64::new(i64::MIN),
@@ -68,6 +76,10 @@ impl Graph {
 
     pub(crate) fn executor(&self) -> &Arc<Executor> {
         &self.executor
+    }
+
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     /// The time before the first batch; later than all times until the start.
@@ -183,7 +195,7 @@ impl Graph {
         let least = state.remember.max(remember).unwrap_or_default();
         // Children first: each tells its parents what it needs of them.
         for node in state.nodes.iter().rev() {
-            node.remember(least);
+            node.meta().pass_demand(least, node.reach());
         }
     }
 

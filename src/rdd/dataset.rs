@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::partition::{Partition, Partitions};
 use super::pipe::{Chunk, Data, Pipe, Step};
+use crate::block::Memory;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 
@@ -22,6 +23,9 @@ pub(crate) trait Dataset<T>: Send + Sync {
         None
     }
 
+    /// See [`Partition::keep`].
+    fn keep(&self, _: &Arc<Memory>) {}
+
     /// Appends the steps that run when a partition is read.
     fn steps(&self, _: &mut Vec<Step>) {}
 }
@@ -36,6 +40,12 @@ impl<T: Data> Dataset<T> for Ready<T> {
 
     fn partitions(&self, _: &Executor) -> Result<Partitions<T>> {
         Ok(Arc::clone(&self.0))
+    }
+
+    fn keep(&self, memory: &Arc<Memory>) {
+        for part in &*self.0 {
+            part.keep(memory);
+        }
     }
 
     fn known_count(&self) -> Option<u64> {
@@ -189,6 +199,12 @@ impl<T: Data> Dataset<T> for Union<T> {
 
     fn known_count(&self) -> Option<u64> {
         self.0.iter().map(|set| set.known_count()).sum()
+    }
+
+    fn keep(&self, memory: &Arc<Memory>) {
+        for set in &self.0 {
+            set.keep(memory);
+        }
     }
 
     fn steps(&self, steps: &mut Vec<Step>) {
