@@ -137,6 +137,10 @@ where
         }
     }
 
+    pub(crate) fn step(&self) -> Step {
+        self.step
+    }
+
     pub(crate) fn partitions(&self) -> usize {
         self.partitioner.partitions()
     }

@@ -169,6 +169,11 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
         }
     }
 
+    /// How many partitions a shuffle makes unless told otherwise.
+    fn default_parallelism(&self) -> usize {
+        self.executor.default_parallelism()
+    }
+
     pub(crate) fn executor(&self) -> &Arc<Executor> {
         &self.executor
     }
@@ -228,6 +233,8 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
         self.data.steps(&mut steps);
         self.pipe.steps(&mut steps);
         steps.extend(last);
+        // An operation may be made of several steps.
+        steps.dedup();
         blame(&steps, error)
     }
 }

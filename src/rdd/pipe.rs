@@ -160,7 +160,7 @@ pub(crate) fn push_all<T, S: Sink<T>>(records: impl Iterator<Item = T>, sink: &m
 }
 
 /// One step of a chain: what it does, and where it was declared.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// The operation, such as `flat_map`.
     pub name: &'static str,
