@@ -16,6 +16,7 @@ mod node;
 mod op;
 pub(crate) mod output;
 mod stateful;
+mod window;
 
 use std::fmt;
 use std::panic::Location;

@@ -173,19 +173,33 @@ fn tun_4_partitions_of_a_join() {
 }
 
 /// The errors of all operations on two streams that cannot be used together.
-fn refusals(one: &DStream<(u64, u64)>, two: &DStream<(u64, u64)>) -> [(&'static str, Error); 6] {
+fn refusals(
+    one: &DStream<(u64, u64)>,
+    two: &DStream<(u64, u64)>,
+) -> [(&'static str, Option<Error>); 6] {
     let never = |_, _, _| -> millstream::Result<Rdd<u64>> { panic!("never called") };
     [
-        ("join", one.join(two).unwrap_err()),
-        ("left_outer_join", one.left_outer_join(two).unwrap_err()),
-        ("right_outer_join", one.right_outer_join(two).unwrap_err()),
-        ("full_outer_join", one.full_outer_join(two).unwrap_err()),
-        ("cogroup", one.cogroup(two).unwrap_err()),
-        (
-            "transform_with",
-            one.transform_with(two, never).unwrap_err(),
-        ),
+        ("join", one.join(two).err()),
+        ("left_outer_join", one.left_outer_join(two).err()),
+        ("right_outer_join", one.right_outer_join(two).err()),
+        ("full_outer_join", one.full_outer_join(two).err()),
+        ("cogroup", one.cogroup(two).err()),
+        ("transform_with", one.transform_with(two, never).err()),
     ]
+}
+
+#[test]
+fn trf_16_streams_that_slide_differently_are_refused() {
+    let program = Program::new();
+    let (_queue, one) = program.queue();
+    let two = one.window(SECOND * 2, SECOND * 2).unwrap();
+    for (name, error) in refusals(&one, &two) {
+        let error = error.unwrap();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        let text = error.to_string();
+        let slides = format!("{name}: the streams slide by 1000 ms and by 2000 ms");
+        assert!(text.contains(&slides), "{text}");
+    }
 }
 
 #[test]
@@ -194,6 +208,7 @@ fn trf_16_streams_of_two_contexts_are_refused() {
     let (_queue, one) = program.queue();
     let (_other_queue, two) = other.queue();
     for (name, error) in refusals(&one, &two) {
+        let error = error.unwrap();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         let text = error.to_string();
         assert!(
@@ -211,7 +226,7 @@ fn trf_16_nothing_is_declared_after_the_start() {
     watch(&one);
     program.start();
     for (_, error) in refusals(&one, &one) {
-        assert_eq!(error.kind(), ErrorKind::IllegalState);
+        assert_eq!(error.unwrap().kind(), ErrorKind::IllegalState);
     }
 }
 
@@ -366,6 +381,37 @@ fn joi_3_a_data_set_may_be_swapped_while_it_is_joined() {
         [
             (1000, vec![("ann", (1, "Oslo"))]),
             (2000, vec![("ann", (1, "Bergen"))])
+        ]
+    );
+}
+
+#[test]
+fn joi_2_windows_are_joined_with_each_other() {
+    let program = Program::new();
+    let ((one, left), (two, right)) = (program.queue(), program.queue());
+    let recent = left.window(SECOND * 3, SECOND).unwrap();
+    let joined = recent.join(&right.window(SECOND * 2, SECOND).unwrap());
+    let seen = watch(&joined.unwrap().map(|(_, both)| both));
+    program.start();
+    for second in 1..=4 {
+        one.push(program.ssc.parallelize([("a", second)], 1));
+        if second == 3 {
+            two.push(program.ssc.parallelize([("a", 'x')], 1));
+        }
+        program.tick();
+    }
+    let mut out = seen.take();
+    out.iter_mut()
+        .for_each(|(_, records)| records.sort_unstable());
+    let third = vec![(1, 'x'), (2, 'x'), (3, 'x')];
+    let fourth = vec![(2, 'x'), (3, 'x'), (4, 'x')];
+    assert_eq!(
+        out,
+        [
+            (1000, vec![]),
+            (2000, vec![]),
+            (3000, third),
+            (4000, fourth)
         ]
     );
 }

@@ -126,7 +126,7 @@ fn a_large_product_comes_in_chunks() {
     for n in [0, 1, CHUNK, CHUNK + 1, 1500, 3000] {
         assert_eq!(product.take(n).unwrap(), twin[..n]);
     }
-    assert_eq!(product.clone().filter(|(x, y)| x == y).count().unwrap(), 30);
+    assert_eq!(product.filter(|(x, y)| x == y).count().unwrap(), 30);
     let none = numbers(30, 2, 2).cartesian(numbers(0, 1, 2));
     assert_eq!(none.collect().unwrap(), [(0, 0); 0]);
 }
