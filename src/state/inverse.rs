@@ -6,7 +6,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::SlidingWindow;
-use super::table::{AHEAD, Rows, Table};
+use super::table::{AHEAD, LookUp, Rows, Table};
+use crate::arch;
 use crate::error::Result;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Combine, Partition};
@@ -21,8 +22,10 @@ pub(crate) struct InverseWindow<K, V, C, I> {
     table: Table<K, V>,
     /// Entries of the key in each row.
     counts: Vec<u32>,
-    /// The entries of all panes, oldest first.
-    entries: VecDeque<(u32, V)>,
+    /// The entries of all panes, oldest first: their rows, and their values. Apart,
+    /// as padding would be a quarter of what passes through memory.
+    places: VecDeque<u32>,
+    values: VecDeque<V>,
     /// How many of them belong to each pane.
     panes: VecDeque<usize>,
     combine: Arc<C>,
@@ -34,7 +37,8 @@ impl<K: Data + Hash + Eq, V: Data, C, I> InverseWindow<K, V, C, I> {
         Self {
             table: Table::new(),
             counts: Vec::new(),
-            entries: VecDeque::new(),
+            places: VecDeque::new(),
+            values: VecDeque::new(),
             panes: VecDeque::new(),
             combine,
             inverse,
@@ -54,10 +58,12 @@ where
         let mut edit = self.table.edit();
         while left > 0 {
             let some = left.min(AHEAD);
-            for &(place, _) in self.entries.range(..some) {
+            for &place in self.places.range(..some) {
                 edit.prefetch_row(place);
+                arch::prefetch(&self.counts[place as usize]);
             }
-            for (place, value) in self.entries.drain(..some) {
+            let values = self.values.drain(..some);
+            for (place, value) in self.places.drain(..some).zip(values) {
                 let count = &mut self.counts[place as usize];
                 *count -= 1;
                 if *count == 0 {
@@ -71,42 +77,52 @@ where
     }
 
     fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()> {
-        let before = self.entries.len();
+        let before = self.places.len();
         let Self {
             table,
             counts,
-            entries,
+            places,
+            values,
             combine,
             ..
         } = self;
-        entries.reserve(pane.count().unwrap_or_default());
-        table
-            .edit()
-            .look_up(pane, |edit, hash, place, (key, value)| {
-                let place = match place {
-                    Some(place) => {
-                        combine.value(edit.value_mut(place), value.clone());
-                        counts[place as usize] += 1;
-                        place
+        places.reserve(pane.count().unwrap_or_default());
+        values.reserve(pane.count().unwrap_or_default());
+        table.edit().look_up(pane, |edit, look_up| {
+            let (hash, place, (key, value)) = match look_up {
+                LookUp::Ahead(place) => return arch::prefetch(&counts[place as usize]),
+                LookUp::Record {
+                    hash,
+                    place,
+                    record,
+                } => (hash, place, record),
+            };
+            let place = match place {
+                Some(place) => {
+                    combine.value(edit.value_mut(place), value.clone());
+                    counts[place as usize] += 1;
+                    place
+                }
+                None => {
+                    let place = edit.insert(hash, key.clone(), value.clone());
+                    match counts.get_mut(place as usize) {
+                        Some(count) => *count = 1,
+                        // Rows are added one at a time.
+                        None => counts.push(1),
                     }
-                    None => {
-                        let place = edit.insert(hash, key.clone(), value.clone());
-                        if counts.len() <= place as usize {
-                            counts.resize(place as usize + 1, 0);
-                        }
-                        counts[place as usize] = 1;
-                        place
-                    }
-                };
-                entries.push_back((place, value.clone()));
-            })?;
-        self.panes.push_back(self.entries.len() - before);
+                    place
+                }
+            };
+            places.push_back(place);
+            values.push_back(value.clone());
+        })?;
+        self.panes.push_back(self.places.len() - before);
         Ok(())
     }
 
     fn settle(&mut self) -> Arc<Rows<K, V>> {
         if let Some(moved) = self.table.settle() {
-            for (place, _) in &mut self.entries {
+            for place in &mut self.places {
                 *place = moved[*place as usize];
             }
             let mut counts = vec![0; self.table.places()];
@@ -129,7 +145,7 @@ impl<K, V, C, I> fmt::Debug for InverseWindow<K, V, C, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InverseWindow")
             .field("panes", &self.panes.len())
-            .field("entries", &self.entries.len())
+            .field("entries", &self.places.len())
             .finish_non_exhaustive()
     }
 }

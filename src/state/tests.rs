@@ -100,12 +100,12 @@ proptest! {
     ) {
         let by = by.min(length);
         let max = Arc::new(Reducer(i64::max));
-        check(TwoStacks::new(Arc::clone(&max), length as u32), length, by, &panes, &*max);
+        check(TwoStacks::new(Arc::clone(&max), length as u32, by as u32), length, by, &panes, &*max);
         // Not commutative: the order in time is kept as well.
         let last = Arc::new(Reducer(|_: i64, b: i64| b));
-        check(TwoStacks::new(Arc::clone(&last), length as u32), length, by, &panes, &*last);
+        check(TwoStacks::new(Arc::clone(&last), length as u32, by as u32), length, by, &panes, &*last);
         let first = Arc::new(Reducer(|a: i64, _: i64| a));
-        check(TwoStacks::new(Arc::clone(&first), length as u32), length, by, &panes, &*first);
+        check(TwoStacks::new(Arc::clone(&first), length as u32, by as u32), length, by, &panes, &*first);
     }
 }
 
@@ -121,7 +121,7 @@ fn calls(length: usize, keys: u16, slides: usize) -> (usize, usize) {
             a.max(b)
         }
     };
-    let mut window = TwoStacks::new(Arc::new(Reducer(counted)), length as u32);
+    let mut window = TwoStacks::new(Arc::new(Reducer(counted)), length as u32, 1);
     let (mut worst, mut before) = (0, 0);
     for slide in 0..slides {
         if slide >= length {
@@ -143,9 +143,9 @@ fn an_entry_costs_few_calls_however_long_the_window_is() {
         let (keys, slides) = (500, 3 * length);
         let (all, worst) = calls(length, keys, slides);
         let entries = usize::from(keys) * slides;
-        assert!(all <= 5 * entries, "{all} calls for {entries} entries");
+        assert!(all <= 4 * entries, "{all} calls for {entries} entries");
         assert!(
-            worst <= 10 * usize::from(keys),
+            worst <= 6 * usize::from(keys),
             "{worst} calls in one slide of {keys} keys, window of {length}"
         );
     }

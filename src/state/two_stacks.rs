@@ -6,7 +6,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::SlidingWindow;
-use super::table::{AHEAD, Rows, Table};
+use super::table::{AHEAD, LookUp, Rows, Table};
+use crate::arch;
 use crate::error::Result;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Combine, Partition};
@@ -27,13 +28,14 @@ use crate::rdd::{Combine, Partition};
 /// empty.
 ///
 /// Keys that are in every pane would all be flipped in the same one. So each key
-/// is also flipped when a pane comes whose turn it is, once while the window
-/// passes; then the entries of the front are joined with the back as they are. All
-/// in all an entry costs five calls of the function, and no slide costs much more
-/// than another.
+/// is also flipped when a pane comes whose turn it is, shortly before its front
+/// would run empty; then the few entries of the front are joined with the back as
+/// they are. All in all an entry costs some four calls of the function, and no
+/// slide costs much more than another.
 ///
 /// All entries stand in one queue, as they came. Those of a key are linked: in the
-/// back to the next older one, in the front to the next newer one.
+/// back to the next older one, in the front to the next newer one. A walk along
+/// the links waits for memory at each entry, so many keys are flipped at a time.
 pub(crate) struct TwoStacks<K, V, C> {
     table: Table<K, V>,
     /// The stacks of the key in each row.
@@ -43,8 +45,10 @@ pub(crate) struct TwoStacks<K, V, C> {
     panes: VecDeque<usize>,
     /// Panes that entered so far.
     entered: u64,
-    /// Panes in a full window.
-    length: u32,
+    /// After how many panes it is a key's turn again.
+    cycle: u32,
+    /// Rows whose keys have to be flipped, and how many entries of each.
+    flips: Vec<(u32, u32)>,
     combine: Arc<C>,
 }
 
@@ -83,6 +87,14 @@ impl<V> Entries<V> {
         &mut self.queue[number.wrapping_sub(self.first) as usize]
     }
 
+    /// Asks for the cache line of an entry, if there is such a one.
+    #[inline]
+    fn prefetch(&self, number: u32) {
+        if let Some(entry) = self.queue.get(number.wrapping_sub(self.first) as usize) {
+            arch::prefetch(entry);
+        }
+    }
+
     fn pop(&mut self) -> Option<(u32, Entry<V>)> {
         let entry = self.queue.pop_front()?;
         let number = self.first;
@@ -102,41 +114,12 @@ impl<V: Data> Stacks<V> {
         }
     }
 
-    /// Makes the newest `len` entries of the back the front, or the newer part of
-    /// it.
-    fn flip<C>(&mut self, entries: &mut Entries<V>, len: u32, combine: &C)
-    where
-        C: Combine<V, Combined = V>,
-    {
-        if let (Some(front), Some(back)) = (self.front, &self.back) {
-            // Older entries first: they now reach up to the newest.
-            let mut at = self.oldest;
-            loop {
-                let entry = entries.at(at);
-                combine.value(&mut entry.value, back.clone());
-                if at == front {
-                    break;
-                }
-                at = entry.link;
-            }
-        }
-        let mut at = self.newest;
-        let mut newer: Option<(u32, V)> = None;
-        for _ in 0..len {
-            let entry = entries.at(at);
-            let older = entry.link;
-            if let Some((number, value)) = newer.take() {
-                combine.value(&mut entry.value, value);
-                entry.link = number;
-            }
-            newer = Some((at, entry.value.clone()));
-            at = older;
-        }
-        if let Some((oldest, _)) = newer {
-            match self.front {
-                Some(front) => entries.at(front).link = oldest,
-                None => self.oldest = oldest,
-            }
+    /// The back was made the front, or the newer part of it, down to the entry
+    /// `oldest`.
+    fn flipped(&mut self, oldest: u32, entries: &mut Entries<V>) {
+        match self.front {
+            Some(front) => entries.at(front).link = oldest,
+            None => self.oldest = oldest,
         }
         self.front = Some(self.newest);
         self.back = None;
@@ -157,8 +140,8 @@ impl<V: Data> Stacks<V> {
 }
 
 impl<K: Data + Hash + Eq, V: Data, C> TwoStacks<K, V, C> {
-    /// A window of `length` panes.
-    pub(crate) fn new(combine: Arc<C>, length: u32) -> Self {
+    /// A window of `length` panes that slides by `slide` of them.
+    pub(crate) fn new(combine: Arc<C>, length: u32, slide: u32) -> Self {
         Self {
             table: Table::new(),
             keys: Vec::new(),
@@ -168,17 +151,106 @@ impl<K: Data + Hash + Eq, V: Data, C> TwoStacks<K, V, C> {
             },
             panes: VecDeque::new(),
             entered: 0,
-            length: length.max(1),
+            // What entered a cycle ago leaves with the next slide.
+            cycle: length.saturating_sub(slide).max(1),
+            flips: Vec::new(),
             combine,
         }
     }
 }
 
-/// In which of `length` panes a row has its turn.
-fn turn(place: u32, length: u32) -> u32 {
+/// In which pane of a cycle a row has its turn.
+fn turn(place: u32, cycle: u32) -> u32 {
     // Mixed, as rows of keys that came together stand together.
     let mixed = place.wrapping_mul(0x9e37_79b9);
-    ((u64::from(mixed) * u64::from(length)) >> 32) as u32
+    ((u64::from(mixed) * u64::from(cycle)) >> 32) as u32
+}
+
+/// Keys that are walked at the same time.
+const TOGETHER: usize = 16;
+
+/// A walk along the entries of a key, from `at` over `left` more.
+struct Walk<V> {
+    place: u32,
+    at: u32,
+    left: u32,
+    /// The entry behind, with its joined value.
+    newer: Option<(u32, V)>,
+}
+
+/// Makes the newest `len` entries of each key's back the newer part of its front.
+fn flip<V, C>(
+    flips: &mut Vec<(u32, u32)>,
+    keys: &mut [Stacks<V>],
+    entries: &mut Entries<V>,
+    combine: &C,
+) where
+    V: Data,
+    C: Combine<V, Combined = V>,
+{
+    for some in flips.chunks(TOGETHER) {
+        join_fronts(some, keys, entries, combine);
+        let mut walks: Vec<_> = some
+            .iter()
+            .map(|&(place, left)| Walk {
+                place,
+                at: keys[place as usize].newest,
+                left,
+                newer: None,
+            })
+            .collect();
+        while !walks.is_empty() {
+            walks.retain_mut(|walk| {
+                let entry = entries.at(walk.at);
+                let older = entry.link;
+                if let Some((number, value)) = walk.newer.take() {
+                    combine.value(&mut entry.value, value);
+                    entry.link = number;
+                }
+                walk.left -= 1;
+                if walk.left == 0 {
+                    keys[walk.place as usize].flipped(walk.at, entries);
+                    return false;
+                }
+                walk.newer = Some((walk.at, entry.value.clone()));
+                walk.at = older;
+                entries.prefetch(older);
+                true
+            });
+        }
+    }
+    flips.clear();
+}
+
+/// Joins the entries of each front with its back: they now reach up to the newest.
+fn join_fronts<V, C>(
+    flips: &[(u32, u32)],
+    keys: &[Stacks<V>],
+    entries: &mut Entries<V>,
+    combine: &C,
+) where
+    V: Data,
+    C: Combine<V, Combined = V>,
+{
+    let mut walks: Vec<_> = flips
+        .iter()
+        .filter_map(|&(place, _)| {
+            let key = &keys[place as usize];
+            Some((key.oldest, key.front?, key.back.as_ref()?))
+        })
+        .collect();
+    while !walks.is_empty() {
+        walks.retain_mut(|(at, front, back)| {
+            let entry = entries.at(*at);
+            combine.value(&mut entry.value, back.clone());
+            let more = at != front;
+            *at = entry.link;
+            if more {
+                entries.prefetch(*at);
+            }
+            more
+        });
+    }
 }
 
 impl<K, V, C> SlidingWindow<K, V> for TwoStacks<K, V, C>
@@ -190,84 +262,108 @@ where
     fn leave(&mut self) {
         let mut left = self.panes.pop_front().unwrap_or_default();
         let mut edit = self.table.edit();
-        let combine = &*self.combine;
+        let Self {
+            keys,
+            entries,
+            flips,
+            combine,
+            ..
+        } = self;
         while left > 0 {
             let some = left.min(AHEAD);
-            for entry in self.entries.queue.range(..some) {
+            for entry in entries.queue.range(..some) {
                 edit.prefetch_row(entry.place);
+                arch::prefetch(&keys[entry.place as usize]);
+                // The next oldest, if it is in the front.
+                entries.prefetch(entry.link);
             }
             for _ in 0..some {
-                let Some((number, entry)) = self.entries.pop() else {
+                let Some((number, entry)) = entries.pop() else {
                     return;
                 };
-                let key = &mut self.keys[entry.place as usize];
+                let key = &mut keys[entry.place as usize];
                 if key.newest == number {
                     edit.remove(entry.place);
                     continue;
                 }
                 match key.front {
-                    Some(front) if front != number => key.oldest = entry.link,
+                    Some(front) if front != number => {
+                        key.oldest = entry.link;
+                        *edit.value_mut(entry.place) = key.total(entries, &**combine);
+                    }
                     front => {
                         key.front = None;
                         // Without a front it is the back's oldest that leaves.
                         let alone = u32::from(front.is_none());
-                        key.flip(&mut self.entries, key.back_len - alone, combine);
+                        flips.push((entry.place, key.back_len - alone));
                     }
                 }
-                *edit.value_mut(entry.place) = key.total(&mut self.entries, combine);
             }
             left -= some;
+        }
+        let emptied: Vec<_> = flips.iter().map(|&(place, _)| place).collect();
+        flip(flips, keys, entries, &**combine);
+        for place in emptied {
+            *edit.value_mut(place) = keys[place as usize].total(entries, &**combine);
         }
     }
 
     fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()> {
         let before = self.entries.queue.len();
-        let on_turn = (self.entered % u64::from(self.length)) as u32;
+        let on_turn = (self.entered % u64::from(self.cycle)) as u32;
         let Self {
             table,
             keys,
             entries,
+            cycle,
+            flips,
             combine,
-            length,
             ..
         } = self;
         entries.queue.reserve(pane.count().unwrap_or_default());
-        table
-            .edit()
-            .look_up(pane, |edit, hash, place, (key, value)| {
-                let number = entries.next();
-                let Some(place) = place else {
-                    let place = edit.insert(hash, key.clone(), value.clone());
-                    let stacks = Stacks::new(number, value.clone());
-                    match keys.get_mut(place as usize) {
-                        Some(old) => *old = stacks,
-                        // Rows are added one at a time.
-                        None => keys.push(stacks),
-                    }
-                    entries.queue.push_back(Entry {
-                        place,
-                        link: number,
-                        value: value.clone(),
-                    });
-                    return;
-                };
-                let stacks = &mut keys[place as usize];
+        table.edit().look_up(pane, |edit, look_up| {
+            let (hash, place, (key, value)) = match look_up {
+                LookUp::Ahead(place) => return arch::prefetch(&keys[place as usize]),
+                LookUp::Record {
+                    hash,
+                    place,
+                    record,
+                } => (hash, place, record),
+            };
+            let number = entries.next();
+            let Some(place) = place else {
+                let place = edit.insert(hash, key.clone(), value.clone());
+                let stacks = Stacks::new(number, value.clone());
+                match keys.get_mut(place as usize) {
+                    Some(old) => *old = stacks,
+                    // Rows are added one at a time.
+                    None => keys.push(stacks),
+                }
                 entries.queue.push_back(Entry {
                     place,
-                    link: stacks.newest,
+                    link: number,
                     value: value.clone(),
                 });
-                stacks.newest = number;
-                stacks.back_len += 1;
-                match &mut stacks.back {
-                    Some(back) => combine.value(back, value.clone()),
-                    None => stacks.back = Some(value.clone()),
-                }
-                combine.value(edit.value_mut(place), value.clone());
-                if turn(place, *length) == on_turn {
-                    stacks.flip(entries, stacks.back_len, &**combine);
-                }
-            })?;
+                return;
+            };
+            let stacks = &mut keys[place as usize];
+            entries.queue.push_back(Entry {
+                place,
+                link: stacks.newest,
+                value: value.clone(),
+            });
+            stacks.newest = number;
+            stacks.back_len += 1;
+            match &mut stacks.back {
+                Some(back) => combine.value(back, value.clone()),
+                None => stacks.back = Some(value.clone()),
+            }
+            combine.value(edit.value_mut(place), value.clone());
+            if turn(place, *cycle) == on_turn {
+                flips.push((place, stacks.back_len));
+            }
+        })?;
+        flip(flips, keys, entries, &**combine);
         self.panes.push_back(self.entries.queue.len() - before);
         self.entered += 1;
         Ok(())

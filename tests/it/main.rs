@@ -3,9 +3,12 @@
 mod context;
 mod dstream;
 mod helpers;
+mod joins;
 mod output;
 mod queue;
+mod saved_files;
 mod several_streams;
+mod shared;
 mod text;
 mod threads;
 mod transformations;

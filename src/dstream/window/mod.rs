@@ -75,6 +75,14 @@ impl Extent {
         self.length.saturating_sub(parent)
     }
 
+    /// The length and the slide in panes.
+    fn in_panes(&self) -> (u32, u32) {
+        let pane = self.pane().as_millis();
+        let panes =
+            |duration: Duration| u32::try_from(duration.as_millis() / pane).unwrap_or(u32::MAX);
+        (panes(self.length), panes(self.slide))
+    }
+
     /// Whether a window has no batch in common with the one before.
     fn is_disjoint(&self) -> bool {
         self.slide >= self.length

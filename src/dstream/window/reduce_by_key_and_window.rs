@@ -190,8 +190,9 @@ where
             return Disjoint::declare(self, extent, f, partitions, name, site);
         }
         let combine = Arc::clone(&f);
-        Sliding::declare(self, extent, f, partitions, name, site, move |panes| {
-            Box::new(TwoStacks::new(Arc::clone(&combine), panes))
+        let (length, slide) = extent.in_panes();
+        Sliding::declare(self, extent, f, partitions, name, site, move || {
+            Box::new(TwoStacks::new(Arc::clone(&combine), length, slide))
         })
     }
 
@@ -214,7 +215,7 @@ where
         }
         let f = Arc::new(Reducer(f));
         let (combine, inverse) = (Arc::clone(&f), Arc::new(Reducer(inverse)));
-        Sliding::declare(self, extent, f, partitions, name, site, move |_| {
+        Sliding::declare(self, extent, f, partitions, name, site, move || {
             Box::new(InverseWindow::new(
                 Arc::clone(&combine),
                 Arc::clone(&inverse),

@@ -44,10 +44,10 @@ where
     V: Data,
     P: Pipe<Out = (K, V)>,
     C: Combine<V, Combined = V>,
-    M: Fn(u32) -> Part<K, V> + Send + 'static,
+    M: Fn() -> Part<K, V> + Send + 'static,
 {
     /// Declares the node; `combine` reduces a pane, and `make` gives an empty
-    /// partition of a window of so many panes.
+    /// partition of the window.
     pub(super) fn declare(
         parent: &DStream<(K, V), P>,
         extent: Extent,
@@ -79,11 +79,9 @@ where
 
     /// An empty window.
     fn reset(&mut self) {
-        let length = self.extent.length.as_millis() / self.pane.as_millis();
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
         self.panes.clear();
         self.parts = (0..self.aggregate.partitions())
-            .map(|_| Mutex::new((self.make)(length)))
+            .map(|_| Mutex::new((self.make)()))
             .collect();
     }
 
@@ -92,7 +90,7 @@ where
         let batches = self.parent.batches_until(end, self.pane)?;
         let executor = self.parent.graph().executor();
         match Rdd::union_of_batches(batches) {
-            Some(batches) => self.aggregate.run(&batches, executor),
+            Some(batches) => Ok(at_rest(self.aggregate.run(&batches, executor)?)),
             // The stream has no batches at these times.
             None => Ok(at_rest(self.parts.iter().map(|_| Vec::new()))),
         }
@@ -146,7 +144,7 @@ where
     V: Data,
     P: Pipe<Out = (K, V)>,
     C: Combine<V, Combined = V>,
-    M: Fn(u32) -> Part<K, V> + Send + 'static,
+    M: Fn() -> Part<K, V> + Send + 'static,
 {
     type Item = (K, V);
 
