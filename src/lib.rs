@@ -95,7 +95,7 @@ pub use context::{StreamingContext, StreamingContextBuilder};
 pub use dstream::{DStream, RddQueue, StreamingContextState};
 pub use error::{Error, ErrorKind, Result};
 pub use rdd::pipe::Data;
-pub use rdd::{Rdd, Shown, Text};
+pub use rdd::{Rdd, Shown, StorageLevel, Text};
 
 // Compiles the programs in the README.
 #[cfg(doctest)]

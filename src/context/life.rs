@@ -208,7 +208,11 @@ impl Running {
     fn start(inner: &Inner) -> Result<Self> {
         let interval = inner.graph.batch_interval();
         let zero = first_batch_time(inner.clock.now_millis(), interval) - interval;
-        inner.graph.initialize(zero, inner.conf.remember);
+        let remember = match inner.conf.unpersist {
+            true => inner.conf.remember,
+            false => Some(Duration::MAX),
+        };
+        inner.graph.initialize(zero, remember);
         // Before any thread runs: a first job may ask.
         inner.graph.set_phase(StreamingContextState::Active);
         let jobs = Arc::new(JobScheduler::new(

@@ -51,12 +51,12 @@ pub(crate) struct Executor {
 
 impl Executor {
     /// Starts `workers` threads (one per allowed core if `None`), pinned if asked.
-    /// `memory` bounds the bytes that are kept beyond their batch.
+    /// `memory` bounds what is kept beyond its batch.
     pub(crate) fn start(
         workers: Option<usize>,
         default_parallelism: Option<usize>,
         pin: bool,
-        memory: u64,
+        memory: Memory,
     ) -> Result<(Self, Placement)> {
         let topology = Topology::detect();
         let cores = topology
@@ -78,7 +78,7 @@ impl Executor {
                 pools,
                 workers,
                 default_parallelism,
-                memory: Arc::new(Memory::new(memory)),
+                memory: Arc::new(memory),
             },
             placement,
         ))

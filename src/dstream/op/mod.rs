@@ -17,6 +17,8 @@ mod map;
 mod map_partitions;
 mod map_values;
 mod partition_by;
+#[cfg(feature = "checkpoint")]
+mod persist;
 mod reduce;
 mod reduce_by_key;
 mod repartition;
