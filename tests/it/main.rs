@@ -5,6 +5,7 @@ mod dstream;
 mod helpers;
 mod joins;
 mod output;
+mod persistence;
 mod queue;
 mod saved_files;
 mod several_streams;
