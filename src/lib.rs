@@ -43,6 +43,7 @@
 //!
 //! None is on by default.
 //!
+//! * `gzip`: `text_file_stream` reads compressed files.
 //! * `signals`: `StreamingContext::stop_on_signals`, which stops at SIGTERM and
 //!   Ctrl-C.
 //!
@@ -83,10 +84,10 @@ pub mod time;
 
 pub use block::{Split, Str};
 pub use context::{StreamingContext, StreamingContextBuilder};
-pub use dstream::{DStream, RddQueue, StreamingContextState};
+pub use dstream::{DStream, Directory, RddQueue, StreamingContextState};
 pub use error::{Error, ErrorKind, Result};
 pub use rdd::pipe::Data;
-pub use rdd::{Rdd, Shown, Text};
+pub use rdd::{InputFile, Rdd, Shown, Text};
 
 // Compiles the programs in the README.
 #[cfg(doctest)]

@@ -5,12 +5,15 @@
     reason = "the receivers that use it come next"
 )]
 
+mod line;
 mod range;
+mod reader;
 mod ring;
 mod str;
 mod text;
 
 pub(crate) use range::TextRange;
+pub(crate) use reader::{LineReader, LineRules};
 pub(crate) use ring::{
     Block, Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter,
     text_ring, typed_ring,

@@ -10,8 +10,10 @@
 
 mod aggregate;
 mod dataset;
+pub(crate) mod file;
 mod lines;
 pub(crate) mod op;
+mod parallelize;
 mod partition;
 pub mod pipe;
 mod shuffle;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 pub(crate) use aggregate::{Aggregate, Combine};
 pub(crate) use dataset::{Dataset, Ready, Union};
 use dataset::{Lazy, Piped};
+pub use file::{FileReader, InputFile};
 pub(crate) use lines::Lines;
 pub use op::filter::Filter;
 pub use op::flat_map::FlatMap;

@@ -22,7 +22,7 @@ pub(crate) trait Partition<T>: Send + Sync {
 
 /// Records that are handed over at a time: a boxed chain makes no more than what
 /// they give at once, and who needs a few records only stops early.
-pub(super) const CHUNK: usize = 512;
+pub(crate) const CHUNK: usize = 512;
 
 /// The partitions of a data set.
 pub(crate) type Partitions<T> = Arc<[Arc<dyn Partition<T>>]>;
