@@ -1,6 +1,8 @@
 //! A program on a clock that the test moves.
 
 use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -77,6 +79,40 @@ impl Program {
     pub(crate) fn stop(&self) {
         self.ssc.stop(true).expect("all batches end");
         assert_eq!(self.ssc.state(), StreamingContextState::Stopped);
+    }
+}
+
+/// A directory that goes away with its test.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Self {
+        let name = format!("millstream-{}-{name}", std::process::id());
+        let path = env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("the temporary directory takes files");
+        Self(path)
+    }
+
+    pub(crate) fn file(&self, path: &str) -> String {
+        fs::read_to_string(self.0.join(path)).expect("the file was written")
+    }
+
+    pub(crate) fn prefix(&self, name: &str) -> String {
+        self.0.join(name).to_string_lossy().into_owned()
+    }
+}
+
+impl std::ops::Deref for Scratch {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

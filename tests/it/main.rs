@@ -2,7 +2,9 @@
 
 mod context;
 mod dstream;
+mod files;
 mod helpers;
+mod input_source;
 mod output;
 mod queue;
 mod several_streams;

@@ -1,8 +1,7 @@
 //! Output operations (OUT-1 to OUT-9, S-16, S-17).
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -10,32 +9,6 @@ use millstream::ErrorKind;
 use millstream::prelude::*;
 
 use crate::helpers::*;
-
-/// A directory that goes away with its test.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let name = format!("millstream-{}-{name}", process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("the temporary directory takes files");
-        Self(path)
-    }
-
-    fn file(&self, path: &str) -> String {
-        fs::read_to_string(self.0.join(path)).expect("the file was written")
-    }
-
-    fn prefix(&self, name: &str) -> String {
-        self.0.join(name).to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("the directory is there");
@@ -134,7 +107,7 @@ fn out_4_save_as_text_files() {
     program.tick();
     program.stop();
     assert_eq!(
-        names(&scratch.0),
+        names(&scratch),
         [
             "plain-1000",
             "plain-2000",
@@ -142,7 +115,7 @@ fn out_4_save_as_text_files() {
             "words-2000.txt"
         ]
     );
-    let files = names(&scratch.0.join("words-1000.txt"));
+    let files = names(&scratch.join("words-1000.txt"));
     assert_eq!(files, ["_SUCCESS", "part-00000", "part-00001"]);
     assert_eq!(scratch.file("words-1000.txt/part-00000"), "(a,1)\n");
     assert_eq!(
@@ -152,7 +125,7 @@ fn out_4_save_as_text_files() {
     assert_eq!(scratch.file("words-1000.txt/_SUCCESS"), "");
     assert_eq!(scratch.file("plain-1000/part-00000"), "(a,1)\n");
     // The empty partition of an empty batch.
-    let files = names(&scratch.0.join("words-2000.txt"));
+    let files = names(&scratch.join("words-2000.txt"));
     assert_eq!(files, ["_SUCCESS", "part-00000"]);
     assert_eq!(scratch.file("words-2000.txt/part-00000"), "");
 }
@@ -162,7 +135,7 @@ fn out_4_saving_again_overwrites() {
     let scratch = Scratch::new("again");
     for word in ["old and long", "new"] {
         let rdd = Program::new().ssc.parallelize([word], 1);
-        rdd.save_as_text_file(scratch.0.join("out")).unwrap();
+        rdd.save_as_text_file(scratch.join("out")).unwrap();
     }
     assert_eq!(scratch.file("out/part-00000"), "new\n");
 }
@@ -171,7 +144,7 @@ fn out_4_saving_again_overwrites() {
 fn out_9_a_failing_output_names_the_path_and_the_others_go_on() {
     let scratch = Scratch::new("fail");
     // A file stands where the directory of the second batch should be.
-    fs::write(scratch.0.join("out-2000"), "in the way").unwrap();
+    fs::write(scratch.join("out-2000"), "in the way").unwrap();
     let program = Program::new();
     let (_queue, input) = program.queue::<u64>();
     let line = line!() + 1;
@@ -198,10 +171,7 @@ fn out_9_a_failing_output_names_the_path_and_the_others_go_on() {
         [(1000, vec![0]), (2000, vec![0]), (3000, vec![0])],
         "other outputs of the batch run, and later batches"
     );
-    assert_eq!(
-        names(&scratch.0.join("out-3000")),
-        ["_SUCCESS", "part-00000"]
-    );
+    assert_eq!(names(&scratch.join("out-3000")), ["_SUCCESS", "part-00000"]);
 }
 
 #[test]

@@ -38,6 +38,9 @@ impl Pattern {
         if bytes.is_empty() {
             return Err("it is empty".to_owned());
         }
+        if memchr::memmem::find(bytes, b"://").is_some() {
+            return Err("it is a URL; only directories of this machine can be watched".to_owned());
+        }
         if !bytes.iter().any(|byte| b"*?[{".contains(byte)) {
             let base = std::path::absolute(pattern).map_err(|cause| cause.to_string())?;
             let steps = Vec::new();
@@ -46,9 +49,6 @@ impl Pattern {
         let Some(text) = pattern.to_str() else {
             return Err("it is not UTF-8".to_owned());
         };
-        if text.contains("://") {
-            return Err("it is a URL; only directories of this machine can be watched".to_owned());
-        }
         let written_out = write_out(text)?;
         let ways = written_out.iter().map(|pattern| Way::parse(pattern));
         Ok(Self(ways.collect::<Result<_, _>>()?))
