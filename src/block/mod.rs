@@ -6,12 +6,14 @@
 )]
 
 mod line;
+mod memory;
 mod range;
 mod reader;
 mod ring;
 mod str;
 mod text;
 
+pub(crate) use memory::Memory;
 pub(crate) use range::TextRange;
 pub(crate) use reader::{LineReader, LineRules};
 pub(crate) use ring::{

@@ -20,6 +20,7 @@
 //!
 //! * `cpulist`: the kernel's notation for sets of CPUs, such as `0-3,8`.
 //! * [`topology`]: reads the allowed CPUs, their cores and nodes from sysfs.
+//! * [`memory`]: how much memory this process may use.
 //! * [`placement`]: decides who goes where; pure functions over a topology.
 //! * [`thread`]: starts named threads and pins them.
 //!
@@ -41,6 +42,7 @@
 #![allow(dead_code, reason = "the executor that uses it comes next")]
 
 mod cpulist;
+pub(crate) mod memory;
 pub(crate) mod placement;
 pub(crate) mod thread;
 pub(crate) mod topology;

@@ -1,5 +1,10 @@
 //! Inputs of the program's own that are asked (IN-15, S-2).
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
 use std::collections::VecDeque;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};

@@ -11,3 +11,4 @@ mod several_streams;
 mod text;
 mod threads;
 mod transformations;
+mod windows;
