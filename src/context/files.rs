@@ -32,11 +32,13 @@ impl StreamingContext {
     /// missing gives empty batches until it is there.
     ///
     /// A batch has one partition per file, more for files of more than
-    /// `block_bytes` that are not compressed. Nothing is kept in memory: each
-    /// action on a batch reads its files, on the workers, so they have to stay
-    /// until then. A file that is gone or damaged fails the batch, and the error
-    /// names it. Listing takes time for every file that is in the directories, so
-    /// move away what was read.
+    /// `block_bytes` that are not compressed. Each action on a batch reads its
+    /// files, on the workers, some chunks at a time, so they have to stay until
+    /// then; windows and [`cache`](crate::DStream::cache) read them once and keep
+    /// the lines. A file that is gone or damaged fails the batch, and the error
+    /// names it. The directories are listed on the thread that runs the job, at
+    /// most once per batch; that takes a microsecond or two for every file that is
+    /// in them, so move away what was read.
     ///
     /// # Errors
     /// If the context was started, or the pattern is not one.
@@ -103,7 +105,9 @@ impl StreamingContext {
     /// The records of `record_length` bytes in new files of a directory. Which
     /// files those are, and when they are read:
     /// [`text_file_stream`](Self::text_file_stream). A file whose length is no
-    /// multiple of that of a record fails its batch.
+    /// multiple of that of a record fails its batch. Each record is an allocation
+    /// of its own; [`file_stream`](Self::file_stream) can make them numbers at
+    /// once.
     ///
     /// # Errors
     /// If the context was started, the pattern is not one, or the length is zero.

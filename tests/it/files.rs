@@ -133,7 +133,7 @@ fn in_6_lines_that_are_too_long_are_dropped_and_told_of() {
     program.stop();
     assert_eq!(seen.take(), [(1000, vec!["short".into(), "short".into()])]);
     let text = format!(
-        "{}\ndropped: 1 lines longer than max_line_bytes",
+        "{}\nlines longer than max_line_bytes, dropped: 1",
         dir.join("a").display()
     );
     assert_eq!(told.recv().unwrap(), (1000, 2, text));
@@ -175,7 +175,7 @@ fn in_7_any_reader_and_any_filter() {
     let (_, records, text) = told.recv().unwrap();
     assert_eq!(records, 3);
     assert!(
-        text.ends_with("b.num\nnot read: 1 refused by the filter"),
+        text.ends_with("b.num\nnot read, refused by the filter: 1"),
         "{text}"
     );
     // A panic in the reader names the file, and fails one batch.
@@ -277,7 +277,7 @@ fn s_4_the_time_of_modification_against_the_batch_time() {
     assert_eq!(all.take(), [[first].as_slice(), &later].concat());
     let (_, _, text) = told.recv().unwrap();
     let expected = format!(
-        "{}\n{}\nnot read: 2 older than the stream",
+        "{}\n{}\nnot read, older than the stream: 2",
         dir.join("after").display(),
         dir.join("at").display()
     );
@@ -310,7 +310,7 @@ fn s_4_the_remember_window() {
     );
     for (time, name) in [(101_000, "old"), (102_000, "late")] {
         let text = format!(
-            "{}\nnot read: 1 older than the remember window",
+            "{}\nnot read, older than the remember window: 1",
             dir.join(name).display()
         );
         assert_eq!(told.recv().unwrap(), (time, 1, text));
@@ -423,7 +423,7 @@ fn b_5_a_file_that_is_written_to_in_between_is_told_of() {
     program.stop();
     assert_eq!(seen.take(), [(1000, vec!["one".into(), "two".into()])]);
     let text = format!(
-        "{}\nchanged: 1 files between choosing and reading",
+        "{}\nchanged between choosing and reading: 1",
         growing.display()
     );
     assert_eq!(told.recv().unwrap(), (1000, 2, text));
@@ -463,13 +463,13 @@ fn b_6_what_is_no_file_is_left_out_and_counted_once() {
     let path = |name| dir.join(name).display().to_string();
     let all = [
         &path("file"),
-        "not read: 1 hidden",
-        "not read: 2 temporary",
-        "not read: 1 directories",
-        "not read: 1 no regular files",
-        "not read: 3 broken links",
+        "not read, hidden: 1",
+        "not read, temporary: 2",
+        "not read, a directory: 1",
+        "not read, no regular file: 1",
+        "not read, a broken link: 3",
     ];
-    let again = [&path("link"), "not read: 1 no regular files"];
+    let again = [&path("link"), "not read, no regular file: 1"];
     let told: Vec<_> = told.iter().take(3).map(|(_, _, text)| text).collect();
     assert_eq!(told, [all.join("\n"), String::new(), again.join("\n")]);
 }
@@ -722,7 +722,7 @@ fn what_cannot_be_watched_is_refused() {
     assert!(error.contains("declared at tests/it/files.rs:"), "{error}");
     refused("a/[b");
     let (_queue, input) = program.queue::<u64>();
-    input.print();
+    let _seen = watch(&input);
     program.start();
     let error = program.ssc.text_file_stream("a").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::IllegalState);

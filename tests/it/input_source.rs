@@ -139,11 +139,31 @@ fn in_15_an_operation_that_needs_all_parents_names_the_one_without_an_rdd() {
 }
 
 #[test]
+fn in_15_a_window_passes_over_batches_without_an_rdd() {
+    let program = Program::new();
+    let (input, _) = script(&program, [Some(&[1]), None, Some(&[3]), None, None]);
+    let windows = watch(&input.window(SECOND * 2, SECOND).unwrap());
+    program.start();
+    for _ in 0..5 {
+        program.tick();
+    }
+    program.stop();
+    let expected: [(i64, Vec<u64>); 5] = [
+        (1000, vec![1]),
+        (2000, vec![1]),
+        (3000, vec![3]),
+        (4000, vec![3]),
+        (5000, vec![]),
+    ];
+    assert_eq!(windows.take(), expected);
+}
+
+#[test]
 fn in_15_times_that_nobody_asks_for_are_asked_for_too() {
     let program = Program::new();
     let (input, calls) = script(&program, [Some(&[1]), Some(&[2]), Some(&[3])]);
     let (_queue, other) = program.queue::<u64>();
-    other.print();
+    let _other = watch(&other);
     program.start();
     for _ in 0..3 {
         program.tick();
@@ -235,8 +255,8 @@ fn in_15_a_source_that_cannot_start_stops_those_before_it() {
     for panics in [false, true] {
         let program = Program::new();
         let (first, calls) = script(&program, []);
-        first.print();
-        program.ssc.input_stream(Refusing(panics)).unwrap().print();
+        let _first = watch(&first);
+        let _other = watch(&program.ssc.input_stream(Refusing(panics)).unwrap());
         let error = program.ssc.start().unwrap_err().to_string();
         let expected = if panics {
             "panic: starting the input panicked: odd (stream Input stream [1], "
@@ -279,7 +299,7 @@ fn in_15_what_a_source_tells_comes_with_the_completed_batch() {
     let (_queue, _other) = program.queue::<u64>();
     let (send, receive) = mpsc::channel();
     program.ssc.add_listener(Tell(send));
-    program.ssc.input_stream(Telling).unwrap().print();
+    let _seen = watch(&program.ssc.input_stream(Telling).unwrap());
     program.start();
     program.tick();
     program.tick();
@@ -292,7 +312,7 @@ fn in_15_what_a_source_tells_comes_with_the_completed_batch() {
 fn in_15_a_context_that_goes_away_stops_its_sources() {
     let program = Program::new();
     let (input, calls) = script(&program, [Some(&[1])]);
-    input.print();
+    let _seen = watch(&input);
     program.start();
     program.tick();
     drop(program);
@@ -303,7 +323,7 @@ fn in_15_a_context_that_goes_away_stops_its_sources() {
 
     let program = Program::new();
     let (input, calls) = script(&program, []);
-    input.print();
+    let _seen = watch(&input);
     drop(program);
     assert_eq!(calls.lock().unwrap()[..], [""; 0], "it never ran");
 }

@@ -142,11 +142,8 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
 
     fn make(&self, source: Option<&mut S>, times: &[BatchTime]) -> Vec<Made<T>> {
         let Some(source) = source else {
-            let late = |_: &BatchTime| Error::illegal_state("the context was stopped");
-            return times
-                .iter()
-                .map(|time| self.fail(*time, late(time)))
-                .collect();
+            let late = || Error::illegal_state("the context was stopped");
+            return times.iter().map(|&time| self.fail(time, late())).collect();
         };
         // A filter, or a source, of the program's own.
         let mut made =

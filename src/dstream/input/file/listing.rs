@@ -34,14 +34,14 @@ impl Reason {
         Self::Refused,
     ];
 
-    /// What such files are, in a list of counts.
+    /// What such a file is.
     pub(super) fn describe(self) -> &'static str {
         match self {
             Self::Hidden => "hidden",
             Self::Temporary => "temporary",
-            Self::Directory => "directories",
-            Self::NotRegular => "no regular files",
-            Self::BrokenLink => "broken links",
+            Self::Directory => "a directory",
+            Self::NotRegular => "no regular file",
+            Self::BrokenLink => "a broken link",
             Self::Unreadable => "not readable",
             Self::BeforeStart => "older than the stream",
             Self::TooOld => "older than the remember window",

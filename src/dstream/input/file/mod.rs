@@ -43,7 +43,7 @@ const MAX_NAMES: usize = 1000;
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// A file that is dated so much later than now is told of.
-const AHEAD: Duration = Duration::from_secs(1);
+const FUTURE: Duration = Duration::from_secs(1);
 
 /// Lists directories, and makes batches of the files.
 pub(crate) struct FileDirect<F> {
@@ -116,7 +116,7 @@ impl<F> FileDirect<F> {
             let _ = write!(failing, "{path:?}: {cause}");
         };
         let directories = self.pattern.directories(&mut fail);
-        let now = self.clock.now_millis() + AHEAD.as_millis() as i64;
+        let now = self.clock.now_millis() + FUTURE.as_millis() as i64;
         let mut pass = self.selection.pass(times);
         for directory in &directories {
             if let Err(cause) = offer_all(directory, self.filter.as_ref(), &mut pass, now) {
@@ -253,23 +253,18 @@ fn describe(names: &[Arc<Path>], ignored: &Ignored, tally: &Tally) -> String {
     if names.len() > MAX_NAMES {
         let _ = writeln!(text, "and {} more", names.len() - MAX_NAMES);
     }
-    let counts = ignored
-        .iter()
-        .map(|(reason, files, _)| (files, "not read", reason.describe()));
-    let changed = (
-        tally.changed(),
-        "changed",
-        "files between choosing and reading",
-    );
-    let oversize = (
-        tally.oversize(),
-        "dropped",
-        "lines longer than max_line_bytes",
-    );
-    for (count, what, which) in counts.chain([changed, oversize]) {
-        if count > 0 {
-            let _ = writeln!(text, "{what}: {count} {which}");
-        }
+    for (reason, files, _) in ignored.iter() {
+        let _ = writeln!(text, "not read, {}: {files}", reason.describe());
+    }
+    let counts = [
+        ("changed between choosing and reading", tally.changed()),
+        (
+            "lines longer than max_line_bytes, dropped",
+            tally.oversize(),
+        ),
+    ];
+    for (what, count) in counts.into_iter().filter(|&(_, count)| count > 0) {
+        let _ = writeln!(text, "{what}: {count}");
     }
     text.truncate(text.trim_end().len());
     text

@@ -13,9 +13,9 @@ use super::listing::{Found, Reason, list, usual_names};
 use super::pattern::Pattern;
 use super::selection::{Choice, Ignored, Selection};
 use super::*;
-use crate::rdd::file::Identity;
 use crate::rdd::file::tests::{Scratch, command};
-use crate::time::BatchTime;
+use crate::rdd::file::{FixedLength, Identity};
+use crate::time::{BatchTime, ManualClock};
 
 fn at(millis: i64) -> BatchTime {
     BatchTime::from_millis(millis)
@@ -528,4 +528,97 @@ fn the_description_of_a_batch_is_bounded_and_on_one_line_per_file() {
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 1001);
     assert_eq!((lines[0], lines[1000]), ("/dir/a\\n0", "and 500 more"));
+}
+
+/// A file input without its node, at a clock that stands at 100 s.
+fn direct(pattern: &Path) -> FileDirect<FixedLength> {
+    let (executor, _) = Executor::start(Some(1), None, false, 0).unwrap();
+    let format = FixedLength {
+        record_length: 1,
+        part_bytes: 1,
+    };
+    FileDirect {
+        name: "File stream [0]".to_owned(),
+        pattern: Pattern::parse(pattern).unwrap(),
+        filter: None,
+        format: Arc::new(format),
+        step: Step::new("test", Location::caller()),
+        selection: Selection::new(0, Duration::from_secs(5)),
+        executor: Arc::new(executor),
+        clock: Arc::new(ManualClock::new(100_000)),
+        interval: Duration::from_secs(1),
+        failing: None,
+        slow: None,
+    }
+}
+
+#[test]
+fn what_cannot_be_listed_is_told_when_it_changes() {
+    let dir = Scratch::new();
+    let missing = dir.path().join("missing");
+    let mut one = direct(&missing);
+    let mut none = direct(&dir.path().join("mis*"));
+    let failing = |direct: &mut FileDirect<_>| {
+        direct.look(&[at(1)]);
+        direct.failing.clone()
+    };
+    let text = format!("{missing:?}: No such file or directory (os error 2)");
+    assert_eq!(failing(&mut one).as_deref(), Some(&*text));
+    assert_eq!(failing(&mut none).as_deref(), Some("no directory matches"));
+    fs::create_dir(&missing).unwrap();
+    assert_eq!((failing(&mut one), failing(&mut none)), (None, None));
+}
+
+#[test]
+fn a_listing_that_takes_long_is_told_of_now_and_then() {
+    let dir = Scratch::new();
+    let mut direct = direct(dir.path());
+    let mut slow = |millis, times: &[i64]| {
+        let times: Vec<_> = times.iter().copied().map(at).collect();
+        direct.tell_slow(Duration::from_millis(millis), &times);
+        direct.slow
+    };
+    assert_eq!(slow(1000, &[1000]), None);
+    assert_eq!(slow(1999, &[1000, 2000]), None, "it served two");
+    assert_eq!(slow(1001, &[3000]), Some(at(3000)));
+    assert_eq!(slow(5000, &[62_999]), Some(at(3000)));
+    assert_eq!(slow(5000, &[63_000]), Some(at(63_000)));
+}
+
+/// what is kept does not grow. `FILE_COUNT` is how many files there are.
+#[test]
+fn what_is_kept_of_real_files_is_that_of_one_window() {
+    let count = std::env::var("FILE_COUNT").map_or(1000, |count| count.parse().unwrap());
+    let dir = Scratch::new();
+    let mut direct = direct(dir.path());
+    let name = |batch: i64, i: i64| dir.path().join(format!("{batch}-{i}"));
+    let (mut read, mut batch) = (0, 0);
+    while read < count {
+        batch += 1;
+        for i in 0..20 {
+            fs::write(name(batch, i), "x").unwrap();
+            let file = File::options().write(true).open(name(batch, i)).unwrap();
+            let millis = (batch * 1000 - i).unsigned_abs();
+            let time = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+            file.set_modified(time).unwrap();
+        }
+        dir.write(format!(".hidden-{batch}"), "");
+        let made: Vec<Made<Arc<[u8]>>> = direct.compute(&[at(batch * 1000)]);
+        let rdd = made[0].rdd.clone().unwrap().unwrap();
+        assert_eq!(rdd.num_partitions(), 20);
+        read += rdd.num_partitions();
+        // Of the files that are still there, those of three batches are too old.
+        let there = batch.min(9) - batch.min(6);
+        let (paths, hashes) = direct.selection.retained();
+        assert_eq!(
+            (paths as i64, hashes as i64),
+            (batch.min(6) * 20, there * 20 + batch.min(9))
+        );
+        if batch > 8 {
+            for i in 0..20 {
+                fs::remove_file(name(batch - 8, i)).unwrap();
+            }
+            fs::remove_file(dir.path().join(format!(".hidden-{}", batch - 8))).unwrap();
+        }
+    }
 }
