@@ -8,7 +8,7 @@ use crate::block::Str;
 use crate::dstream::DStream;
 use crate::dstream::input::file::{Directory, FileDirect};
 use crate::error::{Error, Result};
-use crate::rdd::file::{FileReader, FixedLength, Format, Limits, Records, TextLines};
+use crate::rdd::file::{FileReader, FixedLengthFiles, InputFormat, Limits, ReaderFiles, TextFiles};
 use crate::rdd::pipe::Data;
 
 /// # Input streams
@@ -55,7 +55,7 @@ impl StreamingContext {
     #[track_caller]
     pub fn text_file_stream(&self, directory: impl Into<Directory>) -> Result<DStream<Str>> {
         let conf = &self.inner.conf;
-        let lines = TextLines {
+        let lines = TextFiles {
             part_bytes: conf.block_bytes,
             max_line_bytes: conf.max_line_bytes,
             gzip: Limits {
@@ -99,7 +99,7 @@ impl StreamingContext {
         reader: impl FileReader<T>,
     ) -> Result<DStream<T>> {
         let place = ("file_stream", Location::caller());
-        self.files(place, directory.into(), Records::new(reader))
+        self.files(place, directory.into(), ReaderFiles::new(reader))
     }
 
     /// The records of `record_length` bytes in new files of a directory. Which
@@ -133,7 +133,7 @@ impl StreamingContext {
             let rule = "binary_records_stream: record_length is 0; it must be at least 1";
             return Err(Error::invalid_argument(rule).at(site));
         }
-        let records = FixedLength {
+        let records = FixedLengthFiles {
             record_length,
             part_bytes: self.inner.conf.block_bytes,
         };
@@ -145,7 +145,7 @@ impl StreamingContext {
         &self,
         place: (&'static str, &'static Location<'static>),
         directory: Directory,
-        format: impl Format<T>,
+        format: impl InputFormat<T>,
     ) -> Result<DStream<T>> {
         let inner = &self.inner;
         let min_remember = inner.conf.file_stream_min_remember_duration;

@@ -8,9 +8,9 @@ use super::{Inner, StreamingContext, active};
 use crate::cpu::thread;
 use crate::dstream::{Graph, StreamingContextState};
 use crate::error::{Error, Result};
-use crate::executor::in_task;
 use crate::listener::Bus;
 use crate::scheduler::{Generator, JobScheduler, ReceiverTracker};
+use crate::task::in_task;
 use crate::time::{BatchTime, Duration, first_batch_time};
 
 /// The least time that a graceful stop waits for the queued batches.

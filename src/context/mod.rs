@@ -5,6 +5,9 @@ mod builder;
 mod files;
 mod inputs;
 mod life;
+#[cfg(feature = "checkpoint")]
+mod object_file;
+mod shared;
 #[cfg(feature = "signals")]
 mod signals;
 

@@ -31,9 +31,9 @@ pub(crate) use op::transform::transform_of;
 pub(crate) use op::union::{check_like, union_of};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::in_task;
 use crate::rdd::pipe::{Data, Pipe, Source, as_source};
 use crate::rdd::{Rdd, Step};
+use crate::task::in_task;
 use crate::time::{BatchTime, Duration};
 
 /// A continuous series of batches of records.

@@ -11,6 +11,7 @@
 mod aggregate;
 mod dataset;
 pub(crate) mod file;
+pub mod format;
 mod lines;
 pub(crate) mod op;
 mod parallelize;

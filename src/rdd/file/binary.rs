@@ -4,7 +4,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::{BatchFile, Format, InputFile, Once, parts};
+use super::{BatchFile, InputFile, InputFormat, Once, parts};
 use crate::error::Result;
 use crate::rdd::partition::{CHUNK, Partition};
 use crate::rdd::pipe::Chunk;
@@ -14,14 +14,14 @@ const READ: usize = 256 << 10;
 
 /// Records of a number of bytes.
 #[derive(Debug)]
-pub(crate) struct FixedLength {
+pub(crate) struct FixedLengthFiles {
     /// The bytes of a record, at least one.
     pub(crate) record_length: usize,
     /// About how many bytes a partition has.
     pub(crate) part_bytes: usize,
 }
 
-impl Format<Arc<[u8]>> for FixedLength {
+impl InputFormat<Arc<[u8]>> for FixedLengthFiles {
     fn split(self: Arc<Self>, file: BatchFile, into: &mut Vec<Arc<dyn Partition<Arc<[u8]>>>>) {
         let file = Arc::new(file);
         let unit = self.record_length as u64;
@@ -41,7 +41,7 @@ impl Format<Arc<[u8]>> for FixedLength {
 
 /// The records in a part of a file.
 struct FixedLengthPart {
-    format: Arc<FixedLength>,
+    format: Arc<FixedLengthFiles>,
     file: Arc<BatchFile>,
     from: u64,
     until: u64,

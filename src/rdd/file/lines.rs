@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::gzip::{Inflated, Limits};
-use super::{BatchFile, Format, InputFile, Once, parts};
+use super::{BatchFile, InputFile, InputFormat, Once, parts};
 use crate::block::{LineReader, LineRules, Str};
 use crate::error::Result;
 use crate::rdd::lines::Lines;
@@ -15,7 +15,7 @@ use crate::rdd::pipe::Chunk;
 
 /// Lines of UTF-8 text.
 #[derive(Debug)]
-pub(crate) struct TextLines {
+pub(crate) struct TextFiles {
     /// About how many bytes a partition has.
     pub(crate) part_bytes: usize,
     /// A longer line is dropped.
@@ -23,7 +23,7 @@ pub(crate) struct TextLines {
     pub(crate) gzip: Limits,
 }
 
-impl Format<Str> for TextLines {
+impl InputFormat<Str> for TextFiles {
     fn split(self: Arc<Self>, file: BatchFile, into: &mut Vec<Arc<dyn Partition<Str>>>) {
         let compressed = is_gzip(&file.path);
         let file = Arc::new(file);
@@ -53,7 +53,7 @@ fn is_gzip(path: &Path) -> bool {
 
 /// The lines that start in a part of a file.
 struct TextPart {
-    format: Arc<TextLines>,
+    format: Arc<TextFiles>,
     file: Arc<BatchFile>,
     compressed: bool,
     from: u64,

@@ -1,7 +1,7 @@
 //! Records in files: partitions that are read when a task asks for them.
 //!
 //! A *batch file* is a file as it was found when it was chosen for a batch. What a
-//! [`Format`] makes of it are its partitions. A partition opens the file, reads it
+//! [`InputFormat`] makes of it are its partitions. A partition opens the file, reads it
 //! from the beginning to the end of its part and hands the records over, so only
 //! some chunks of it are in memory at a time, and each action reads it again.
 //!
@@ -27,13 +27,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-pub(crate) use binary::FixedLength;
+pub(crate) use binary::FixedLengthFiles;
 pub(crate) use gzip::Limits;
-pub(crate) use lines::TextLines;
+pub(crate) use lines::TextFiles;
 pub(crate) use open::Identity;
 pub use open::InputFile;
 pub use records::FileReader;
-pub(crate) use records::Records;
+pub(crate) use records::ReaderFiles;
 
 use super::dataset::Dataset;
 use super::partition::{Partition, Partitions};
@@ -42,7 +42,7 @@ use crate::error::{Error, Result};
 use crate::executor::Executor;
 
 /// What a file is taken for.
-pub(crate) trait Format<T>: Send + Sync + 'static {
+pub(crate) trait InputFormat<T>: Send + Sync + 'static {
     /// Appends the partitions of a file.
     fn split(self: Arc<Self>, file: BatchFile, into: &mut Vec<Arc<dyn Partition<T>>>);
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{BatchFile, Format, InputFile, Once};
+use super::{BatchFile, InputFile, InputFormat, Once};
 use crate::error::{Error, Result};
 use crate::rdd::partition::{CHUNK, Partition};
 use crate::rdd::pipe::{Chunk, Data};
@@ -70,12 +70,12 @@ where
 }
 
 /// Records that a reader of the program's own finds.
-pub(crate) struct Records<T, R> {
+pub(crate) struct ReaderFiles<T, R> {
     reader: R,
     record: PhantomData<fn() -> T>,
 }
 
-impl<T, R> Records<T, R> {
+impl<T, R> ReaderFiles<T, R> {
     pub(crate) fn new(reader: R) -> Self {
         Self {
             reader,
@@ -84,7 +84,7 @@ impl<T, R> Records<T, R> {
     }
 }
 
-impl<T: Data, R: FileReader<T>> Format<T> for Records<T, R> {
+impl<T: Data, R: FileReader<T>> InputFormat<T> for ReaderFiles<T, R> {
     fn split(self: Arc<Self>, file: BatchFile, into: &mut Vec<Arc<dyn Partition<T>>>) {
         into.push(Arc::new(RecordsPart {
             format: self,
@@ -96,7 +96,7 @@ impl<T: Data, R: FileReader<T>> Format<T> for Records<T, R> {
 
 /// One file.
 struct RecordsPart<T, R> {
-    format: Arc<Records<T, R>>,
+    format: Arc<ReaderFiles<T, R>>,
     file: BatchFile,
     once: Once,
 }

@@ -63,7 +63,7 @@ fn chosen(path: &Path) -> (BatchFile, Arc<Tally>) {
     (file, tally)
 }
 
-fn split<T: Data>(format: impl Format<T>, file: BatchFile) -> Vec<Arc<dyn Partition<T>>> {
+fn split<T: Data>(format: impl InputFormat<T>, file: BatchFile) -> Vec<Arc<dyn Partition<T>>> {
     let mut parts = Vec::new();
     Arc::new(format).split(file, &mut parts);
     parts
@@ -78,13 +78,13 @@ fn records<T: Data>(part: &dyn Partition<T>) -> Result<Vec<T>> {
     Ok(records)
 }
 
-fn read<T: Data>(format: impl Format<T>, path: &Path) -> Result<Vec<Vec<T>>> {
+fn read<T: Data>(format: impl InputFormat<T>, path: &Path) -> Result<Vec<Vec<T>>> {
     let parts = split(format, chosen(path).0);
     parts.iter().map(|part| records(&**part)).collect()
 }
 
-fn text(part_bytes: usize) -> TextLines {
-    TextLines {
+fn text(part_bytes: usize) -> TextFiles {
+    TextFiles {
         part_bytes,
         max_line_bytes: 1000,
         gzip: Limits {
@@ -94,8 +94,8 @@ fn text(part_bytes: usize) -> TextLines {
     }
 }
 
-fn binary(record_length: usize, part_bytes: usize) -> FixedLength {
-    FixedLength {
+fn binary(record_length: usize, part_bytes: usize) -> FixedLengthFiles {
+    FixedLengthFiles {
         record_length,
         part_bytes,
     }
@@ -280,7 +280,7 @@ fn a_length_that_does_not_fit_is_an_error_of_every_part() {
 fn a_reader_of_the_programs_own() {
     let dir = Scratch::new();
     let path = dir.write("a", "1;2;3".repeat(1000));
-    let fields = Records::new(|file: InputFile| {
+    let fields = ReaderFiles::new(|file: InputFile| {
         assert_eq!((file.len(), file.is_empty()), (5000, false));
         Ok(BufReader::new(file).split(b';'))
     });
@@ -297,20 +297,20 @@ fn a_reader_of_the_programs_own() {
 fn a_reader_may_go_to_and_fro() {
     let dir = Scratch::new();
     let path = dir.write("a", "0123456789");
-    let ends = Records::new(|mut file: InputFile| {
+    let ends = ReaderFiles::new(|mut file: InputFile| {
         file.seek(SeekFrom::End(-2))?;
         let mut end = String::new();
         file.read_to_string(&mut end)?;
         Ok([Ok::<_, Error>((file.path().to_owned(), end))].into_iter())
     });
     let found = read(ends, &path).unwrap();
-    assert_eq!(found, [[(path.clone(), "89".to_owned())]]);
+    assert_eq!(found, [[(path, "89".to_owned())]]);
 }
 
 #[test]
 fn what_goes_wrong_in_a_reader_names_the_file_and_the_place() {
     fn failing(path: &Path, at: &'static [u8], panics: bool) -> Error {
-        let reader = Records::new(move |file: InputFile| {
+        let reader = ReaderFiles::new(move |file: InputFile| {
             Ok(BufReader::with_capacity(10, file)
                 .split(b';')
                 .map(move |field| match field {
@@ -331,7 +331,7 @@ fn what_goes_wrong_in_a_reader_names_the_file_and_the_place() {
     assert_eq!(error.kind(), ErrorKind::Panic);
     let line = format!("{path:?} cannot be read, near byte 10: panic: the reader panicked: odd");
     assert_eq!(error.to_string(), format!("panic: {line}"));
-    let reader = Records::new(|_: InputFile| {
+    let reader = ReaderFiles::new(|_: InputFile| {
         Err::<std::iter::Empty<Result<u8>>, _>(Error::invalid_argument("no"))
     });
     let error = read(reader, &path).unwrap_err().to_string();

@@ -14,5 +14,8 @@ pub(crate) mod map_values;
 pub(crate) mod reduce;
 pub(crate) mod reduce_by_key;
 pub(crate) mod repartition;
+pub(crate) mod save_as_file;
+#[cfg(feature = "checkpoint")]
+pub(crate) mod save_as_object_file;
 pub(crate) mod save_as_text_file;
 pub(crate) mod union;

@@ -3,7 +3,7 @@
 //! When a job asks for a batch, the directories are listed once for all batches
 //! that were cut and not made yet. [`listing`] tells what is there, [`selection`]
 //! whose turn a file is; what a file is made of is a
-//! [`Format`](crate::rdd::file::Format). Nothing is opened before the batch runs.
+//! [`InputFormat`](crate::rdd::file::InputFormat). Nothing is opened before the batch runs.
 //!
 //! What is kept: the paths of one remember window, and eight bytes for each other
 //! file that is in the directories.
@@ -28,7 +28,7 @@ use super::direct::{Direct, DirectNode, Made, Told};
 use crate::dstream::{DStream, Graph};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
-use crate::rdd::file::{BatchFile, Files, Format, Tally};
+use crate::rdd::file::{BatchFile, Files, InputFormat, Tally};
 use crate::rdd::pipe::Data;
 use crate::rdd::{Rdd, Step};
 use crate::time::{BatchTime, Clock, Duration};
@@ -74,7 +74,7 @@ impl<F> FileDirect<F> {
         format: F,
     ) -> Result<DStream<T>>
     where
-        F: Format<T>,
+        F: InputFormat<T>,
     {
         let Directory {
             pattern: text,
@@ -188,7 +188,7 @@ impl<F> FileDirect<F> {
     /// The batch of some files.
     fn make<T: Data>(&self, files: &[Choice], ignored: Ignored) -> Made<T>
     where
-        F: Format<T>,
+        F: InputFormat<T>,
     {
         let tally = Arc::new(Tally::default());
         let mut parts = Vec::with_capacity(files.len());
@@ -270,7 +270,7 @@ fn describe(names: &[Arc<Path>], ignored: &Ignored, tally: &Tally) -> String {
     text
 }
 
-impl<T: Data, F: Format<T>> Direct<T> for FileDirect<F> {
+impl<T: Data, F: InputFormat<T>> Direct<T> for FileDirect<F> {
     const AHEAD: bool = true;
 
     fn compute(&mut self, times: &[BatchTime]) -> Vec<Made<T>> {

@@ -14,7 +14,7 @@ use super::pattern::Pattern;
 use super::selection::{Choice, Ignored, Selection};
 use super::*;
 use crate::rdd::file::tests::{Scratch, command};
-use crate::rdd::file::{FixedLength, Identity};
+use crate::rdd::file::{FixedLengthFiles, Identity};
 use crate::time::{BatchTime, ManualClock};
 
 fn at(millis: i64) -> BatchTime {
@@ -531,9 +531,9 @@ fn the_description_of_a_batch_is_bounded_and_on_one_line_per_file() {
 }
 
 /// A file input without its node, at a clock that stands at 100 s.
-fn direct(pattern: &Path) -> FileDirect<FixedLength> {
+fn direct(pattern: &Path) -> FileDirect<FixedLengthFiles> {
     let (executor, _) = Executor::start(Some(1), None, false, 0).unwrap();
-    let format = FixedLength {
+    let format = FixedLengthFiles {
         record_length: 1,
         part_bytes: 1,
     };
