@@ -24,7 +24,9 @@ use std::sync::Arc;
 
 pub(crate) use graph::Graph;
 pub use graph::StreamingContextState;
+pub use input::file::Directory;
 pub use input::queue::RddQueue;
+pub use input::source::{InputBatch, InputSource};
 pub(crate) use node::{Control, Meta, Node, Operator, Stream};
 pub(crate) use op::transform::transform_of;
 pub(crate) use op::union::{check_like, union_of};

@@ -10,12 +10,14 @@
 
 mod aggregate;
 mod dataset;
+pub(crate) mod file;
 pub mod format;
 mod join;
 mod kept;
 mod level;
 mod lines;
 pub(crate) mod op;
+mod parallelize;
 mod partition;
 pub mod pipe;
 mod shuffle;
@@ -32,6 +34,7 @@ use std::sync::Arc;
 pub(crate) use aggregate::{Aggregate, Combine};
 pub(crate) use dataset::{Dataset, Ready, Union};
 use dataset::{Lazy, Piped};
+pub use file::{FileReader, InputFile};
 pub use level::StorageLevel;
 pub(crate) use lines::Lines;
 pub use op::filter::Filter;

@@ -2,7 +2,9 @@
 
 mod context;
 mod dstream;
+mod files;
 mod helpers;
+mod input_source;
 mod joins;
 mod output;
 mod persistence;
