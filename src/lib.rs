@@ -84,10 +84,13 @@ pub mod time;
 
 pub use block::{Split, Str};
 pub use context::{StreamingContext, StreamingContextBuilder};
-pub use dstream::{DStream, RddQueue, StreamingContextState};
+pub use dstream::{
+    DStream, MapWithStateDStream, RddQueue, StateSpec, StreamingContextState, UpdateOptions,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use rdd::pipe::Data;
 pub use rdd::{Rdd, Shown, Text};
+pub use state::{State, StateEntries};
 
 // Compiles the programs in the README.
 #[cfg(doctest)]

@@ -8,6 +8,19 @@
 //! Deliberately not here: times, streams, and who decides what enters and leaves;
 //! that is in the nodes of the floor above.
 
+mod bits;
+mod calls;
+mod cogroup;
+mod grouped;
+mod handle;
+mod idle;
+mod keyed;
 mod table;
+mod undo;
 
-pub(crate) use table::{Editor, Rows, Table};
+#[cfg(test)]
+mod tests;
+
+pub use cogroup::StateEntries;
+pub use handle::State;
+pub(crate) use keyed::KeyedState;

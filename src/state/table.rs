@@ -44,6 +44,9 @@ pub(crate) struct Rows<K, V> {
 /// Keys whose rows are looked up together, so that their cache misses overlap.
 pub(crate) const AHEAD: usize = 32;
 
+/// The hashes of some keys, and where they most likely are.
+pub(crate) type Ahead = [(u64, u32); AHEAD];
+
 impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
     pub(crate) fn new() -> Self {
         Self {
@@ -66,6 +69,11 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
     /// All places that were ever used are below this.
     pub(crate) fn places(&self) -> usize {
         self.rows.entries.len()
+    }
+
+    /// Whether a place has a row.
+    pub(crate) fn is_live(&self, place: u32) -> bool {
+        is_set(&self.rows.live, place as usize)
     }
 
     /// The rows as they are now. As long as somebody holds them, the next
@@ -145,12 +153,42 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
     }
 
     /// Asks for the cache lines that looking up a key with this hash will touch.
+    /// Gives the place where the key most likely is, for
+    /// [`find_near`](Self::find_near).
     #[inline]
-    pub(crate) fn prefetch(&self, hash: u64) {
-        self.index.find(hash, |&place| {
-            arch::prefetch(&self.rows.entries[place as usize]);
-            true
-        });
+    pub(crate) fn prefetch(&self, hash: u64) -> u32 {
+        // The first entry with the same tag is nearly always the right one.
+        let found = self.index.find(hash, |_| true);
+        let place = found.copied().unwrap_or(Table::<K, V>::GONE);
+        self.prefetch_row(place);
+        place
+    }
+
+    /// As [`find`](Self::find), after [`prefetch`](Self::prefetch) said where to
+    /// look first; the table may have changed since.
+    #[inline]
+    pub(crate) fn find_near(&self, near: u32, hash: u64, key: &K) -> Option<u32> {
+        match self.rows.entries.get(near as usize) {
+            Some(row) if row.0 == *key && self.is_live(near) => Some(near),
+            _ => self.find(hash, key),
+        }
+    }
+
+    /// Whether a place has a row.
+    #[inline]
+    pub(crate) fn is_live(&self, place: u32) -> bool {
+        is_set(&self.rows.live, place as usize)
+    }
+
+    /// Looks ahead for the keys of the first [`AHEAD`] records.
+    #[inline]
+    pub(crate) fn look_ahead<W>(&self, records: &[(K, W)]) -> Ahead {
+        let mut ahead = [(0, Table::<K, V>::GONE); AHEAD];
+        for (slot, (key, _)) in ahead.iter_mut().zip(records) {
+            let hash = self.hash(key);
+            *slot = (hash, self.prefetch(hash));
+        }
+        ahead
     }
 
     /// Asks for the cache line of a row.
@@ -170,10 +208,21 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
             .copied()
     }
 
+    /// Makes room for `more` rows.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let (entries, hasher) = (&mut self.rows.entries, self.hash);
+        entries.reserve(more);
+        self.index
+            .reserve(more, |&place| hasher.hash(&entries[place as usize].0));
+    }
+
     /// Adds a row for a key that has none.
     pub(crate) fn insert(&mut self, hash: u64, mut key: K, value: V) -> u32 {
         settle_key(&mut key);
-        let entries = &mut self.rows.entries;
+        let (entries, hasher) = (&mut self.rows.entries, self.hash);
+        let hash_of = |entries: &[(K, V)], place: u32| hasher.hash(&entries[place as usize].0);
+        // Before anything is changed: a key's own `hash` may panic.
+        self.index.reserve(1, |&place| hash_of(entries, place));
         let place = match self.free.pop() {
             Some(place) => {
                 entries[place as usize] = (key, value);
@@ -188,11 +237,9 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
                 place
             }
         };
+        self.index
+            .insert_unique(hash, place, |&place| hash_of(entries, place));
         self.rows.mark(place, true);
-        let (entries, hasher) = (&self.rows.entries, self.hash);
-        self.index.insert_unique(hash, place, |&place| {
-            hasher.hash(&entries[place as usize].0)
-        });
         place
     }
 
@@ -206,6 +253,19 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
         }
     }
 
+    /// Puts back the rows that were removed since the table was settled.
+    pub(crate) fn restore(&mut self) {
+        let (entries, hasher) = (&self.rows.entries, self.hash);
+        let hash = |place: u32| hasher.hash(&entries[place as usize].0);
+        for &place in &*self.left {
+            self.index
+                .insert_unique(hash(place), place, |&place| hash(place));
+        }
+        for place in self.left.drain(..) {
+            self.rows.mark(place, true);
+        }
+    }
+
     #[inline]
     pub(crate) fn key(&self, place: u32) -> &K {
         &self.rows.entries[place as usize].0
@@ -214,6 +274,12 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
     #[inline]
     pub(crate) fn value(&self, place: u32) -> &V {
         &self.rows.entries[place as usize].1
+    }
+
+    #[inline]
+    pub(crate) fn row_mut(&mut self, place: u32) -> (&K, &mut V) {
+        let (key, value) = &mut self.rows.entries[place as usize];
+        (key, value)
     }
 
     #[inline]
@@ -253,6 +319,11 @@ impl<K, V> Rows<K, V> {
             self.live[word] &= !bit;
             self.len -= 1;
         }
+    }
+
+    /// The row at a place, if there is one.
+    pub(crate) fn row(&self, place: u32) -> Option<&(K, V)> {
+        is_set(&self.live, place as usize).then(|| &self.entries[place as usize])
     }
 
     /// The place and the row of each key.
