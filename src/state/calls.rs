@@ -64,7 +64,7 @@ impl<K: Data + Hash + Eq, S: Data, F> Calls<'_, K, S, F> {
     fn look_ahead<V>(&self, records: &[(K, V)]) -> Ahead {
         let ahead = self.edit.look_ahead(records);
         if let Some(idle) = &self.idle {
-            for (_, near) in ahead {
+            for near in ahead.iter().filter_map(|&(_, near)| near) {
                 idle.prefetch(near);
             }
         }
@@ -73,7 +73,7 @@ impl<K: Data + Hash + Eq, S: Data, F> Calls<'_, K, S, F> {
 
     /// One record. The hash of its key and where that most likely is are known.
     #[inline]
-    fn record<V, M>(&mut self, hash: u64, near: u32, key: K, value: V) -> Option<M>
+    fn record<V, M>(&mut self, hash: u64, near: Option<u32>, key: K, value: V) -> Option<M>
     where
         F: Fn(BatchTime, K, Option<V>, &mut State<'_, S>) -> Option<M>,
     {

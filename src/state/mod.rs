@@ -14,13 +14,39 @@ mod cogroup;
 mod grouped;
 mod handle;
 mod idle;
+mod inverse;
 mod keyed;
 mod table;
+mod two_stacks;
 mod undo;
 
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 pub use cogroup::StateEntries;
 pub use handle::State;
+pub(crate) use inverse::InverseWindow;
 pub(crate) use keyed::KeyedState;
+pub(crate) use table::Rows;
+pub(crate) use two_stacks::TwoStacks;
+
+use crate::error::Result;
+use crate::rdd::Partition;
+
+/// One partition of a window by key, which changes by the panes that enter and
+/// leave: parts of the stream in which each key stands once.
+pub(crate) trait SlidingWindow<K, V>: Send {
+    /// Takes the oldest pane out.
+    fn leave(&mut self);
+
+    /// Takes a new pane in.
+    fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()>;
+
+    /// Ends a step, and gives the result: the value of each key in the window.
+    fn settle(&mut self) -> Arc<Rows<K, V>>;
+
+    /// How many entries the oldest pane has.
+    fn leaving(&self) -> usize;
+}

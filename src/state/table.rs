@@ -45,7 +45,7 @@ pub(crate) struct Rows<K, V> {
 pub(crate) const AHEAD: usize = 32;
 
 /// The hashes of some keys, and where they most likely are.
-pub(crate) type Ahead = [(u64, u32); AHEAD];
+pub(crate) type Ahead = [(u64, Option<u32>); AHEAD];
 
 impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
     pub(crate) fn new() -> Self {
@@ -147,29 +147,51 @@ pub(crate) struct Editor<'t, K, V> {
     hash: KeyHash,
 }
 
+/// What [`Editor::look_up`] tells.
+pub(crate) enum LookUp<'r, K, W> {
+    /// A record will be found at this place, most likely: the time to ask for what
+    /// belongs to it.
+    Ahead(u32),
+    /// A record, with the hash of its key and its place, if it has one.
+    Record {
+        hash: u64,
+        place: Option<u32>,
+        record: &'r (K, W),
+    },
+}
+
 impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
     pub(crate) fn hash(&self, key: &K) -> u64 {
         self.hash.hash(key)
     }
 
-    /// Asks for the cache lines that looking up a key with this hash will touch.
-    /// Gives the place where the key most likely is, for
-    /// [`find_near`](Self::find_near).
+    /// Asks for the cache lines that looking up a key with this hash will touch, and
+    /// gives the place where the key most likely is.
     #[inline]
-    pub(crate) fn prefetch(&self, hash: u64) -> u32 {
-        // The first entry with the same tag is nearly always the right one.
-        let found = self.index.find(hash, |_| true);
-        let place = found.copied().unwrap_or(Table::<K, V>::GONE);
+    pub(crate) fn prefetch(&self, hash: u64) -> Option<u32> {
+        // The first with the same tag is nearly always the right one.
+        let place = self.index.find(hash, |_| true).copied()?;
         self.prefetch_row(place);
-        place
+        Some(place)
     }
 
-    /// As [`find`](Self::find), after [`prefetch`](Self::prefetch) said where to
-    /// look first; the table may have changed since.
+    /// Looks ahead for the keys of the first [`AHEAD`] records.
     #[inline]
-    pub(crate) fn find_near(&self, near: u32, hash: u64, key: &K) -> Option<u32> {
-        match self.rows.entries.get(near as usize) {
-            Some(row) if row.0 == *key && self.is_live(near) => Some(near),
+    pub(crate) fn look_ahead<W>(&self, records: &[(K, W)]) -> Ahead {
+        let mut ahead = [(0, None); AHEAD];
+        for (slot, (key, _)) in ahead.iter_mut().zip(records) {
+            let hash = self.hash(key);
+            *slot = (hash, self.prefetch(hash));
+        }
+        ahead
+    }
+
+    /// As [`find`](Self::find), after a look ahead said where to look first; the
+    /// table may have changed since.
+    #[inline]
+    pub(crate) fn find_near(&self, near: Option<u32>, hash: u64, key: &K) -> Option<u32> {
+        match near {
+            Some(near) if *self.key(near) == *key && self.is_live(near) => Some(near),
             _ => self.find(hash, key),
         }
     }
@@ -178,17 +200,6 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
     #[inline]
     pub(crate) fn is_live(&self, place: u32) -> bool {
         is_set(&self.rows.live, place as usize)
-    }
-
-    /// Looks ahead for the keys of the first [`AHEAD`] records.
-    #[inline]
-    pub(crate) fn look_ahead<W>(&self, records: &[(K, W)]) -> Ahead {
-        let mut ahead = [(0, Table::<K, V>::GONE); AHEAD];
-        for (slot, (key, _)) in ahead.iter_mut().zip(records) {
-            let hash = self.hash(key);
-            *slot = (hash, self.prefetch(hash));
-        }
-        ahead
     }
 
     /// Asks for the cache line of a row.
@@ -266,14 +277,41 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
         }
     }
 
-    #[inline]
-    pub(crate) fn key(&self, place: u32) -> &K {
-        &self.rows.entries[place as usize].0
+    /// Hands over each record of a pane, in which every key stands once.
+    pub(crate) fn look_up<W: Data>(
+        &mut self,
+        pane: &dyn Partition<(K, W)>,
+        mut each: impl FnMut(&mut Self, LookUp<'_, K, W>),
+    ) -> Result<()> {
+        pane.chunks(&mut |chunk| {
+            let records = match chunk {
+                Chunk::Shared(records) => records,
+                Chunk::Owned(records) => records,
+            };
+            for records in records.chunks(AHEAD) {
+                let ahead = self.look_ahead(records);
+                for place in ahead.iter().filter_map(|&(_, near)| near) {
+                    each(self, LookUp::Ahead(place));
+                }
+                for (record, (hash, near)) in records.iter().zip(ahead) {
+                    let place = self.find_near(near, hash, &record.0);
+                    each(
+                        self,
+                        LookUp::Record {
+                            hash,
+                            place,
+                            record,
+                        },
+                    );
+                }
+            }
+            ControlFlow::Continue(())
+        })
     }
 
     #[inline]
-    pub(crate) fn value(&self, place: u32) -> &V {
-        &self.rows.entries[place as usize].1
+    pub(crate) fn key(&self, place: u32) -> &K {
+        &self.rows.entries[place as usize].0
     }
 
     #[inline]
@@ -324,13 +362,6 @@ impl<K, V> Rows<K, V> {
     /// The row at a place, if there is one.
     pub(crate) fn row(&self, place: u32) -> Option<&(K, V)> {
         is_set(&self.live, place as usize).then(|| &self.entries[place as usize])
-    }
-
-    /// The place and the row of each key.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &(K, V))> {
-        (0..)
-            .zip(&self.entries)
-            .filter(|&(place, _)| is_set(&self.live, place as usize))
     }
 }
 
@@ -494,7 +525,7 @@ mod tests {
                         let removed = plain.remove(&key);
                         if let Some(place) = places.remove(&key) {
                             let mut edit = table.edit();
-                            prop_assert_eq!(Some(*edit.value(place)), removed);
+                            prop_assert_eq!(Some(*edit.row_mut(place).1), removed);
                             edit.remove(place);
                         }
                     }
@@ -512,8 +543,10 @@ mod tests {
             }
             let expected: Vec<_> = plain.into_iter().collect();
             prop_assert_eq!(read(&table.rows()), expected);
-            let by_place: BTreeMap<_, _> =
-                table.rows().iter().map(|(place, row)| (row.0, place)).collect();
+            let rows = table.rows();
+            let by_place: BTreeMap<_, _> = (0..table.places() as u32)
+                .filter_map(|place| Some((rows.row(place)?.0, place)))
+                .collect();
             prop_assert_eq!(by_place, places);
         }
     }

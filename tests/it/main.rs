@@ -10,3 +10,4 @@ mod state;
 mod text;
 mod threads;
 mod transformations;
+mod windows;

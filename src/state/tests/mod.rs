@@ -1,0 +1,3 @@
+//! Tests of what is kept from batch to batch.
+
+mod windows;
