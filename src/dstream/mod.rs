@@ -25,10 +25,10 @@ pub(crate) use graph::Graph;
 pub use graph::StreamingContextState;
 pub use input::queue::RddQueue;
 pub(crate) use node::{Control, Meta, Node, Operator, Stream};
-pub(crate) use op::transform::transform_of;
 pub use op::map_with_state::{MapWithStateDStream, StateSpec};
-pub use op::update_state_by_key::UpdateOptions;
+pub(crate) use op::transform::transform_of;
 pub(crate) use op::union::{check_like, union_of};
+pub use op::update_state_by_key::UpdateOptions;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::in_task;

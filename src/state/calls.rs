@@ -62,13 +62,10 @@ struct Calls<'s, K, S, F> {
 impl<K: Data + Hash + Eq, S: Data, F> Calls<'_, K, S, F> {
     #[inline]
     fn look_ahead<V>(&self, records: &[(K, V)]) -> Ahead {
-        let ahead = self.edit.look_ahead(records);
-        if let Some(idle) = &self.idle {
-            for near in ahead.iter().filter_map(|&(_, near)| near) {
-                idle.prefetch(near);
-            }
+        match &self.idle {
+            Some(idle) => self.edit.look_ahead(records, |place| idle.prefetch(place)),
+            None => self.edit.look_ahead(records, |_| ()),
         }
-        ahead
     }
 
     /// One record. The hash of its key and where that most likely is are known.

@@ -19,7 +19,7 @@ struct Cogroup<K, V> {
     new: NewKeys<K>,
 }
 
-impl<K: Data + Hash + Eq, V> Cogroup<K, V> {
+impl<K: Data + Hash + Eq, V: Data> Cogroup<K, V> {
     fn new<S: Data>(edit: &Editor<'_, K, S>, places: usize, records: Vec<Vec<(K, V)>>) -> Self {
         let len = records.iter().map(Vec::len).sum();
         let mut group_of = Vec::with_capacity(len);
@@ -28,7 +28,7 @@ impl<K: Data + Hash + Eq, V> Cogroup<K, V> {
         for records in records {
             let mut records = records.into_iter();
             while records.len() > 0 {
-                let ahead = edit.look_ahead(records.as_slice());
+                let ahead = edit.look_ahead(records.as_slice(), |_| ());
                 for ((hash, near), (key, value)) in ahead.into_iter().zip(records.by_ref()) {
                     let group = edit
                         .find_near(near, hash, &key)
@@ -39,7 +39,7 @@ impl<K: Data + Hash + Eq, V> Cogroup<K, V> {
             }
         }
         Self {
-            values: Grouped::new(places + new.keys.len(), group_of, values),
+            values: Grouped::new(places + new.keys.len(), &group_of, values),
             new,
         }
     }
@@ -77,7 +77,7 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
     /// state; what it returns is the new state, nothing takes it away.
     ///
     /// Costs what all keys and the records cost.
-    pub(crate) fn update<V, F>(&mut self, records: Vec<Vec<(K, V)>>, f: F)
+    pub(crate) fn update<V: Data, F>(&mut self, records: Vec<Vec<(K, V)>>, f: F)
     where
         F: Fn(&K, &[V], Option<&S>) -> Option<S>,
     {
@@ -103,7 +103,7 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
     }
 
     /// The records of a batch beside the state, as it is now.
-    pub(crate) fn entries<V>(&mut self, records: Vec<Vec<(K, V)>>) -> StateEntries<K, V, S> {
+    pub(crate) fn entries<V: Data>(&mut self, records: Vec<Vec<(K, V)>>) -> StateEntries<K, V, S> {
         let places = self.table.places();
         let Cogroup { values, new } = Cogroup::new(&self.table.edit(), places, records);
         StateEntries {

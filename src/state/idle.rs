@@ -147,3 +147,117 @@ impl fmt::Debug for Idle {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn at(seconds: i64) -> BatchTime {
+        BatchTime::from_millis(seconds * 1000)
+    }
+
+    fn idle(seconds: u64) -> Idle {
+        Idle::new(Duration::from_secs(seconds))
+    }
+
+    /// One step in which rows are added and touched; gives those that expired, and
+    /// how many rows were looked at.
+    fn step(idle: &mut Idle, time: i64, added: &[u32], touched: &[u32]) -> (Vec<u32>, usize) {
+        for &place in added.iter().chain(touched) {
+            idle.touch(place, at(time));
+        }
+        let seen = Cell::new(0);
+        let expired = idle.expired(at(time), |_| {
+            seen.set(seen.get() + 1);
+            true
+        });
+        idle.commit(at(time), added, |place| {
+            seen.set(seen.get() + 1);
+            !expired.contains(&place)
+        });
+        (expired, seen.get())
+    }
+
+    #[test]
+    fn rows_expire_in_the_first_step_after_their_time_out() {
+        let mut idle = idle(2);
+        assert_eq!(step(&mut idle, 1, &[0, 1], &[]).0, []);
+        assert_eq!(step(&mut idle, 2, &[2], &[]).0, []);
+        assert_eq!(
+            step(&mut idle, 3, &[], &[0]).0,
+            [],
+            "not yet: 1 is not before 3 - 2"
+        );
+        assert_eq!(step(&mut idle, 4, &[], &[]).0, [1]);
+        assert_eq!(
+            step(&mut idle, 5, &[], &[2]).0,
+            [],
+            "touched when it was due"
+        );
+        assert_eq!(step(&mut idle, 6, &[], &[]).0, [0]);
+        assert_eq!(step(&mut idle, 9, &[], &[]).0, [2]);
+    }
+
+    #[test]
+    fn a_step_looks_at_no_row_that_is_not_due() {
+        let mut idle = idle(10);
+        let rows: Vec<_> = (0..1000).collect();
+        // All are looked at once when they are filed.
+        assert_eq!(step(&mut idle, 1, &rows, &[]), (vec![], 1000));
+        for time in 2..=11 {
+            assert_eq!(idle.due(at(time)), 0);
+            assert_eq!(step(&mut idle, time, &[], &rows[..500]), (vec![], 0));
+        }
+        assert_eq!(idle.due(at(12)), 1000);
+        let (expired, _) = step(&mut idle, 12, &[], &[]);
+        assert_eq!(expired, rows[500..]);
+        for time in 13..=21 {
+            assert_eq!(step(&mut idle, time, &[], &[]), (vec![], 0));
+        }
+        assert_eq!(step(&mut idle, 22, &[], &[]).0, rows[..500]);
+        assert!(idle.files.is_empty());
+    }
+
+    #[test]
+    fn a_place_that_is_used_again_stays_in_one_file() {
+        let mut idle = idle(100);
+        for time in 1..=50 {
+            idle.touch(0, at(time));
+            idle.commit(at(time), &[0], |_| true);
+            // The row goes, another takes its place in the next step.
+            idle.commit(at(time), &[], |_| false);
+        }
+        assert_eq!(idle.files.values().map(Vec::len).sum::<usize>(), 1);
+        assert_eq!(step(&mut idle, 102, &[], &[]).0, [], "touched at 50");
+        assert_eq!(step(&mut idle, 151, &[], &[]).0, [0]);
+    }
+
+    #[test]
+    fn touches_can_be_taken_back() {
+        let mut idle = idle(2);
+        step(&mut idle, 1, &[0, 1], &[]);
+        idle.touch(1, at(3));
+        idle.touch(1, at(3));
+        idle.roll_back();
+        idle.commit(at(3), &[], |_| true);
+        assert_eq!(step(&mut idle, 4, &[], &[0]).0, [1]);
+    }
+
+    #[test]
+    fn rows_move_together() {
+        const GONE: u32 = Table::<(), ()>::GONE;
+        let mut idle = idle(2);
+        step(&mut idle, 1, &[0, 1], &[]);
+        step(&mut idle, 2, &[2, 3], &[0]);
+        idle.rows_moved(&[0, GONE, GONE, 1]);
+        assert_eq!(idle.last, [at(2), at(2)]);
+        assert_eq!(
+            idle.due(at(4)),
+            1,
+            "the file of the second 1 has one row left"
+        );
+        assert_eq!(step(&mut idle, 5, &[], &[]).0, [0, 1]);
+    }
+}

@@ -51,6 +51,7 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
             }
         }
         // What is dropped here may be as much work as the changes were.
+        let weight = self.sum(|partition| partition.commit_weight(time));
         executor.map(n, weight, |i| {
             self.partition(i).commit(time);
             Ok(())
@@ -101,14 +102,12 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
 
     /// How many keys there are.
     pub(crate) fn len(&self) -> usize {
-        let lens = (0..self.partitions.len()).map(|i| self.partition(i).table.len());
-        lens.sum()
+        self.sum(|partition| partition.table.len())
     }
 
     /// How many rows a step at `time` has to look at because of the time-out.
     pub(crate) fn due(&self, time: BatchTime) -> usize {
-        let dues = (0..self.partitions.len()).map(|i| self.partition(i).due(time));
-        dues.sum()
+        self.sum(|partition| partition.due(time))
     }
 
     /// All keys with their state as they are now. As long as somebody holds them,
@@ -116,6 +115,11 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     pub(crate) fn rows(&self) -> Partitions<(K, S)> {
         let rows = |i| self.partition(i).table.rows() as Arc<dyn Partition<(K, S)>>;
         (0..self.partitions.len()).map(rows).collect()
+    }
+
+    fn sum(&self, of: impl Fn(&StatePartition<K, S>) -> usize) -> usize {
+        let partitions = self.partitions.iter();
+        partitions.map(|partition| of(&lock(partition))).sum()
     }
 
     fn partition(&self, i: usize) -> MutexGuard<'_, StatePartition<K, S>> {
@@ -146,12 +150,7 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
     }
 
     /// See [`KeyedState::load`].
-    fn load(
-        &mut self,
-        time: BatchTime,
-        records: Vec<Vec<(K, S)>>,
-        again: impl Fn(&mut S, S),
-    ) {
+    fn load(&mut self, time: BatchTime, records: Vec<Vec<(K, S)>>, again: impl Fn(&mut S, S)) {
         let Self { table, undo, idle } = self;
         let mut edit = table.edit();
         edit.reserve(records.iter().map(Vec::len).sum());
@@ -175,6 +174,12 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
 
     pub(super) fn due(&self, time: BatchTime) -> usize {
         self.idle.as_ref().map_or(0, |idle| idle.due(time))
+    }
+
+    /// About how much work [`commit`](Self::commit) is.
+    fn commit_weight(&self, time: BatchTime) -> usize {
+        let filed = self.idle.as_ref().map_or(0, |_| self.undo.inserted().len());
+        self.undo.weight() + filed + self.due(time)
     }
 
     /// Ends a step.

@@ -93,6 +93,11 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         }
     }
 
+    /// Whether no row was removed since the table was settled.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.left.is_empty()
+    }
+
     /// Ends a step: the places that it left can be used again. If most places are
     /// unused by now, the rows move together; then it gives the new place of each
     /// old one ([`GONE`](Self::GONE) for those that were left).
@@ -175,13 +180,18 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
         Some(place)
     }
 
-    /// Looks ahead for the keys of the first [`AHEAD`] records.
+    /// Looks ahead for the keys of the first [`AHEAD`] records; tells `each` where
+    /// one most likely is, so that it can ask for what belongs to the row.
     #[inline]
-    pub(crate) fn look_ahead<W>(&self, records: &[(K, W)]) -> Ahead {
+    pub(crate) fn look_ahead<W>(&self, records: &[(K, W)], mut each: impl FnMut(u32)) -> Ahead {
         let mut ahead = [(0, None); AHEAD];
         for (slot, (key, _)) in ahead.iter_mut().zip(records) {
             let hash = self.hash(key);
-            *slot = (hash, self.prefetch(hash));
+            let near = self.prefetch(hash);
+            if let Some(place) = near {
+                each(place);
+            }
+            *slot = (hash, near);
         }
         ahead
     }
@@ -289,9 +299,14 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
                 Chunk::Owned(records) => records,
             };
             for records in records.chunks(AHEAD) {
-                let ahead = self.look_ahead(records);
-                for place in ahead.iter().filter_map(|&(_, near)| near) {
-                    each(self, LookUp::Ahead(place));
+                let mut ahead = [(0, None); AHEAD];
+                for (slot, (key, _)) in ahead.iter_mut().zip(records) {
+                    let hash = self.hash(key);
+                    let near = self.prefetch(hash);
+                    if let Some(place) = near {
+                        each(self, LookUp::Ahead(place));
+                    }
+                    *slot = (hash, near);
                 }
                 for (record, (hash, near)) in records.iter().zip(ahead) {
                     let place = self.find_near(near, hash, &record.0);

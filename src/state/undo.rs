@@ -65,6 +65,11 @@ impl<S: Data> Undo<S> {
         place
     }
 
+    /// About how much work it is to end the step.
+    pub(super) fn weight(&self) -> usize {
+        if Self::ONCE { self.replaced.len() } else { 0 }
+    }
+
     /// Rows that were added, and perhaps removed again.
     pub(super) fn inserted(&self) -> &[u32] {
         &self.inserted
@@ -76,6 +81,10 @@ impl<S: Data> Undo<S> {
     where
         K: Data + Hash + Eq,
     {
+        if self.replaced.is_empty() && self.inserted.is_empty() && table.is_settled() {
+            // To change a table whose rows are held would copy it.
+            return;
+        }
         let mut edit = table.edit();
         for (place, old) in self.replaced.iter_mut().rev() {
             mem::swap(edit.value_mut(*place), old);

@@ -16,3 +16,6 @@ mod repartition;
 pub(crate) mod transform;
 pub(crate) mod union;
 pub(crate) mod update_state_by_key;
+
+#[cfg(test)]
+mod tests;

@@ -119,14 +119,17 @@ where
         S: Data,
         F: Fn(BatchTime, &K, &[V], Option<&S>) -> Option<S> + Send + Sync + 'static,
     {
-        let update = move |state: &KeyedState<K, S>, executor: &Executor, batch: Batch<'_, K, V>| {
-            let Batch { time, records } = batch;
-            let weight = records.len() + state.len();
-            state.step(executor, time, weight, |i, partition| {
-                partition.update(records.take(i), |key, values, old| f(time, key, values, old));
-            })?;
-            Ok(())
-        };
+        let update =
+            move |state: &KeyedState<K, S>, executor: &Executor, batch: Batch<'_, K, V>| {
+                let Batch { time, records } = batch;
+                let weight = records.len() + state.len();
+                state.step(executor, time, weight, |i, partition| {
+                    partition.update(records.take(i), |key, values, old| {
+                        f(time, key, values, old)
+                    });
+                })?;
+                Ok(())
+            };
         self.updated(options, update, Location::caller())
     }
 
@@ -176,20 +179,21 @@ where
         F: Fn(BatchTime, StateEntries<K, V, S>) -> I + Send + Sync + 'static,
         I: IntoIterator<Item = (K, S)>,
     {
-        let update = move |state: &KeyedState<K, S>, executor: &Executor, batch: Batch<'_, K, V>| {
-            let Batch { time, records } = batch;
-            let partitioner = state.partitioner();
-            let weight = records.len() + state.len();
-            let kept = state.step(executor, time, weight, |i, partition| {
-                let mut kept = Buckets::new(partitioner);
-                for entry in f(time, partition.entries(records.take(i))) {
-                    kept.push(entry);
-                }
-                kept
-            })?;
-            let kept = Arrivals::of(executor, partitioner, kept)?;
-            state.rebuild(executor, time, &kept)
-        };
+        let update =
+            move |state: &KeyedState<K, S>, executor: &Executor, batch: Batch<'_, K, V>| {
+                let Batch { time, records } = batch;
+                let partitioner = state.partitioner();
+                let weight = records.len() + state.len();
+                let kept = state.step(executor, time, weight, |i, partition| {
+                    let mut kept = Buckets::new(partitioner);
+                    for entry in f(time, partition.entries(records.take(i))) {
+                        kept.push(entry);
+                    }
+                    kept
+                })?;
+                let kept = Arrivals::of(executor, partitioner, kept)?;
+                state.rebuild(executor, time, &kept)
+            };
         self.updated(options, update, Location::caller())
     }
 
@@ -207,7 +211,13 @@ where
         let graph = self.graph();
         graph.assert_open(site);
         let partitions = options.partitions.unwrap_or(self.default_parallelism());
-        let meta = Meta::new(graph, NAME, site, self.slide_interval(), vec![self.control()]);
+        let meta = Meta::new(
+            graph,
+            NAME,
+            site,
+            self.slide_interval(),
+            vec![self.control()],
+        );
         let operator = UpdateState {
             parent: self.clone(),
             state: KeyedState::new(partitions, None),
@@ -216,7 +226,11 @@ where
             update,
             step: Step::new(NAME, site),
         };
-        View::declare(&StatefulNode::declare(graph, meta, operator), NAME, |rows| rows)
+        View::declare(
+            &StatefulNode::declare(graph, meta, operator),
+            NAME,
+            |rows| rows,
+        )
     }
 }
 
