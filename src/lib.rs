@@ -93,10 +93,14 @@ pub mod time;
 
 pub use block::{Split, Str};
 pub use context::{StreamingContext, StreamingContextBuilder};
-pub use dstream::{DStream, Directory, RddQueue, StreamingContextState};
+pub use dstream::{
+    DStream, Directory, MapWithStateDStream, RddQueue, StateSpec, StreamingContextState,
+    UpdateOptions,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use rdd::pipe::Data;
 pub use rdd::{InputFile, Rdd, Shown, StorageLevel, Text};
+pub use state::{State, StateEntries};
 
 // Compiles the programs in the README.
 #[cfg(doctest)]

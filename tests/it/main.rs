@@ -12,6 +12,7 @@ mod queue;
 mod saved_files;
 mod several_streams;
 mod shared;
+mod state;
 mod text;
 mod threads;
 mod transformations;

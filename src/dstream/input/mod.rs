@@ -151,7 +151,7 @@ impl<T: Data, I: Ingest<T>> Stream<T> for InputNode<T, I> {
         let cut = self.batches().cut.get(&time).cloned();
         // A time that was never cut, or is forgotten, has no records.
         Ok(Some(cut.unwrap_or_else(|| {
-            Rdd::ready(Vec::new().into(), Arc::clone(self.graph.executor()))
+            Rdd::empty(Arc::clone(self.graph.executor()))
         })))
     }
 }
