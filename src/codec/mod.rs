@@ -3,8 +3,8 @@
 //! [`Codec`] is the bound of everything that writes records in order to read
 //! them back. What is behind it is serde, in the format of the crate postcard: it is
 //! written down, stable and compact, and does not describe itself: what was
-//! written as one type cannot be read as another. [`frame`] puts such bytes into
-//! files, with a length and a checksum.
+//! written as one type cannot be read as another. In files such bytes stand in
+//! frames, with a length and a checksum.
 //!
 //! **Bounds.** What the bytes say of lengths is believed only as far as there are
 //! bytes to prove it, so that damaged ones cost no memory. Damage is found by the

@@ -51,12 +51,12 @@ pub(crate) struct Executor {
 
 impl Executor {
     /// Starts `workers` threads (one per allowed core if `None`), pinned if asked.
-    /// `memory` bounds the bytes that are kept beyond their batch.
+    /// `memory` bounds what is kept beyond its batch.
     pub(crate) fn start(
         workers: Option<usize>,
         default_parallelism: Option<usize>,
         pin: bool,
-        memory: u64,
+        memory: Memory,
     ) -> Result<(Self, Placement)> {
         let topology = Topology::detect();
         let cores = topology
@@ -78,10 +78,19 @@ impl Executor {
                 pools,
                 workers,
                 default_parallelism,
-                memory: Arc::new(Memory::new(memory)),
+                memory: Arc::new(memory),
             },
             placement,
         ))
+    }
+
+    /// With so many workers, not pinned, and no bound on memory.
+    #[cfg(test)]
+    pub(crate) fn of(workers: usize) -> Self {
+        let memory = Memory::new(u64::MAX, std::env::temp_dir());
+        Self::start(Some(workers), None, false, memory)
+            .expect("threads can be started")
+            .0
     }
 
     /// How many partitions a shuffle makes unless told otherwise.

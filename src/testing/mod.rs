@@ -47,7 +47,10 @@ use crate::rdd::pipe::{Data, Pipe};
 /// # Panics
 /// If the context was started.
 #[track_caller]
-#[must_use = "what was seen is to be compared with something"]
+#[expect(
+    clippy::must_use_candidate,
+    reason = "watching alone makes the batches run"
+)]
 pub fn watch<T: Data, P: Pipe<Out = T>>(stream: &DStream<T, P>) -> Seen<Vec<T>> {
     Seen::of(stream, |rdd| rdd.collect())
 }
@@ -57,7 +60,10 @@ pub fn watch<T: Data, P: Pipe<Out = T>>(stream: &DStream<T, P>) -> Seen<Vec<T>> 
 /// # Panics
 /// If the context was started.
 #[track_caller]
-#[must_use = "what was seen is to be compared with something"]
+#[expect(
+    clippy::must_use_candidate,
+    reason = "watching alone makes the batches run"
+)]
 pub fn watch_partitions<T: Data, P: Pipe<Out = T>>(stream: &DStream<T, P>) -> Seen<Vec<Vec<T>>> {
     Seen::of(stream, |rdd| rdd.collect_partitions())
 }

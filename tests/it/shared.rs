@@ -182,10 +182,13 @@ fn f_3_the_halves_of_a_shuffle_count_each_on_its_own() {
     );
     let add = merged.clone();
     let rdd = program.ssc.parallelize(0..10, 2).map(adding(&read));
-    let groups = rdd.map(|x| (0, x)).group_by_key_into(1).map(move |(_, group)| {
-        add.add(1);
-        assert!(group.is_empty(), "a group has records");
-    });
+    let groups = rdd
+        .map(|x| (0, x))
+        .group_by_key_into(1)
+        .map(move |(_, group)| {
+            add.add(1);
+            assert!(group.is_empty(), "a group has records");
+        });
     groups.collect().unwrap_err();
     assert_eq!((read.value(), merged.value()), (45, 0));
     // What was computed is kept, so it is not counted again.

@@ -140,41 +140,50 @@ struct ObjectFile<T> {
 
 impl<T: Data + Codec> ObjectFile<T> {
     fn read(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
-        let mut file = BufReader::new(File::open(&self.path)?);
+        let file = BufReader::new(File::open(&self.path)?);
         // The length may have changed since the data set was made.
         let len = file.get_ref().metadata()?.len();
-        let mut magic = [0; MAGIC.len()];
-        if len < magic.len() as u64 {
-            return Err(corrupt("it is too short for an object file"));
-        }
-        file.read_exact(&mut magic)?;
-        if magic != MAGIC {
-            return Err(corrupt(
-                "it does not begin as an object file of this version",
-            ));
-        }
-        let mut frames = FrameReader::new(file, magic.len() as u64, len);
-        let mut records = Vec::new();
-        while let Some(payload) = frames.next()? {
-            let (mut left, mut input) = take_count(payload)?;
-            while left > 0 {
-                let n = left.min(CHUNK);
-                for _ in 0..n {
-                    records.push(T::decode(&mut input)?);
-                }
-                left -= n;
-                let flow = each(Chunk::Owned(&mut records));
-                records.clear();
-                if flow.is_break() {
-                    return Ok(());
-                }
-            }
-            if !input.is_empty() {
-                return Err(corrupt("it has records of another type"));
-            }
-        }
-        Ok(())
+        read_objects(file, len, each)
     }
+}
+
+/// Reads all records of an object file of `len` bytes.
+pub(in crate::rdd) fn read_objects<T: Data + Codec>(
+    mut file: impl Read,
+    len: u64,
+    each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>,
+) -> Result<()> {
+    let mut magic = [0; MAGIC.len()];
+    if len < magic.len() as u64 {
+        return Err(corrupt("it is too short for an object file"));
+    }
+    file.read_exact(&mut magic)?;
+    if magic != MAGIC {
+        return Err(corrupt(
+            "it does not begin as an object file of this version",
+        ));
+    }
+    let mut frames = FrameReader::new(file, magic.len() as u64, len);
+    let mut records = Vec::new();
+    while let Some(payload) = frames.next()? {
+        let (mut left, mut input) = take_count(payload)?;
+        while left > 0 {
+            let n = left.min(CHUNK);
+            for _ in 0..n {
+                records.push(T::decode(&mut input)?);
+            }
+            left -= n;
+            let flow = each(Chunk::Owned(&mut records));
+            records.clear();
+            if flow.is_break() {
+                return Ok(());
+            }
+        }
+        if !input.is_empty() {
+            return Err(corrupt("it has records of another type"));
+        }
+    }
+    Ok(())
 }
 
 /// How many records a frame has, and their bytes.

@@ -25,6 +25,8 @@ pub(crate) mod map;
 pub(crate) mod map_partitions;
 pub(crate) mod map_values;
 pub(crate) mod partition_by;
+#[cfg(feature = "checkpoint")]
+pub(crate) mod persist;
 pub(crate) mod reduce;
 pub(crate) mod reduce_by_key;
 pub(crate) mod repartition;
