@@ -111,9 +111,8 @@ impl Program {
             .map_err(failed(Phase::Build))?;
         let mut queues = Vec::new();
         let mut streams = Vec::new();
-        for source in 0..case.sources.len() {
-            let source = sources::declare(&ssc, case, source);
-            let (queue, stream) = source.map_err(failed(Phase::Build))?;
+        for source in &case.sources {
+            let (queue, stream) = sources::declare(&ssc, source).map_err(failed(Phase::Build))?;
             queues.push(queue);
             streams.push(stream);
         }

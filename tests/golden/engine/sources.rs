@@ -1,22 +1,20 @@
 //! The sources of a case as inputs.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use millstream::dstream::{InputBatch, InputSource};
 use millstream::prelude::*;
 
 use super::batch::no_partitions;
-use crate::case::{Case, Feed};
+use crate::case::{Feed, Source};
 use crate::value::Value;
 
-/// The queue of a source, if it has one, and its stream.
+/// The queue of a source (which one that is asked leaves empty) and its stream.
 pub(super) fn declare(
     ssc: &StreamingContext,
-    case: &Case,
-    source: usize,
+    source: &Source,
 ) -> millstream::Result<(RddQueue<Value>, DStream<Value>)> {
     let queue = RddQueue::new();
-    let source = &case.sources[source];
     let stream = match &source.feed {
         Feed::Queue {
             one_at_a_time,
@@ -29,31 +27,27 @@ pub(super) fn declare(
             };
             ssc.queue_stream_with(&queue, *one_at_a_time, Some(default))
         }
-        Feed::Direct(batches) => {
-            let batches = (0..).map(|batch| case.time(batch)).zip(batches);
-            let batches = batches.filter_map(|(time, batch)| Some((time, batch.clone()?)));
-            ssc.input_stream(Direct {
-                batches: batches.collect(),
-                partitions: source.partitions,
-            })
-        }
+        Feed::Direct(batches) => ssc.input_stream(Direct {
+            batches: batches.clone().into(),
+            partitions: source.partitions,
+        }),
     };
     Ok((queue, stream?))
 }
 
-/// An input that gives no Rdd where there is nothing.
+/// A source that is asked: records, or no Rdd, and none when there are no more.
 struct Direct {
-    batches: BTreeMap<i64, Vec<Value>>,
+    batches: VecDeque<Option<Vec<Value>>>,
     partitions: usize,
 }
 
 impl InputSource<Value> for Direct {
     fn compute(
         &mut self,
-        time: BatchTime,
+        _: BatchTime,
         batch: &mut InputBatch<'_>,
     ) -> millstream::Result<Option<Rdd<Value>>> {
-        let records = self.batches.remove(&time.as_millis());
+        let records = self.batches.pop_front().flatten();
         Ok(records.map(|records| batch.parallelize(records, self.partitions)))
     }
 }
