@@ -570,6 +570,8 @@ impl Iterator for Split {
 impl std::iter::FusedIterator for Split {}
 
 mod case;
+#[cfg(feature = "serde")]
+mod serde;
 mod split_whitespace;
 #[cfg(all(test, not(loom)))]
 mod tests;
