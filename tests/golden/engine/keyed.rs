@@ -34,10 +34,7 @@ pub(super) fn declare<P: Pipe<Out = Value>>(
         Op::CombineByKey { combiner } => {
             let [create, merge, merge_combiners, finish] = [(); 4].map(|()| combiner.clone());
             let take = |combined: &mut Value| mem::replace(combined, Value::Null);
-            let create = {
-                let create = create.clone();
-                move |new| create.create(new)
-            };
+            let create = move |new| create.create(new);
             let value =
                 move |all: &mut Value, new| *all = merge.merge(take(all), merge.create(new));
             let combiners =
