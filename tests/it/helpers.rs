@@ -62,6 +62,25 @@ impl Drop for Scratch {
     }
 }
 
+/// Writes a file that was modified at `millis`, and renames it to `path`.
+pub(crate) fn put(path: impl AsRef<Path>, millis: u64, text: impl AsRef<[u8]>) {
+    let path = path.as_ref();
+    let aside = path.with_file_name(".aside");
+    fs::write(&aside, text).expect("the directory takes files");
+    touch(&aside, millis);
+    fs::rename(&aside, path).expect("both are in one directory");
+}
+
+/// Makes a file one that was modified at `millis`.
+pub(crate) fn touch(path: &Path, millis: u64) {
+    let file = fs::File::options()
+        .write(true)
+        .open(path)
+        .expect("the file is there");
+    let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+    file.set_modified(time).expect("it is ours");
+}
+
 /// Runs a test in a process of its own, for what is global to a process; gives
 /// what the process printed, or nothing inside of it.
 pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) -> Option<String> {

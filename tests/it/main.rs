@@ -3,6 +3,7 @@
 mod context;
 mod dstream;
 mod files;
+mod files_exactly_once;
 mod helpers;
 mod input_source;
 mod joins;
