@@ -1,21 +1,19 @@
 //! Blocks: where received data rests, and the strings that point into them.
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the receivers that use it come next"
-)]
 
+mod line;
 mod memory;
 mod range;
+mod reader;
 mod ring;
 mod str;
 mod text;
 
 pub(crate) use memory::Memory;
 pub(crate) use range::TextRange;
+pub(crate) use reader::{LineReader, LineRules};
 pub(crate) use ring::{
     Block, Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter,
     text_ring, typed_ring,
 };
-pub use str::{Split, Str};
+pub use str::{Split, SplitWhitespace, Str};
 pub(crate) use text::{Lease, TextBlock};

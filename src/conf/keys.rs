@@ -195,6 +195,9 @@ impl Key {
     }
 }
 
+/// The default of `spill_dir`: the system's directory for temporary files.
+pub(crate) const SYSTEM_TEMP: &str = "system temp";
+
 /// All settings.
 ///
 /// ```
@@ -283,6 +286,15 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::OptNumber(&mut conf.memory_max),
     },
     Key {
+        name: "spill_dir",
+        env: "MILLSTREAM_SPILL_DIR",
+        guide: &["spark.local.dir"],
+        kind: Kind::Text,
+        default: SYSTEM_TEMP,
+        meaning: "directory for the files of persisted records that do not fit into memory",
+        slot: |conf| Slot::Text(&mut conf.spill_dir),
+    },
+    Key {
         name: "block_queue_size",
         env: "MILLSTREAM_BLOCK_QUEUE_SIZE",
         guide: &["spark.streaming.blockQueueSize"],
@@ -329,6 +341,40 @@ pub static KEYS: &[Key] = &[
         default: "64MiB",
         meaning: "largest frame taken from a raw socket",
         slot: |conf| Slot::Number(&mut conf.max_frame_bytes),
+    },
+    Key {
+        name: "file_stream_min_remember_duration",
+        env: "MILLSTREAM_FILE_STREAM_MIN_REMEMBER_DURATION",
+        guide: &[
+            "spark.streaming.fileStream.minRememberDuration",
+            "spark.streaming.minRememberDuration",
+        ],
+        kind: Kind::Duration { min_ms: 1 },
+        default: "1m",
+        meaning: "age up to which a file that turns up in a watched directory is read",
+        slot: |conf| Slot::Duration(&mut conf.file_stream_min_remember_duration),
+    },
+    Key {
+        name: "max_inflated_bytes",
+        env: "MILLSTREAM_MAX_INFLATED_BYTES",
+        guide: &[],
+        kind: Kind::Bytes { min: 1 },
+        default: "16GiB",
+        meaning: "bytes that may come out of one compressed file (feature gzip)",
+        slot: |conf| Slot::Number(&mut conf.max_inflated_bytes),
+    },
+    Key {
+        name: "max_inflate_ratio",
+        env: "MILLSTREAM_MAX_INFLATE_RATIO",
+        guide: &[],
+        kind: Kind::Integer {
+            min: 1,
+            max: 1 << 20,
+        },
+        default: "200",
+        meaning: "bytes that may come out of a compressed file for each of its own, beyond the \
+                  first 1 MiB (feature gzip)",
+        slot: |conf| Slot::Number(&mut conf.max_inflate_ratio),
     },
     Key {
         name: "pin",
@@ -387,6 +433,16 @@ pub static KEYS: &[Key] = &[
         default: "none",
         meaning: "least time that every stream keeps its batches, for queries from outside",
         slot: |conf| Slot::OptDuration(&mut conf.remember),
+    },
+    Key {
+        name: "unpersist",
+        env: "MILLSTREAM_UNPERSIST",
+        guide: &["spark.streaming.unpersist"],
+        kind: Kind::Flag,
+        default: "true",
+        meaning: "forget batches that no operation needs any more; if not, all are kept for \
+                  queries from outside",
+        slot: |conf| Slot::Flag(&mut conf.unpersist),
     },
     Key {
         name: "one_active_context",

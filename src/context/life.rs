@@ -6,10 +6,11 @@ use std::thread::JoinHandle;
 
 use super::{Inner, StreamingContext, active};
 use crate::cpu::thread;
-use crate::dstream::StreamingContextState;
+use crate::dstream::{Graph, StreamingContextState};
 use crate::error::{Error, Result};
-use crate::executor::in_task;
+use crate::listener::Bus;
 use crate::scheduler::{Generator, JobScheduler, ReceiverTracker};
+use crate::task::in_task;
 use crate::time::{BatchTime, Duration, first_batch_time};
 
 /// The least time that a graceful stop waits for the queued batches.
@@ -179,7 +180,7 @@ impl Inner {
                 .saturating_mul(10)
                 .max(LEAST_STOP_TIMEOUT)
         });
-        let result = running.stop(graceful.then_some(timeout), &self.bus);
+        let result = running.stop(graceful.then_some(timeout), &self.graph, &self.bus);
         active::leave(self);
         // A closure that holds the context would keep it, and itself, for ever.
         self.graph.dismantle();
@@ -196,8 +197,8 @@ impl Inner {
         active::leave(self);
         if thread::is_engine_thread() || in_task() {
             // On a thread of the context: it cannot wait for itself.
-            running.release(&self.bus);
-        } else if let Err(error) = running.stop(None, &self.bus) {
+            running.release(&self.graph, &self.bus);
+        } else if let Err(error) = running.stop(None, &self.graph, &self.bus) {
             tracing::error!(%error, "a dropped context did not stop cleanly");
         }
         self.waiter.stopped();
@@ -208,7 +209,12 @@ impl Running {
     fn start(inner: &Inner) -> Result<Self> {
         let interval = inner.graph.batch_interval();
         let zero = first_batch_time(inner.clock.now_millis(), interval) - interval;
-        inner.graph.initialize(zero, inner.conf.remember);
+        let remember = match inner.conf.unpersist {
+            true => inner.conf.remember,
+            false => Some(Duration::MAX),
+        };
+        inner.graph.initialize(zero, remember);
+        inner.graph.start_inputs()?;
         // Before any thread runs: a first job may ask.
         inner.graph.set_phase(StreamingContextState::Active);
         let jobs = Arc::new(JobScheduler::new(
@@ -221,6 +227,7 @@ impl Running {
             // The threads that did start.
             jobs.close();
             inner.bus.close();
+            inner.graph.stop_inputs(false);
         })
     }
 
@@ -256,7 +263,7 @@ impl Running {
     }
 
     /// Ends all threads; `graceful` is how long the queued batches may take.
-    fn stop(self, graceful: Option<Duration>, bus: &crate::listener::Bus) -> Result<()> {
+    fn stop(self, graceful: Option<Duration>, graph: &Graph, bus: &Bus) -> Result<()> {
         // First, so that everything that was stored is there to be cut.
         let stopped = self.receivers.stop(graceful.unwrap_or(LEAST_STOP_TIMEOUT));
         let drained = match graceful {
@@ -276,6 +283,7 @@ impl Running {
                 }
             }
         }
+        graph.stop_inputs(drained.is_ok());
         bus.close();
         if self.bus_thread.join().is_err() {
             tracing::error!("the listeners' thread panicked");
@@ -284,10 +292,11 @@ impl Running {
     }
 
     /// Tells all threads to end without waiting for them.
-    fn release(self, bus: &crate::listener::Bus) {
+    fn release(self, graph: &Graph, bus: &Bus) {
         self.receivers.shut_down();
         self.jobs.close();
         bus.close();
         self.generator.release();
+        graph.stop_inputs(false);
     }
 }

@@ -2,8 +2,12 @@
 
 mod active;
 mod builder;
+mod files;
 mod inputs;
 mod life;
+#[cfg(feature = "checkpoint")]
+mod object_file;
+mod shared;
 #[cfg(feature = "signals")]
 mod signals;
 

@@ -88,8 +88,14 @@ pub struct InputInfo {
     pub stream_id: StreamId,
     /// The input's name, such as `Socket stream [0]`.
     pub name: String,
-    /// Records in this batch.
+    /// Records in this batch. Of files and of inputs of the program's own, which are
+    /// asked when the batch runs, it is known when the batch completes; of files
+    /// it counts what was read to the end.
     pub num_records: u64,
+    /// What the batch was made of, when it completes: the names of the files, what
+    /// an input of the program's own tells. Else empty.
+    #[doc(alias = "metadata")]
+    pub description: String,
 }
 
 impl InputInfo {
@@ -98,6 +104,7 @@ impl InputInfo {
             stream_id,
             name,
             num_records,
+            description: String::new(),
         }
     }
 }

@@ -2,10 +2,16 @@
 
 mod context;
 mod dstream;
+mod files;
 mod helpers;
+mod input_source;
+mod joins;
 mod output;
+mod persistence;
 mod queue;
+mod saved_files;
 mod several_streams;
+mod shared;
 mod state;
 mod text;
 mod threads;

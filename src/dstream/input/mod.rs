@@ -2,11 +2,15 @@
 //!
 //! At every boundary the generator cuts every input, whether an output will ask
 //! for that batch or not, and the input keeps what was cut under the batch time.
-//! Cutting is cheap and runs no user code.
+//! Cutting is cheap and runs no user code. An input that has to ask for its data,
+//! such as a directory, only notes the time then; see [`direct`].
 
 pub(crate) mod constant;
+mod direct;
+pub(crate) mod file;
 pub(crate) mod queue;
 pub(crate) mod receiver;
+pub(crate) mod source;
 
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -24,6 +28,15 @@ use crate::time::BatchTime;
 
 /// What the scheduler does with an input.
 pub(crate) trait Input: Control {
+    /// Called once, before the first batch.
+    fn start(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called once, behind the last batch. `all_ended` tells that no job of the
+    /// context runs any more.
+    fn stop(&self, _all_ended: bool) {}
+
     /// Ends a block at a block interval inside a batch.
     fn end_block(&self);
 
@@ -32,6 +45,12 @@ pub(crate) trait Input: Control {
 
     /// Whether anything waits to be cut.
     fn is_waiting(&self) -> bool;
+
+    /// What is known of the batch `time` after it was processed, if that is more
+    /// than the cut told.
+    fn report(&self, _time: BatchTime) -> Option<InputInfo> {
+        None
+    }
 }
 
 /// Where an input's data comes from.

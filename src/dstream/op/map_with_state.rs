@@ -141,10 +141,6 @@ pub struct StateSpec<K: Data, V, S: Data, M, F = ()> {
 impl<K: Data, V, S: Data, M> StateSpec<K, V, S, M> {
     /// Calls `f` with the key, the value (nothing if the key is timing out) and the
     /// state; the stream holds all that it returns.
-    #[expect(
-        clippy::type_complexity,
-        reason = "the type of a closure that calls another"
-    )]
     pub fn function<F>(
         f: F,
     ) -> StateSpec<

@@ -16,8 +16,7 @@ use crate::time::{BatchTime, Duration};
 /// Executors with one worker and with two.
 fn executors() -> &'static [Executor; 2] {
     static EXECUTORS: OnceLock<[Executor; 2]> = OnceLock::new();
-    EXECUTORS
-        .get_or_init(|| [1, 2].map(|n| Executor::start(Some(n), None, false, u64::MAX).unwrap().0))
+    EXECUTORS.get_or_init(|| [1, 2].map(Executor::of))
 }
 
 fn at(seconds: i64) -> BatchTime {
