@@ -413,7 +413,10 @@ fn a_step_that_only_removes_can_be_taken_back() {
         });
         mapped.map(|mapped| mapped.concat().len())
     };
-    assert_eq!(step(&[(1, Call::Update(10)), (2, Call::Update(20))]).unwrap(), 2);
+    assert_eq!(
+        step(&[(1, Call::Update(10)), (2, Call::Update(20))]).unwrap(),
+        2
+    );
     step(&[(1, Call::Remove), (1, Call::Panic)]).unwrap_err();
     assert_eq!(read(&state.rows()), [(1, 10), (2, 20)]);
     assert_eq!(step(&[(1, Call::Remove)]).unwrap(), 1);
@@ -441,8 +444,16 @@ fn keys_time_out_when_their_rows_have_moved() {
         };
         // Ten times as many go as stay, so the rows move together.
         step(1, &mut (0..1000), Call::Update(1));
-        step(5, &mut (0..1000).filter(|key| key % 10 == 7), Call::Update(2));
-        step(9, &mut (0..1000).filter(|key| key % 20 == 7), Call::Update(4));
+        step(
+            5,
+            &mut (0..1000).filter(|key| key % 10 == 7),
+            Call::Update(2),
+        );
+        step(
+            9,
+            &mut (0..1000).filter(|key| key % 20 == 7),
+            Call::Update(4),
+        );
         if let Some(call) = removed {
             step(10, &mut (0..1000).filter(|key| key % 10 != 7), call);
         }
