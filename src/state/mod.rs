@@ -5,6 +5,11 @@
 //! shared with the Rdd of the batch; the next batch changes them in place when
 //! nobody else holds them, and copies them otherwise.
 //!
+//! State of a program's own ([`KeyedState`]) changes in steps, one per batch. A step
+//! logs what it changes ([`undo`]), and is taken back in all partitions when the
+//! program's function panics in any of them. Keys that were idle for too long are
+//! found by an index ([`idle`]), never by a scan.
+//!
 //! Deliberately not here: times, streams, and who decides what enters and leaves;
 //! that is in the nodes of the floor above.
 

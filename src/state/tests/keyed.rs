@@ -402,6 +402,67 @@ fn partition_update_equals_plain(
     Ok(())
 }
 
+#[test]
+fn a_step_that_only_removes_can_be_taken_back() {
+    let executor = &executors()[0];
+    let state = KeyedState::<u16, i64>::new(1, None);
+    let step = |records: &[(u16, Call)]| {
+        let records = arrive(executor, &state, &[records.to_vec()]);
+        let mapped = state.step(executor, at(1), 0, |i, partition| {
+            partition.call(at(1), records.take(i), &run_call::<i64>)
+        });
+        mapped.map(|mapped| mapped.concat().len())
+    };
+    assert_eq!(
+        step(&[(1, Call::Update(10)), (2, Call::Update(20))]).unwrap(),
+        2
+    );
+    step(&[(1, Call::Remove), (1, Call::Panic)]).unwrap_err();
+    assert_eq!(read(&state.rows()), [(1, 10), (2, 20)]);
+    assert_eq!(step(&[(1, Call::Remove)]).unwrap(), 1);
+    assert_eq!(read(&state.rows()), [(2, 20)]);
+}
+
+#[test]
+fn keys_time_out_when_their_rows_have_moved() {
+    let executor = &executors()[1];
+    for removed in [Some(Call::Remove), None] {
+        let state = KeyedState::<u16, i64>::new(1, Some(Duration::from_secs(10)));
+        let mut plain = Plain {
+            timeout: Some(10),
+            ..Plain::default()
+        };
+        let mut step = |time, keys: &mut dyn Iterator<Item = u16>, call| {
+            let records: Vec<_> = keys.map(|key| (key, call)).collect();
+            let expected = plain.step(time, std::slice::from_ref(&records)).unwrap();
+            let records = arrive(executor, &state, &[records]);
+            let mapped = state.step(executor, at(time), 0, |i, partition| {
+                partition.call(at(time), records.take(i), &run_call::<i64>)
+            });
+            assert_eq!(by_key(&mapped.unwrap().concat()), by_key(&expected));
+            assert_eq!(read(&state.rows()), plain.numbers());
+        };
+        // Ten times as many go as stay, so the rows move together.
+        step(1, &mut (0..1000), Call::Update(1));
+        step(
+            5,
+            &mut (0..1000).filter(|key| key % 10 == 7),
+            Call::Update(2),
+        );
+        step(
+            9,
+            &mut (0..1000).filter(|key| key % 20 == 7),
+            Call::Update(4),
+        );
+        if let Some(call) = removed {
+            step(10, &mut (0..1000).filter(|key| key % 10 != 7), call);
+        }
+        for time in 11..=21 {
+            step(time, &mut (1000..1010), Call::Update(time));
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 64 }))]
 
