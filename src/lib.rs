@@ -77,6 +77,7 @@ pub(crate) mod cpu;
 pub mod dstream;
 pub mod error;
 pub(crate) mod executor;
+pub mod guide;
 pub(crate) mod hash;
 pub mod id;
 pub mod listener;
