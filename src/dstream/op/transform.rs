@@ -17,8 +17,8 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// another number of partitions.
     ///
     /// Guide: Transform Operation. Runs when the batch is processed, so slow
-    /// code here never delays the cut of a later batch. A batch fails at whose time
-    /// this stream has no data (an input of the program's own may have none).
+    /// code here never delays the cut of a later batch. A time without data of this
+    /// stream is an error (an input of the program's own may have none).
     ///
     /// # Examples
     /// ```
