@@ -4,12 +4,13 @@ use std::fmt::{self, Display, Write};
 use std::sync::Arc;
 
 use crate::block::Str;
+use crate::time::BatchTime;
 
 /// A record's form in printed batches and text files: that of Spark, so a pair
 /// is `(hello,1)`.
 ///
-/// Implemented for numbers, `bool`, `char`, strings, tuples, [`Option`], and lists
-/// ([`Vec`], slices, arrays), also within each other and behind a [`Box`] or an
+/// Implemented for numbers, `bool`, `char`, strings, batch times, tuples, [`Option`],
+/// and lists ([`Vec`], slices, arrays), also within each other and behind a [`Box`] or an
 /// [`Arc`]. For a type of your own implement it in three lines, or wrap the
 /// value in [`Shown`] if it has a [`Display`] form.
 ///
@@ -55,7 +56,7 @@ macro_rules! displayed {
     };
 }
 
-displayed! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize bool char str String Str }
+displayed! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize bool char str String Str BatchTime }
 
 macro_rules! floating {
     ($($type:ty)*) => {
