@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::StreamingContext;
 use crate::codec::Codec;
 use crate::error::Result;
-use crate::rdd::format::objects::ObjectFiles;
+use crate::rdd::format::objects::object_files;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Rdd, Step};
 
@@ -29,7 +29,7 @@ impl StreamingContext {
     #[track_caller]
     pub fn object_file<T: Data + Codec>(&self, path: impl AsRef<Path>) -> Result<Rdd<T>> {
         let step = Step::new("object_file", Location::caller());
-        let files = ObjectFiles::find(path.as_ref(), step)?;
+        let files = object_files(path.as_ref(), step)?;
         let executor = Arc::clone(self.inner.graph.executor());
         Ok(Rdd::new(Arc::new(files), executor))
     }

@@ -489,7 +489,8 @@ mod objects {
             "{error}"
         );
         assert_eq!(cached.count().unwrap(), 2, "those are in memory");
-        let error = ssc.object_file::<u64>("/dev/null").unwrap_err();
+        let device = ssc.object_file::<u64>("/dev/null").unwrap();
+        let error = device.collect().unwrap_err();
         assert!(error.to_string().contains("not a regular file"), "{error}");
     }
 

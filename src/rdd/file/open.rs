@@ -48,7 +48,7 @@ pub struct InputFile {
 }
 
 impl InputFile {
-    pub(super) fn open(path: Arc<Path>) -> io::Result<Self> {
+    pub(crate) fn open(path: Arc<Path>) -> io::Result<Self> {
         let file = open_regular(&path)?;
         let metadata = file.metadata()?;
         Ok(Self {

@@ -7,7 +7,7 @@
 //!          records  one after the other, as `Codec` writes them
 //! ```
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufReader, Error as IoError, Read, Result as IoResult, Write};
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
@@ -18,8 +18,7 @@ use super::{OutputFormat, PIECE};
 use crate::codec::Codec;
 use crate::codec::frame::{FrameReader, write_end, write_frame};
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::Executor;
-use crate::rdd::dataset::Dataset;
+use crate::rdd::file::{Files, InputFile};
 use crate::rdd::op::save_as_file::{MARKER, part_number};
 use crate::rdd::partition::{CHUNK, Partition, Partitions};
 use crate::rdd::pipe::{Chunk, Data, Step};
@@ -64,33 +63,9 @@ fn write_records(out: &mut dyn Write, payload: &mut Vec<u8>, count: &mut u32) ->
     Ok(())
 }
 
-/// The files of a directory that was saved, or one of them. They are read whenever
-/// an action asks.
-pub(crate) struct ObjectFiles<T> {
-    parts: Partitions<T>,
-    /// Reading is a step: the records are not there.
-    step: Step,
-}
-
-impl<T: Data + Codec> ObjectFiles<T> {
-    pub(crate) fn find(path: &Path, step: Step) -> Result<Self> {
-        let parts = parts_of(path)?;
-        Ok(Self { parts, step })
-    }
-}
-
-impl<T: Data> Dataset<T> for ObjectFiles<T> {
-    fn num_partitions(&self) -> usize {
-        self.parts.len()
-    }
-
-    fn partitions(&self, _: &Executor) -> Result<Partitions<T>> {
-        Ok(Arc::clone(&self.parts))
-    }
-
-    fn steps(&self, steps: &mut Vec<Step>) {
-        steps.push(self.step);
-    }
+/// The files of a directory that was saved, or one of them; a partition each.
+pub(crate) fn object_files<T: Data + Codec>(path: &Path, step: Step) -> Result<Files<T>> {
+    Ok(Files::new(parts_of(path)?, step))
 }
 
 fn parts_of<T: Data + Codec>(path: &Path) -> Result<Partitions<T>> {
@@ -112,14 +87,12 @@ fn parts_of<T: Data + Codec>(path: &Path) -> Result<Partitions<T>> {
     }
     files.sort_unstable();
     let partition = |(_, path): (usize, PathBuf)| {
-        let file = fs::metadata(&path).map_err(|cause| unreadable(&path, Error::from(cause)))?;
-        if !file.is_file() {
-            // A pipe, for one, would keep a worker waiting.
-            return Err(unreadable(&path, corrupt("it is not a regular file")));
-        }
+        let len = fs::metadata(&path)
+            .map_err(|cause| unreadable(&path, Error::from(cause)))?
+            .len();
         Ok(Arc::new(ObjectFile {
-            path,
-            len: file.len(),
+            path: path.into(),
+            len,
             records: PhantomData,
         }) as Arc<dyn Partition<T>>)
     };
@@ -133,17 +106,17 @@ fn unreadable(path: &Path, cause: Error) -> Error {
 
 /// A file of records.
 struct ObjectFile<T> {
-    path: PathBuf,
+    path: Arc<Path>,
     len: u64,
     records: PhantomData<fn() -> T>,
 }
 
 impl<T: Data + Codec> ObjectFile<T> {
     fn read(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
-        let file = BufReader::new(File::open(&self.path)?);
-        // The length may have changed since the data set was made.
-        let len = file.get_ref().metadata()?.len();
-        read_objects(file, len, each)
+        let file = InputFile::open(Arc::clone(&self.path))?;
+        // It may have changed since the data set was made.
+        let len = file.len();
+        read_objects(BufReader::new(file), len, each)
     }
 }
 
