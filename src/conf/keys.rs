@@ -361,6 +361,16 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::OptDuration(&mut conf.graceful_stop_timeout),
     },
     Key {
+        name: "stop_timeout",
+        env: "MILLSTREAM_STOP_TIMEOUT",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 1 },
+        default: "2s",
+        meaning: "longest time that a stop waits for what is running to end, after a graceful one \
+                  has processed what it could",
+        slot: |conf| Slot::Duration(&mut conf.stop_timeout),
+    },
+    Key {
         name: "stop_gracefully_on_shutdown",
         env: "MILLSTREAM_STOP_GRACEFULLY_ON_SHUTDOWN",
         guide: &["spark.streaming.stopGracefullyOnShutdown"],

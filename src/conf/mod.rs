@@ -95,6 +95,8 @@ pub struct Conf {
     /// Longest time that a graceful stop waits for received data to be processed; `None` is ten
     /// batch intervals, at least ten seconds. Default: `None`.
     pub graceful_stop_timeout: Option<Duration>,
+    /// Longest time that a stop waits for what is running to end. Default: 2 s.
+    pub stop_timeout: Duration,
     /// Whether received data is finished when the process is asked to end. Default: `false`.
     pub stop_gracefully_on_shutdown: bool,
     /// Least time that every stream keeps its batches, for queries from outside. Default: `None`.
@@ -162,6 +164,7 @@ impl Conf {
             concurrent_jobs: 0,
             max_queued_batches: 0,
             graceful_stop_timeout: None,
+            stop_timeout: Duration::ZERO,
             stop_gracefully_on_shutdown: false,
             remember: None,
             one_active_context: false,

@@ -75,6 +75,7 @@ fn defaults() {
     assert_eq!(conf.concurrent_jobs, 1);
     assert_eq!(conf.max_queued_batches, 10_000);
     assert_eq!(conf.graceful_stop_timeout, None);
+    assert_eq!(conf.stop_timeout, Duration::from_secs(2));
     assert!(!conf.stop_gracefully_on_shutdown);
     assert_eq!(conf.remember, None);
     assert!(!conf.one_active_context);
@@ -100,6 +101,7 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("concurrent_jobs", "2"),
         ("max_queued_batches", "1"),
         ("graceful_stop_timeout", "1m"),
+        ("stop_timeout", "1s"),
         ("stop_gracefully_on_shutdown", "true"),
         ("remember", "1h"),
         ("one_active_context", "true"),
@@ -517,6 +519,7 @@ pin                          true                program
 concurrent_jobs              1                   default
 max_queued_batches           10000               default
 graceful_stop_timeout        10 batch intervals  default
+stop_timeout                 2s                  default
 stop_gracefully_on_shutdown  false               default
 remember                     none                default
 one_active_context           false               default

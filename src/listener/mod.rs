@@ -12,7 +12,8 @@ pub use info::{BatchInfo, InputInfo, OutputOperationInfo, ReceiverInfo};
 
 /// Is told what happens in a context. Every method does nothing by default.
 ///
-/// A listener that panics is reported, and goes on being called.
+/// A listener that panics is reported, and goes on being called; after ten panics
+/// in a row it is told nothing more.
 ///
 /// # Examples
 /// ```

@@ -1,13 +1,12 @@
 //! Runs a source on its thread, and starts it again when it ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 
 use super::{Exit, Reporter, Session, Source};
 use crate::block::Budget;
-use crate::cpu::thread;
-use crate::error::{Error, ErrorKind, Result};
+use crate::cpu::thread::{self, Thread};
+use crate::error::{Error, Result};
 use crate::time::{Clock, Duration};
 
 /// What is needed to start a receiver.
@@ -29,24 +28,17 @@ impl Supervisor {
     ) -> Result<SupervisorHandle> {
         let name = reporter.name();
         let session = Arc::new(Session::new(clock, reporter));
-        let ended = Arc::new(Ended::default());
         let budget = Arc::clone(&self.budget);
         // A preference is a wish for a core only where receivers are pinned.
         let cpu = cpu.map(|cpu| self.source.preferred_cpu().unwrap_or(cpu));
         let thread = thread::spawn(format!("receiver-{index}"), cpu, {
-            let (session, ended) = (Arc::clone(&session), Arc::clone(&ended));
-            move || {
-                // Also when the supervisor itself panics.
-                let _signal = SignalOnDrop(ended);
-                self.supervise(&session);
-            }
+            let session = Arc::clone(&session);
+            move || self.supervise(&session)
         })
         .map_err(|cause| Error::io(format!("the thread of {name} cannot be started"), cause))?;
         Ok(SupervisorHandle {
-            name,
             session,
             budget,
-            ended,
             thread,
         })
     }
@@ -84,70 +76,33 @@ impl Supervisor {
 /// A running receiver.
 #[derive(Debug)]
 pub(crate) struct SupervisorHandle {
-    name: String,
     session: Arc<Session>,
     budget: Arc<Budget>,
-    ended: Arc<Ended>,
-    thread: JoinHandle<()>,
+    thread: Thread,
 }
 
 impl SupervisorHandle {
+    /// The name of the receiver's stream.
+    pub(crate) fn name(&self) -> String {
+        self.session.reporter().name()
+    }
+
     /// Tells the receiver to end: its ring takes no more, its reads return.
     pub(crate) fn shut_down(&self) {
         self.budget.close();
         self.session.shut_down();
     }
 
-    /// Waits for the end of the thread, at most for `rest` of the `limit` that
-    /// all receivers have.
-    pub(crate) fn join(self, rest: Duration, limit: Duration) -> Result<()> {
-        if !self.ended.wait(rest) {
-            // Left alone: what it stores from now on is refused.
-            return Err(Error::new(
-                ErrorKind::Timeout,
-                format!(
-                    "the receiver of {} did not stop within {limit:?}",
-                    self.name
-                ),
-            ));
-        }
-        if self.thread.join().is_err() {
-            tracing::error!(receiver = self.name, "a receiver's supervisor panicked");
-        }
-        Ok(())
+    /// Waits for the end of the receiver, for `limit` at the most; says whether
+    /// it came.
+    pub(crate) fn wait(&self, limit: Duration) -> bool {
+        self.thread.wait(limit)
     }
-}
 
-/// Whether a thread has ended.
-#[derive(Debug, Default)]
-struct Ended {
-    ended: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Ended {
-    fn wait(&self, limit: Duration) -> bool {
-        let ended = self
-            .ended
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
-        let (ended, _) = self
-            .changed
-            .wait_timeout_while(ended, limit, |ended| !*ended)
-            .unwrap_or_else(|poison| poison.into_inner());
-        *ended
-    }
-}
-
-struct SignalOnDrop(Arc<Ended>);
-
-impl Drop for SignalOnDrop {
-    fn drop(&mut self) {
-        *self
-            .0
-            .ended
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner()) = true;
-        self.0.changed.notify_all();
+    /// As [`wait`](Self::wait), and lets go of the receiver's thread. One that
+    /// does not end is left alone: what it stores from now on is refused.
+    #[must_use]
+    pub(crate) fn join(self, limit: Duration) -> bool {
+        self.thread.join(limit)
     }
 }

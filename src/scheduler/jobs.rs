@@ -1,6 +1,6 @@
 //! The queue of batches and the threads that run their jobs.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,9 +9,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use super::Waiter;
 use crate::dstream::Graph;
 use crate::dstream::output::Output;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind};
 use crate::listener::{BatchInfo, Bus, Event, InputInfo, OutputOperationInfo};
-use crate::time::{BatchTime, Clock, Duration};
+use crate::time::{BatchTime, Clock, Deadline, Duration};
 
 /// Runs the jobs of batches in order.
 pub(crate) struct JobScheduler {
@@ -28,7 +28,9 @@ pub(crate) struct JobScheduler {
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<Arc<Job>>,
+    /// The jobs that the threads are at, until all of them is let go.
+    running: Vec<Arc<Job>>,
     /// Batches with jobs to run or running.
     pending: BTreeSet<BatchTime>,
     /// Batches that are pending or whose data is being let go.
@@ -38,6 +40,8 @@ struct State {
     /// No further batch will be cut.
     sealed: bool,
     closed: bool,
+    /// Batches that were dropped when the queue was closed, with their records.
+    dropped: BTreeMap<BatchTime, u64>,
 }
 
 /// One output operation of one batch.
@@ -90,6 +94,7 @@ impl JobScheduler {
         }
         let mut state = self.lock();
         if state.closed {
+            state.dropped.insert(time, info.num_records());
             return;
         }
         state.last_time = Some(time);
@@ -101,9 +106,9 @@ impl JobScheduler {
             left: AtomicUsize::new(due.len()),
             info: Mutex::new(info),
         });
-        state.jobs.extend(due.into_iter().map(|output| Job {
-            batch: Arc::clone(&batch),
-            output,
+        state.jobs.extend(due.into_iter().map(|output| {
+            let batch = Arc::clone(&batch);
+            Arc::new(Job { batch, output })
         }));
         drop(state);
         self.queued.notify_one();
@@ -130,16 +135,20 @@ impl JobScheduler {
     pub(crate) fn run(&self) {
         while let Some(job) = self.next() {
             self.run_job(&job);
+            self.lock()
+                .running
+                .retain(|running| !Arc::ptr_eq(running, &job));
         }
     }
 
-    fn next(&self) -> Option<Job> {
+    fn next(&self) -> Option<Arc<Job>> {
         let state = self.lock();
         let mut state = self
             .queued
             .wait_while(state, |state| state.jobs.is_empty() && !state.closed)
             .unwrap_or_else(|poison| poison.into_inner());
         let job = state.jobs.pop_front();
+        state.running.extend(job.clone());
         if !state.jobs.is_empty() {
             self.queued.notify_one();
         }
@@ -244,31 +253,17 @@ impl JobScheduler {
         );
     }
 
-    /// Waits until the last batch was cut and none is left, at most for `limit`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Timeout`], which names what is left.
-    pub(crate) fn drain(&self, limit: Duration) -> Result<()> {
+    /// Waits until the last batch was cut and none is left, or until the
+    /// deadline; says whether none is.
+    pub(crate) fn drain(&self, deadline: Deadline) -> bool {
         let (state, timeout) = self
             .settled
-            .wait_timeout_while(self.lock(), limit, |state| {
+            .wait_timeout_while(self.lock(), deadline.rest(), |state| {
                 !state.sealed || !state.unsettled.is_empty()
             })
             .unwrap_or_else(|poison| poison.into_inner());
-        if !timeout.timed_out() {
-            return Ok(());
-        }
-        let left = match state.unsettled.first() {
-            Some(oldest) => format!(
-                "there are {} batches left, the oldest is {oldest}",
-                state.unsettled.len()
-            ),
-            None => "an input still has data that was not cut".to_owned(),
-        };
-        Err(Error::new(
-            ErrorKind::Timeout,
-            format!("graceful stop: after {limit:?} {left}"),
-        ))
+        drop(state);
+        !timeout.timed_out()
     }
 
     /// Ends the job threads after the jobs that they are running; what is still
@@ -277,16 +272,48 @@ impl JobScheduler {
         let mut state = self.lock();
         state.closed = true;
         let dropped = std::mem::take(&mut state.jobs);
+        for job in &dropped {
+            let records = job.batch.info().num_records();
+            state.dropped.insert(job.batch.time, records);
+        }
         drop(state);
         drop(dropped);
         self.queued.notify_all();
         self.settled.notify_all();
     }
 
+    /// The jobs that are running, in words.
+    pub(crate) fn running(&self) -> Vec<String> {
+        let running = self.lock().running.clone();
+        running.iter().map(|job| job.describe()).collect()
+    }
+
+    /// What was dropped when the queue was closed, in words.
+    pub(crate) fn dropped(&self) -> Option<String> {
+        let state = self.lock();
+        let (oldest, _) = state.dropped.first_key_value()?;
+        let records: u64 = state.dropped.values().sum();
+        let batches = state.dropped.len();
+        Some(format!(
+            "batches that waited ({batches} with {records} records, the oldest of {oldest})"
+        ))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+impl Job {
+    fn describe(&self) -> String {
+        format!(
+            "output operation {} ({}) of the batch {}",
+            self.output.id().0,
+            self.output.describe(),
+            self.batch.time
+        )
     }
 }
 

@@ -6,6 +6,7 @@ mod helpers;
 mod output;
 mod queue;
 mod several_streams;
+mod stop;
 mod text;
 mod threads;
 mod transformations;

@@ -24,6 +24,9 @@ use crate::time::BatchTime;
 
 /// What the scheduler does with an input.
 pub(crate) trait Input: Control {
+    /// Its name, such as `Socket stream [0]`.
+    fn name(&self) -> &str;
+
     /// Ends a block at a block interval inside a batch.
     fn end_block(&self);
 
@@ -112,6 +115,10 @@ impl<T: Data, I: Ingest<T>> Stream<T> for InputNode<T, I> {
 }
 
 impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn end_block(&self) {
         self.ingest.end_block();
     }
