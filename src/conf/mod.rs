@@ -81,6 +81,13 @@ pub struct Conf {
     pub receiver_max_rate: Option<u64>,
     /// Pause before a failed receiver starts again. Default: 2 s.
     pub receiver_restart_delay: Duration,
+    /// What that pause grows to while a receiver fails again and again without data. Default: 60 s.
+    pub receiver_max_restart_delay: Duration,
+    /// Time after which a connection fails whose peer vanished without a word; zero is never.
+    /// Default: 60 s.
+    pub socket_keepalive: Duration,
+    /// Time without data after which a connection counts as failed. Default: `None`.
+    pub socket_read_timeout: Option<Duration>,
     /// Longest line of text taken, in bytes. Default: 1 MiB.
     pub max_line_bytes: usize,
     /// Largest frame taken from a raw socket, in bytes. Default: 64 MiB.
@@ -158,6 +165,9 @@ impl Conf {
             block_queue_size: 0,
             receiver_max_rate: None,
             receiver_restart_delay: Duration::ZERO,
+            receiver_max_restart_delay: Duration::ZERO,
+            socket_keepalive: Duration::ZERO,
+            socket_read_timeout: None,
             max_line_bytes: 0,
             max_frame_bytes: 0,
             pin: false,

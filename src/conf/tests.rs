@@ -69,6 +69,9 @@ fn defaults() {
     assert_eq!(conf.block_queue_size, 4096);
     assert_eq!(conf.receiver_max_rate, None);
     assert_eq!(conf.receiver_restart_delay, Duration::from_secs(2));
+    assert_eq!(conf.receiver_max_restart_delay, Duration::from_secs(60));
+    assert_eq!(conf.socket_keepalive, Duration::from_secs(60));
+    assert_eq!(conf.socket_read_timeout, None);
     assert_eq!(conf.max_line_bytes, 1 << 20);
     assert_eq!(conf.max_frame_bytes, 64 << 20);
     assert!(!conf.pin);
@@ -95,6 +98,9 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("block_queue_size", "8"),
         ("receiver_max_rate", "5000"),
         ("receiver_restart_delay", "0ms"),
+        ("receiver_max_restart_delay", "5s"),
+        ("socket_keepalive", "0ms"),
+        ("socket_read_timeout", "90s"),
         ("max_line_bytes", "100"),
         ("max_frame_bytes", "2GiB"),
         ("pin", "true"),
@@ -513,6 +519,9 @@ ring_bytes                   2MiB                environment MILLSTREAM_RING_BYT
 block_queue_size             4096                default
 receiver_max_rate            unlimited           default
 receiver_restart_delay       2s                  default
+receiver_max_restart_delay   1m                  default
+socket_keepalive             1m                  default
+socket_read_timeout          none                default
 max_line_bytes               1MiB                default
 max_frame_bytes              64MiB               default
 pin                          true                program

@@ -22,6 +22,8 @@
 //! * [`topology`]: reads the allowed CPUs, their cores and nodes from sysfs.
 //! * [`placement`]: decides who goes where; pure functions over a topology.
 //! * [`thread`]: starts named threads and pins them.
+//! * [`keepalive`]: a call to the system that concerns sockets; here, as this is the floor of such
+//!   calls.
 //!
 //! # Invariants
 //!
@@ -41,6 +43,7 @@
 #![allow(dead_code, reason = "the executor that uses it comes next")]
 
 mod cpulist;
+pub(crate) mod keepalive;
 pub(crate) mod placement;
 pub(crate) mod thread;
 pub(crate) mod topology;

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{Exit, Reporter, Session, Source};
+use super::{Backoff, Exit, Reporter, Session, Source};
 use crate::block::Budget;
 use crate::cpu::thread::{self, Thread};
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ use crate::time::{Clock, Duration};
 pub(crate) struct Supervisor {
     pub(crate) source: Box<dyn Source>,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) restart_delay: Duration,
+    pub(crate) backoff: Backoff,
 }
 
 impl Supervisor {
@@ -44,7 +44,10 @@ impl Supervisor {
     }
 
     fn supervise(mut self, session: &Arc<Session>) {
+        let clock = session.clock();
+        let mut received = 0;
         while !session.is_shut_down() {
+            let started = clock.now_nanos();
             session.reporter().started();
             let exit = catch_unwind(AssertUnwindSafe(|| self.source.run(session)))
                 .unwrap_or_else(Exit::panicked);
@@ -57,12 +60,14 @@ impl Supervisor {
                     delay,
                 } => {
                     session.reporter().stopped(message, error);
-                    let delay = delay.unwrap_or(self.restart_delay);
-                    let clock = session.clock();
-                    let nanos = i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX);
-                    let deadline = clock.now_nanos().saturating_add(nanos);
+                    let now = clock.now_nanos();
+                    let lasted = Duration::from_nanos(now.abs_diff(started));
+                    let before = std::mem::replace(&mut received, self.budget.received());
+                    let gave_data = received > before;
+                    let pause = delay.unwrap_or_else(|| self.backoff.pause(gave_data, lasted));
+                    let nanos = i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX);
                     // Woken or not: the loop looks at the session itself.
-                    let _ = clock.wait_until(deadline, session.shutdown_wake());
+                    let _ = clock.wait_until(now.saturating_add(nanos), session.shutdown_wake());
                 }
             }
         }

@@ -1,13 +1,13 @@
 //! A program on a clock that the test moves.
 
-use std::env;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use millstream::prelude::*;
 use millstream::rdd::pipe::Pipe;
 use millstream::time::{Clock, ManualClock};
 use millstream::{StreamingContextBuilder, StreamingContextState};
+
+pub(crate) use crate::own_process::in_own_process;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -147,24 +147,4 @@ pub(crate) fn run<T: Data, U: Data + Ord, P: Pipe<Out = U>>(
             records
         })
         .collect()
-}
-
-/// Runs a test in a process of its own, for what is global to a process; gives
-/// what the process printed, or nothing inside of it.
-pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) -> Option<String> {
-    const INSIDE: &str = "IT_IN_OWN_PROCESS";
-    if env::var_os(INSIDE).is_some() {
-        body();
-        return None;
-    }
-    let child = Command::new(env::current_exe().expect("a test has a file"))
-        .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("a test can start itself");
-    let out = String::from_utf8_lossy(&child.stdout).into_owned();
-    let err = String::from_utf8_lossy(&child.stderr);
-    assert!(child.status.success(), "{out}\n{err}");
-    assert!(out.contains("1 passed"), "there is no test {name}");
-    Some(out)
 }

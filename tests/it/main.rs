@@ -4,6 +4,8 @@ mod context;
 mod dstream;
 mod helpers;
 mod output;
+#[path = "../common/own_process.rs"]
+mod own_process;
 mod queue;
 mod several_streams;
 mod stop;
