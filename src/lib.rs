@@ -78,6 +78,7 @@ pub mod prelude;
 pub mod rdd;
 pub mod receiver;
 pub(crate) mod scheduler;
+pub(crate) mod state;
 pub(crate) mod sync;
 pub mod time;
 

@@ -1,15 +1,12 @@
 //! Blocks: where received data rests, and the strings that point into them.
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the receivers that use it come next"
-)]
 
+mod memory;
 mod range;
 mod ring;
 mod str;
 mod text;
 
+pub(crate) use memory::Memory;
 pub(crate) use range::TextRange;
 pub(crate) use ring::{
     Block, Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter,

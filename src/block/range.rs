@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use super::ring::Taken;
-use super::{Lease, Str, TextBlock};
+use super::{Lease, Memory, Str, TextBlock};
 use crate::arch;
 
 /// Whole lines at rest in a block.
@@ -17,7 +18,7 @@ pub(crate) struct TextRange {
     end: usize,
     count: usize,
     /// Goes behind `block`, so that a writer that is woken finds the block free.
-    _taken: Option<Taken<TextBlock>>,
+    taken: Option<Taken<TextBlock>>,
 }
 
 impl TextRange {
@@ -33,7 +34,7 @@ impl TextRange {
             start: 0,
             end: text.len(),
             count,
-            _taken: None,
+            taken: None,
         }
     }
 
@@ -45,6 +46,13 @@ impl TextRange {
     /// How many lines there are.
     pub(crate) fn count(&self) -> usize {
         self.count
+    }
+
+    /// See [`Taken::keep`].
+    pub(crate) fn keep(&self, memory: &Arc<Memory>) {
+        if let Some(taken) = &self.taken {
+            taken.keep(memory);
+        }
     }
 
     fn bytes(&self) -> &[u8] {
@@ -87,7 +95,7 @@ impl From<Taken<TextBlock>> for TextRange {
             start: taken.start(),
             end: taken.end(),
             count: taken.records(),
-            _taken: Some(taken),
+            taken: Some(taken),
         }
     }
 }
@@ -163,5 +171,36 @@ mod tests {
         drop(range);
         assert_eq!(budget.used(), 0);
         assert_eq!(kept, ["first line, not short", "second line, not short"]);
+    }
+
+    #[test]
+    fn a_kept_range_gives_its_bytes_back_to_the_ring_if_memory_has_room() {
+        let options = RingOptions {
+            block: 4096,
+            bound: 4096,
+            queue: 4,
+        };
+        let (mut writer, mut cutter, budget) = text_ring(options, 1024);
+        let mut take = |text: &[u8]| {
+            writer.spare(text.len()).unwrap()[..text.len()].copy_from_slice(text);
+            writer.filled(text.len());
+            writer.publish(1);
+            let mut taken = Vec::new();
+            cutter.cut(&mut taken);
+            TextRange::from(taken.remove(0))
+        };
+        let memory = Arc::new(Memory::new(10));
+        let (first, second) = (take(b"a line\n"), take(b"another\n"));
+        first.keep(&memory);
+        first.keep(&memory);
+        second.keep(&memory);
+        assert_eq!((budget.used(), memory.used()), (8, 7));
+        drop(first);
+        assert_eq!((budget.used(), memory.used()), (8, 0));
+        second.keep(&memory);
+        assert_eq!((budget.used(), memory.used()), (0, 8));
+        assert_eq!(lines(&second), ["another"]);
+        drop(second);
+        assert_eq!((budget.used(), memory.used()), (0, 0));
     }
 }

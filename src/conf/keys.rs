@@ -273,6 +273,16 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::Number(&mut conf.ring_bytes),
     },
     Key {
+        name: "memory_max",
+        env: "MILLSTREAM_MEMORY_MAX",
+        guide: &[],
+        kind: Kind::Bytes { min: 0 },
+        default: "half",
+        meaning: "bytes of processed batches that windows may keep; beyond them receivers wait; \
+                  default half of what the process may use",
+        slot: |conf| Slot::OptNumber(&mut conf.memory_max),
+    },
+    Key {
         name: "block_queue_size",
         env: "MILLSTREAM_BLOCK_QUEUE_SIZE",
         guide: &["spark.streaming.blockQueueSize"],

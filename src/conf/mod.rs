@@ -75,6 +75,9 @@ pub struct Conf {
     /// Bytes received and not yet processed, per receiver; the receiver waits when it is reached.
     /// Default: 256 MiB.
     pub ring_bytes: usize,
+    /// Bytes of processed batches that windows may keep; beyond them receivers wait. `None` is half
+    /// of what the process may use. Default: `None`.
+    pub memory_max: Option<usize>,
     /// Blocks received and not yet cut into a batch, per receiver. Default: 4096.
     pub block_queue_size: usize,
     /// Records per second that one receiver takes; `None` is unlimited. Default: `None`.
@@ -162,6 +165,7 @@ impl Conf {
             block_interval: Duration::ZERO,
             block_bytes: 0,
             ring_bytes: 0,
+            memory_max: None,
             block_queue_size: 0,
             receiver_max_rate: None,
             receiver_restart_delay: Duration::ZERO,

@@ -66,6 +66,7 @@ fn defaults() {
     assert_eq!(conf.block_interval, Duration::from_millis(200));
     assert_eq!(conf.block_bytes, 1 << 20);
     assert_eq!(conf.ring_bytes, 256 << 20);
+    assert_eq!(conf.memory_max, None);
     assert_eq!(conf.block_queue_size, 4096);
     assert_eq!(conf.receiver_max_rate, None);
     assert_eq!(conf.receiver_restart_delay, Duration::from_secs(2));
@@ -95,6 +96,7 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("block_interval", "7ms"),
         ("block_bytes", "64KiB"),
         ("ring_bytes", "3MiB"),
+        ("memory_max", "8GiB"),
         ("block_queue_size", "8"),
         ("receiver_max_rate", "5000"),
         ("receiver_restart_delay", "0ms"),
@@ -516,6 +518,7 @@ default_parallelism          workers             default
 block_interval               200ms               default
 block_bytes                  1MiB                default
 ring_bytes                   2MiB                environment MILLSTREAM_RING_BYTES
+memory_max                   half                default
 block_queue_size             4096                default
 receiver_max_rate            unlimited           default
 receiver_restart_delay       2s                  default

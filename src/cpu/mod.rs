@@ -20,6 +20,7 @@
 //!
 //! * `cpulist`: the kernel's notation for sets of CPUs, such as `0-3,8`.
 //! * [`topology`]: reads the allowed CPUs, their cores and nodes from sysfs.
+//! * [`memory`]: how much memory this process may use.
 //! * [`placement`]: decides who goes where; pure functions over a topology.
 //! * [`thread`]: starts named threads and pins them.
 //! * [`keepalive`]: a call to the system that concerns sockets; here, as this is the floor of such
@@ -40,10 +41,10 @@
 //! touch: the kernel places a page on the node of the thread that writes it first), CPU hot-plug
 //! after the start, cgroup CPU quotas (they limit time, not places), and the choice of how many
 //! workers there are.
-#![allow(dead_code, reason = "the executor that uses it comes next")]
 
 mod cpulist;
 pub(crate) mod keepalive;
+pub(crate) mod memory;
 pub(crate) mod placement;
 pub(crate) mod thread;
 pub(crate) mod topology;

@@ -183,7 +183,7 @@ impl Graph {
         let least = state.remember.max(remember).unwrap_or_default();
         // Children first: each tells its parents what it needs of them.
         for node in state.nodes.iter().rev() {
-            node.remember(least);
+            node.meta().pass_demand(least, node.reach());
         }
     }
 

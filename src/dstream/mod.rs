@@ -14,6 +14,8 @@ pub(crate) mod input;
 mod node;
 mod op;
 pub(crate) mod output;
+mod stateful;
+mod window;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -28,7 +30,7 @@ pub(crate) use op::union::{check_like, union_of};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::in_task;
-use crate::rdd::pipe::{Data, Pipe, Source};
+use crate::rdd::pipe::{Data, Pipe, Source, as_source};
 use crate::rdd::{Rdd, Step};
 use crate::time::{BatchTime, Duration};
 
@@ -86,10 +88,14 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// The same stream behind the plain type `DStream<T>`.
     ///
     /// The chain so far runs as one loop and hands its records over in chunks
-    /// of some hundred; what follows is another loop.
+    /// of some hundred; what follows is another loop. Without a chain nothing
+    /// changes.
     #[track_caller]
     pub fn boxed(&self) -> DStream<T> {
-        self.lift("boxed", Location::caller(), |rdd, _| Ok(rdd.boxed()))
+        match as_source::<P, Arc<dyn Stream<T>>>(&self.node) {
+            Some(node) => DStream::from_node(Arc::clone(&self.graph), Arc::clone(node)),
+            None => self.lift("boxed", Location::caller(), |rdd, _| Ok(rdd.boxed())),
+        }
     }
 
     /// The batches at the times `from`, `from + slide`, ... `to`, both included.

@@ -15,19 +15,10 @@ use crate::time::{BatchTime, Duration};
 pub(crate) trait Control: Send + Sync {
     fn meta(&self) -> &Meta;
 
-    /// A child or the context needs the data of this long before the present.
-    fn remember(&self, duration: Duration) {
-        let mut remember = self.meta().remember();
-        if duration <= *remember {
-            // The parents know. There may be as many ways up as two to the
-            // number of unions: none is walked twice for nothing.
-            return;
-        }
-        *remember = duration;
-        drop(remember);
-        for parent in &self.meta().parents {
-            parent.remember(duration);
-        }
+    /// How far back, before the time that it is asked for, the node reads its
+    /// parents.
+    fn reach(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Forgets what no later batch needs, as all batches up to `done` ended.
@@ -49,7 +40,16 @@ pub(crate) struct Meta {
     pub(crate) site: &'static Location<'static>,
     pub(crate) slide: Duration,
     pub(crate) parents: Vec<Arc<dyn Control>>,
-    remember: Mutex<Duration>,
+    demand: Mutex<Demand>,
+}
+
+/// What the streams behind a node, and the context, ask of it.
+#[derive(Clone, Copy, Default)]
+struct Demand {
+    /// How long before the present a batch may still be asked for.
+    remember: Duration,
+    /// The longest slide behind the node: so long it may go without being asked.
+    asked_every: Duration,
 }
 
 impl Meta {
@@ -67,29 +67,52 @@ impl Meta {
             site,
             slide,
             parents,
-            remember: Mutex::default(),
+            demand: Mutex::default(),
         }
     }
 
-    pub(crate) fn remember(&self) -> MutexGuard<'_, Duration> {
-        self.remember
+    fn demand(&self) -> MutexGuard<'_, Demand> {
+        self.demand
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())
     }
 
-    /// Drops from a table of batches what no later batch needs, as all up to
-    /// `done` ended.
-    pub(crate) fn forget<V>(
+    /// How long before the present a batch may still be asked for.
+    pub(crate) fn remember(&self) -> Duration {
+        self.demand().remember
+    }
+
+    /// Keeps its data for `least`, and tells its parents how long theirs is needed
+    /// by a node that reads `reach` back. All children must have done so before.
+    ///
+    /// A parent's batch has to be there when the node is first asked for its own
+    /// of that time; then the node keeps what it needs. So what counts is how late
+    /// it may be asked, not how long it remembers.
+    pub(crate) fn pass_demand(&self, least: Duration, reach: Duration) {
+        let asked_every = {
+            let mut demand = self.demand();
+            demand.remember = demand.remember.max(least);
+            demand.asked_every.max(self.slide)
+        };
+        let late = asked_every.saturating_sub(self.slide);
+        for parent in &self.parents {
+            let mut demand = parent.meta().demand();
+            demand.remember = demand.remember.max(late.saturating_add(reach));
+            demand.asked_every = demand.asked_every.max(asked_every);
+        }
+    }
+
+    /// Takes from a table of batches what no later batch needs, as all up to
+    /// `done` ended. To be dropped behind the table's lock: freeing a batch can
+    /// take a while.
+    pub(crate) fn take_old<V>(
         &self,
-        mut table: MutexGuard<'_, BTreeMap<BatchTime, V>>,
+        table: &mut BTreeMap<BatchTime, V>,
         done: BatchTime,
-    ) {
-        let until = done - *self.remember();
+    ) -> BTreeMap<BatchTime, V> {
+        let until = done - self.remember();
         let kept = table.split_off(&(until + Duration::from_millis(1)));
-        let old = std::mem::replace(&mut *table, kept);
-        // Dropped behind the lock: freeing a batch can take a while.
-        drop(table);
-        drop(old);
+        std::mem::replace(table, kept)
     }
 
     /// Whether the stream has data at `time` at all: after the zero time, once per
@@ -103,6 +126,11 @@ impl Meta {
 /// What a derived node computes.
 pub(crate) trait Operator: Send + Sync + 'static {
     type Item: Data;
+
+    /// How far back, before the time that it is asked for, it reads its parents.
+    fn reach(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// The data of one batch; cheap, as an Rdd is lazy.
     fn compute(&self, time: BatchTime) -> Result<Option<Rdd<Self::Item>>>;
@@ -145,8 +173,13 @@ impl<O: Operator> Control for Node<O> {
         &self.meta
     }
 
+    fn reach(&self) -> Duration {
+        self.operator.reach()
+    }
+
     fn clear(&self, done: BatchTime) {
-        self.meta.forget(self.memo(), done);
+        let old = self.meta.take_old(&mut self.memo(), done);
+        drop(old);
     }
 }
 

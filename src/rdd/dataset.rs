@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::partition::{Partition, Partitions};
 use super::pipe::{Chunk, Data, Pipe, Step};
+use crate::block::Memory;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 
@@ -22,6 +23,9 @@ pub(crate) trait Dataset<T>: Send + Sync {
         None
     }
 
+    /// See [`Partition::keep`].
+    fn keep(&self, _: &Arc<Memory>) {}
+
     /// Appends the steps that run when a partition is read.
     fn steps(&self, _: &mut Vec<Step>) {}
 }
@@ -36,6 +40,12 @@ impl<T: Data> Dataset<T> for Ready<T> {
 
     fn partitions(&self, _: &Executor) -> Result<Partitions<T>> {
         Ok(Arc::clone(&self.0))
+    }
+
+    fn keep(&self, memory: &Arc<Memory>) {
+        for part in &*self.0 {
+            part.keep(memory);
+        }
     }
 
     fn known_count(&self) -> Option<u64> {
@@ -116,10 +126,7 @@ impl<P: Pipe<Out: Data>> Dataset<P::Out> for Piped<P> {
         Ok(base
             .iter()
             .map(|base| {
-                let part = PipedPartition {
-                    base: Arc::clone(base),
-                    pipe: Arc::clone(&self.pipe),
-                };
+                let part = PipedPartition::new(Arc::clone(base), Arc::clone(&self.pipe));
                 Arc::new(part) as Arc<dyn Partition<P::Out>>
             })
             .collect())
@@ -138,9 +145,16 @@ impl<P: Pipe<Out: Data>> Dataset<P::Out> for Piped<P> {
     }
 }
 
-struct PipedPartition<P: Pipe> {
+/// A partition behind a chain, which runs whenever it is read.
+pub(super) struct PipedPartition<P: Pipe> {
     base: Arc<dyn Partition<P::In>>,
     pipe: Arc<P>,
+}
+
+impl<P: Pipe> PipedPartition<P> {
+    pub(super) fn new(base: Arc<dyn Partition<P::In>>, pipe: Arc<P>) -> Self {
+        Self { base, pipe }
+    }
 }
 
 impl<P: Pipe<Out: Data>> Partition<P::Out> for PipedPartition<P> {
@@ -171,7 +185,7 @@ impl<P: Pipe<Out: Data>> Partition<P::Out> for PipedPartition<P> {
     }
 }
 
-/// The partitions of several data sets, one after the other.
+/// The partitions of any number of data sets, one after the other.
 pub(crate) struct Union<T>(pub(crate) Vec<Arc<dyn Dataset<T>>>);
 
 impl<T: Data> Dataset<T> for Union<T> {
@@ -189,6 +203,12 @@ impl<T: Data> Dataset<T> for Union<T> {
 
     fn known_count(&self) -> Option<u64> {
         self.0.iter().map(|set| set.known_count()).sum()
+    }
+
+    fn keep(&self, memory: &Arc<Memory>) {
+        for set in &self.0 {
+            set.keep(memory);
+        }
     }
 
     fn steps(&self, steps: &mut Vec<Step>) {

@@ -1,10 +1,11 @@
 //! Lines of text: a partition that is a range of a received block.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::partition::Partition;
 use super::pipe::Chunk;
-use crate::block::{Str, Taken, TextBlock, TextRange};
+use crate::block::{Memory, Str, Taken, TextBlock, TextRange};
 use crate::error::Result;
 
 /// Lines that are handed over at a time: few enough for the nearest cache, many
@@ -56,5 +57,9 @@ impl Partition<Str> for Lines {
     fn weight(&self) -> usize {
         // Most programs work on words.
         self.0.len() / 8
+    }
+
+    fn keep(&self, memory: &Arc<Memory>) {
+        self.0.keep(memory);
     }
 }

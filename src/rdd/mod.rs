@@ -34,12 +34,13 @@ pub use op::flat_map::FlatMap;
 pub use op::for_each_partition::Records;
 pub use op::map::Map;
 pub use op::map_values::MapValues;
-pub(crate) use partition::{Partition, Partitions, at_rest};
+pub(crate) use partition::{AtRest, CHUNK, Partition, Partitions, at_rest};
 pub use pipe::Data;
 pub(crate) use pipe::Step;
 use pipe::{Pipe, Sink, Source};
 pub use text::{Shown, Text};
 
+use crate::block::Memory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::Executor;
 
@@ -102,6 +103,20 @@ impl<T: Data> Rdd<T> {
         }
     }
 
+    /// The batch is done, and this is the input's handle to it. If a window or the
+    /// program holds another, what the batch takes of a ring is counted in
+    /// `memory` from now on.
+    pub(crate) fn keep_if_shared(&self, memory: &Arc<Memory>) {
+        if Arc::strong_count(&self.data) > 1 {
+            self.data.keep(memory);
+        }
+    }
+
+    /// As above, for a batch that the input itself has to remember.
+    pub(crate) fn keep(&self, memory: &Arc<Memory>) {
+        self.data.keep(memory);
+    }
+
     /// The data set under an Rdd without a chain.
     pub(crate) fn into_dataset(self) -> Arc<dyn Dataset<T>> {
         self.data
@@ -127,10 +142,21 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// The same data behind the plain type `Rdd<T>`.
     ///
     /// The chain so far runs as one loop and hands its records over in chunks;
-    /// what follows is another loop.
+    /// what follows is another loop. Without a chain nothing changes.
     pub fn boxed(self) -> Rdd<T> {
-        let data = Arc::new(Piped::new(self.data, self.pipe));
+        let data = match pipe::as_source::<P, Arc<dyn Dataset<T>>>(&self.data) {
+            Some(data) => Arc::clone(data),
+            None => Arc::new(Piped::new(self.data, self.pipe)),
+        };
         Rdd::new(data, self.executor)
+    }
+
+    /// Whether no step runs when the records are read.
+    fn is_at_rest(&self) -> bool {
+        let mut steps = Vec::new();
+        self.data.steps(&mut steps);
+        self.pipe.steps(&mut steps);
+        steps.is_empty()
     }
 
     /// One narrow step more.

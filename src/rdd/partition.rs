@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::pipe::{Chunk, Data};
-use crate::block::{Taken, TypedBlock};
+use crate::block::{Memory, Taken, TypedBlock};
 use crate::error::Result;
 
 /// A part of a data set, which one worker reads at a time.
@@ -18,17 +18,27 @@ pub(crate) trait Partition<T>: Send + Sync {
 
     /// The expected work of reading it, about the number of records.
     fn weight(&self) -> usize;
+
+    /// The batch is done but not forgotten: what it holds of a receiver's ring is
+    /// counted in `memory` from now on, if there is room.
+    fn keep(&self, _memory: &Arc<Memory>) {}
 }
 
 /// Records that are handed over at a time: a boxed chain makes no more than what
 /// they give at once, and who needs a few records only stops early.
-pub(super) const CHUNK: usize = 512;
+pub(crate) const CHUNK: usize = 512;
 
 /// The partitions of a data set.
 pub(crate) type Partitions<T> = Arc<[Arc<dyn Partition<T>>]>;
 
 /// Records at rest in memory.
 pub(crate) struct AtRest<T>(Vec<T>);
+
+impl<T> AtRest<T> {
+    pub(crate) fn new(records: Vec<T>) -> Self {
+        Self(records)
+    }
+}
 
 impl<T: Data> Partition<T> for AtRest<T> {
     fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
@@ -71,6 +81,10 @@ impl<T: Data> Partition<T> for Taken<TypedBlock<T>> {
 
     fn weight(&self) -> usize {
         self.records()
+    }
+
+    fn keep(&self, memory: &Arc<Memory>) {
+        self.keep(memory);
     }
 }
 

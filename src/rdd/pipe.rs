@@ -7,6 +7,7 @@
 //! records a [`Chunk`] at a time, so a call through a pointer is paid once per
 //! some hundred records.
 
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -103,6 +104,16 @@ pub struct Source<T>(PhantomData<fn() -> T>);
 impl<T> Source<T> {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self(PhantomData))
+    }
+}
+
+/// What stands before a chain, as what stands behind it, if `P` is the empty
+/// chain: then it gives the same records.
+pub(crate) fn as_source<P: Pipe<Out: Data>, A: 'static>(before: &dyn Any) -> Option<&A> {
+    if TypeId::of::<P>() == TypeId::of::<Source<P::Out>>() {
+        before.downcast_ref()
+    } else {
+        None
     }
 }
 

@@ -12,3 +12,4 @@ mod stop;
 mod text;
 mod threads;
 mod transformations;
+mod windows;

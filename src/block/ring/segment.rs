@@ -1,11 +1,12 @@
 //! Publishing, cutting, and what a cut takes.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_utils::CachePadded;
 
 use super::budget::{Budget, Closed, Intake};
+use crate::block::Memory;
 use crate::sync::ArrayQueue;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -236,11 +237,16 @@ struct Range<B: Block> {
 struct Held {
     bytes: usize,
     budget: Arc<Budget>,
+    /// What counts the bytes in place of the budget, once their batch is done.
+    kept: OnceLock<Arc<Memory>>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.budget.release(self.bytes);
+        match self.kept.get() {
+            Some(memory) => memory.give(self.bytes),
+            None => self.budget.release(self.bytes),
+        }
     }
 }
 
@@ -255,6 +261,7 @@ impl<B: Block> Taken<B> {
         let bytes = Held {
             bytes,
             budget: Arc::clone(budget),
+            kept: OnceLock::new(),
         };
         Self {
             range: Arc::new(Range {
@@ -284,7 +291,21 @@ impl<B: Block> Taken<B> {
         self.range.records
     }
 
+    /// The batch is done but not forgotten: its bytes no longer hold up the
+    /// writer, if `memory` has room for them.
+    pub(crate) fn keep(&self, memory: &Arc<Memory>) {
+        let held = &self.range.bytes;
+        if held.kept.get().is_some() || !memory.try_take(held.bytes) {
+            return;
+        }
+        match held.kept.set(Arc::clone(memory)) {
+            Ok(()) => held.budget.release(held.bytes),
+            Err(_) => memory.give(held.bytes),
+        }
+    }
+
     /// What the range weighs in the budget.
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn weight(&self) -> usize {
         self.range.bytes.bytes
     }

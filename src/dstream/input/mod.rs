@@ -58,7 +58,13 @@ pub(crate) struct InputNode<T: Data, I> {
     stream_id: StreamId,
     name: String,
     ingest: I,
-    batches: Mutex<BTreeMap<BatchTime, Rdd<T>>>,
+    batches: Mutex<Batches<T>>,
+}
+
+struct Batches<T: Data> {
+    cut: BTreeMap<BatchTime, Rdd<T>>,
+    /// Up to here all batches are done.
+    done: BatchTime,
 }
 
 impl<T: Data, I: Ingest<T>> InputNode<T, I> {
@@ -78,13 +84,16 @@ impl<T: Data, I: Ingest<T>> InputNode<T, I> {
                 stream_id,
                 ingest: ingest(stream_id, &name),
                 name,
-                batches: Mutex::default(),
+                batches: Mutex::new(Batches {
+                    cut: BTreeMap::new(),
+                    done: BatchTime::from_millis(i64::MIN),
+                }),
             })
         });
         Ok(DStream::from_node(Arc::clone(graph), node))
     }
 
-    fn batches(&self) -> MutexGuard<'_, BTreeMap<BatchTime, Rdd<T>>> {
+    fn batches(&self) -> MutexGuard<'_, Batches<T>> {
         self.batches
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())
@@ -97,7 +106,24 @@ impl<T: Data, I: Ingest<T>> Control for InputNode<T, I> {
     }
 
     fn clear(&self, done: BatchTime) {
-        self.meta.forget(self.batches(), done);
+        let mut batches = self.batches();
+        let old = self.meta.take_old(&mut batches.cut, done);
+        let before = batches.done.min(done);
+        batches.done = batches.done.max(done);
+        let kept: Vec<_> = batches
+            .cut
+            .range(before..=done)
+            .map(|(_, rdd)| rdd.clone())
+            .collect();
+        drop(batches);
+        // What is done no longer counts as waiting in its ring, whoever holds it.
+        let memory = self.graph.executor().memory();
+        for rdd in kept {
+            rdd.keep(memory);
+        }
+        for rdd in old.values() {
+            rdd.keep_if_shared(memory);
+        }
     }
 }
 
@@ -106,7 +132,7 @@ impl<T: Data, I: Ingest<T>> Stream<T> for InputNode<T, I> {
         if !self.meta.is_valid(&self.graph, time) {
             return Ok(None);
         }
-        let cut = self.batches().get(&time).cloned();
+        let cut = self.batches().cut.get(&time).cloned();
         // A time that was never cut, or is forgotten, has no records.
         Ok(Some(cut.unwrap_or_else(|| {
             Rdd::ready(Vec::new().into(), Arc::clone(self.graph.executor()))
@@ -125,7 +151,7 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
 
     fn cut(&self, time: BatchTime) -> InputInfo {
         let (rdd, num_records) = self.ingest.cut();
-        self.batches().insert(time, rdd);
+        self.batches().cut.insert(time, rdd);
         InputInfo::new(self.stream_id, self.name.clone(), num_records)
     }
 

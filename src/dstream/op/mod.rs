@@ -1,5 +1,6 @@
 //! The transformations of a stream, one file each.
 
+mod cache;
 mod combine_by_key;
 mod count;
 mod count_by_value;

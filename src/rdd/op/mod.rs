@@ -1,5 +1,6 @@
 //! The operations on an Rdd, one file each.
 
+pub(crate) mod cache;
 pub(crate) mod collect;
 pub(crate) mod combine_by_key;
 pub(crate) mod count;

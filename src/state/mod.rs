@@ -1,0 +1,41 @@
+//! What is kept by key from batch to batch: the tables of windows and of state.
+//!
+//! A partition of such data is a [`Table`]: rows that stand densely, so that a
+//! batch can read them as they are, and an index from keys to rows. The rows are
+//! shared with the Rdd of the batch; the next batch changes them in place when
+//! nobody else holds them, and copies them otherwise.
+//!
+//! Deliberately not here: times, streams, and who decides what enters and leaves;
+//! that is in the nodes of the floor above.
+
+mod inverse;
+mod table;
+mod two_stacks;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub(crate) use inverse::InverseWindow;
+pub(crate) use table::Rows;
+pub(crate) use two_stacks::TwoStacks;
+
+use crate::error::Result;
+use crate::rdd::Partition;
+
+/// One partition of a window by key, which changes by the panes that enter and
+/// leave: parts of the stream in which each key stands once.
+pub(crate) trait SlidingWindow<K, V>: Send {
+    /// Takes the oldest pane out.
+    fn leave(&mut self);
+
+    /// Takes a new pane in.
+    fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()>;
+
+    /// Ends a step, and gives the result: the value of each key in the window.
+    fn settle(&mut self) -> Arc<Rows<K, V>>;
+
+    /// How many entries the oldest pane has.
+    fn leaving(&self) -> usize;
+}

@@ -1,0 +1,498 @@
+//! A table by key whose rows are shared with the batches that were made of it.
+
+use std::any::Any;
+use std::fmt;
+use std::hash::Hash;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use crate::arch;
+use crate::block::Str;
+use crate::error::Result;
+use crate::hash::KeyHash;
+use crate::rdd::pipe::{Chunk, Data};
+use crate::rdd::{CHUNK, Partition};
+
+/// One key in each row, found by an index.
+///
+/// A row keeps its place until it is removed, and its place is not used again
+/// before [`settle`](Self::settle): who notes places can rely on them through one
+/// step.
+pub(crate) struct Table<K, V> {
+    rows: Arc<Rows<K, V>>,
+    index: HashTable<u32>,
+    /// Places that can be used again.
+    free: Vec<u32>,
+    /// Places that were left since the table was settled.
+    left: Vec<u32>,
+}
+
+/// The rows of a table: a partition of a batch.
+///
+/// A row that was removed stays as it is until its place is used again; the marks
+/// tell.
+#[derive(Clone)]
+pub(crate) struct Rows<K, V> {
+    entries: Vec<(K, V)>,
+    /// A bit for each row that counts.
+    live: Vec<u64>,
+    len: usize,
+}
+
+/// Keys whose rows are looked up together, so that their cache misses overlap.
+pub(crate) const AHEAD: usize = 32;
+
+impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
+    pub(crate) fn new() -> Self {
+        Self {
+            rows: Arc::new(Rows {
+                entries: Vec::new(),
+                live: Vec::new(),
+                len: 0,
+            }),
+            index: HashTable::new(),
+            free: Vec::new(),
+            left: Vec::new(),
+        }
+    }
+
+    /// How many keys there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len
+    }
+
+    /// All places that were ever used are below this.
+    pub(crate) fn places(&self) -> usize {
+        self.rows.entries.len()
+    }
+
+    /// The rows as they are now. As long as somebody holds them, the next
+    /// [`edit`](Self::edit) copies them.
+    pub(crate) fn rows(&self) -> Arc<Rows<K, V>> {
+        Arc::clone(&self.rows)
+    }
+
+    /// Access for one step of changes.
+    pub(crate) fn edit(&mut self) -> Editor<'_, K, V> {
+        Editor {
+            rows: Arc::make_mut(&mut self.rows),
+            index: &mut self.index,
+            free: &mut self.free,
+            left: &mut self.left,
+            hash: KeyHash::get(),
+        }
+    }
+
+    /// Ends a step: the places that it left can be used again. If most places are
+    /// unused by now, the rows move together; then it gives the new place of each
+    /// old one ([`GONE`](Self::GONE) for those that were left).
+    pub(crate) fn settle(&mut self) -> Option<Vec<u32>> {
+        self.free.append(&mut self.left);
+        let unused = self.free.len();
+        // What was removed is not dropped before its place is used again, so rows
+        // that own memory stand closer. Each move is paid by as many removals as
+        // it leaves rows out.
+        let spare = if std::mem::needs_drop::<(K, V)>() {
+            self.len() / 4
+        } else {
+            self.len()
+        };
+        (unused > spare + 64).then(|| self.move_together())
+    }
+
+    /// The place of a row that is gone.
+    pub(crate) const GONE: u32 = u32::MAX;
+
+    fn move_together(&mut self) -> Vec<u32> {
+        let Rows { entries, live, .. } =
+            Arc::unwrap_or_clone(std::mem::replace(&mut self.rows, Self::new().rows));
+        let mut moved = vec![Self::GONE; entries.len()];
+        let mut kept = Vec::with_capacity(entries.len() - self.free.len());
+        for (place, entry) in entries.into_iter().enumerate() {
+            if is_set(&live, place) {
+                moved[place] = kept.len() as u32;
+                kept.push(entry);
+            }
+        }
+        let hash = KeyHash::get();
+        let mut index = HashTable::with_capacity(kept.len());
+        for (place, (key, _)) in kept.iter().enumerate() {
+            index.insert_unique(hash.hash(key), place as u32, |&place| {
+                hash.hash(&kept[place as usize].0)
+            });
+        }
+        self.index = index;
+        self.free = Vec::new();
+        self.rows = Arc::new(Rows::all_live(kept));
+        moved
+    }
+}
+
+/// Access to a table for one step of changes.
+pub(crate) struct Editor<'t, K, V> {
+    rows: &'t mut Rows<K, V>,
+    index: &'t mut HashTable<u32>,
+    free: &'t mut Vec<u32>,
+    left: &'t mut Vec<u32>,
+    hash: KeyHash,
+}
+
+/// What [`Editor::look_up`] tells.
+pub(crate) enum LookUp<'r, K, W> {
+    /// A record will be found at this place, most likely: the time to ask for what
+    /// belongs to it.
+    Ahead(u32),
+    /// A record, with the hash of its key and its place, if it has one.
+    Record {
+        hash: u64,
+        place: Option<u32>,
+        record: &'r (K, W),
+    },
+}
+
+impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
+    pub(crate) fn hash(&self, key: &K) -> u64 {
+        self.hash.hash(key)
+    }
+
+    /// Asks for the cache lines that looking up a key with this hash will touch, and
+    /// gives the place where the key most likely is.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64) -> Option<u32> {
+        // The first with the same tag is nearly always the right one.
+        let place = self.index.find(hash, |_| true).copied()?;
+        self.prefetch_row(place);
+        Some(place)
+    }
+
+    /// Asks for the cache line of a row.
+    #[inline]
+    pub(crate) fn prefetch_row(&self, place: u32) {
+        if let Some(entry) = self.rows.entries.get(place as usize) {
+            arch::prefetch(entry);
+        }
+    }
+
+    /// The place of a key.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, key: &K) -> Option<u32> {
+        let entries = &self.rows.entries;
+        self.index
+            .find(hash, |&place| entries[place as usize].0 == *key)
+            .copied()
+    }
+
+    /// Adds a row for a key that has none.
+    pub(crate) fn insert(&mut self, hash: u64, mut key: K, value: V) -> u32 {
+        settle_key(&mut key);
+        let entries = &mut self.rows.entries;
+        let place = match self.free.pop() {
+            Some(place) => {
+                entries[place as usize] = (key, value);
+                place
+            }
+            None => {
+                let place = u32::try_from(entries.len())
+                    .ok()
+                    .filter(|&place| place != u32::MAX)
+                    .expect("a partition of state has less than 2^32 - 1 keys");
+                entries.push((key, value));
+                place
+            }
+        };
+        self.rows.mark(place, true);
+        let (entries, hasher) = (&self.rows.entries, self.hash);
+        self.index.insert_unique(hash, place, |&place| {
+            hasher.hash(&entries[place as usize].0)
+        });
+        place
+    }
+
+    /// Removes a row. It stays readable until the table is settled.
+    pub(crate) fn remove(&mut self, place: u32) {
+        let hash = self.hash.hash(&self.rows.entries[place as usize].0);
+        if let Ok(entry) = self.index.find_entry(hash, |&at| at == place) {
+            entry.remove();
+            self.rows.mark(place, false);
+            self.left.push(place);
+        }
+    }
+
+    /// Hands over each record of a pane, in which every key stands once.
+    pub(crate) fn look_up<W: Data>(
+        &mut self,
+        pane: &dyn Partition<(K, W)>,
+        mut each: impl FnMut(&mut Self, LookUp<'_, K, W>),
+    ) -> Result<()> {
+        pane.chunks(&mut |chunk| {
+            let records = match chunk {
+                Chunk::Shared(records) => records,
+                Chunk::Owned(records) => records,
+            };
+            let mut hashes = [0; AHEAD];
+            for records in records.chunks(AHEAD) {
+                for ((key, _), hash) in records.iter().zip(&mut hashes) {
+                    *hash = self.hash(key);
+                    if let Some(place) = self.prefetch(*hash) {
+                        each(self, LookUp::Ahead(place));
+                    }
+                }
+                for (record, hash) in records.iter().zip(hashes) {
+                    let place = self.find(hash, &record.0);
+                    each(
+                        self,
+                        LookUp::Record {
+                            hash,
+                            place,
+                            record,
+                        },
+                    );
+                }
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    #[inline]
+    pub(crate) fn key(&self, place: u32) -> &K {
+        &self.rows.entries[place as usize].0
+    }
+
+    #[inline]
+    pub(crate) fn value(&self, place: u32) -> &V {
+        &self.rows.entries[place as usize].1
+    }
+
+    #[inline]
+    pub(crate) fn value_mut(&mut self, place: u32) -> &mut V {
+        &mut self.rows.entries[place as usize].1
+    }
+}
+
+/// A key stays for long: a string must not keep the block that it was received in.
+fn settle_key<K: Data>(key: &mut K) {
+    if let Some(text) = (key as &mut dyn Any).downcast_mut::<Str>() {
+        *text = std::mem::take(text).compact();
+    }
+}
+
+impl<K, V> Rows<K, V> {
+    fn all_live(entries: Vec<(K, V)>) -> Self {
+        let len = entries.len();
+        let mut live = vec![u64::MAX; len.div_ceil(64)];
+        if let Some(last) = live.last_mut()
+            && !len.is_multiple_of(64)
+        {
+            *last = (1 << (len % 64)) - 1;
+        }
+        Self { entries, live, len }
+    }
+
+    fn mark(&mut self, place: u32, live: bool) {
+        let (word, bit) = (place as usize / 64, 1 << (place % 64));
+        if self.live.len() <= word {
+            self.live.resize(word + 1, 0);
+        }
+        if live {
+            self.live[word] |= bit;
+            self.len += 1;
+        } else {
+            self.live[word] &= !bit;
+            self.len -= 1;
+        }
+    }
+
+    /// The place and the row of each key.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &(K, V))> {
+        (0..)
+            .zip(&self.entries)
+            .filter(|&(place, _)| is_set(&self.live, place as usize))
+    }
+}
+
+fn is_set(live: &[u64], place: usize) -> bool {
+    live[place / 64] >> (place % 64) & 1 == 1
+}
+
+impl<K: Data, V: Data> Partition<(K, V)> for Rows<K, V> {
+    fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, (K, V)>) -> ControlFlow<()>) -> Result<()> {
+        let mut gathered = Vec::new();
+        let words = CHUNK / 64;
+        for (rows, live) in self.entries.chunks(CHUNK).zip(self.live.chunks(words)) {
+            let count: usize = live.iter().map(|word| word.count_ones() as usize).sum();
+            let flow = if count == rows.len() {
+                each(Chunk::Shared(rows))
+            } else if count == 0 {
+                ControlFlow::Continue(())
+            } else {
+                let kept = rows.iter().enumerate().filter(|&(at, _)| is_set(live, at));
+                gathered.clear();
+                gathered.extend(kept.map(|(_, row)| row.clone()));
+                each(Chunk::Owned(&mut gathered))
+            };
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self) -> Option<usize> {
+        Some(self.len)
+    }
+
+    fn weight(&self) -> usize {
+        self.len
+    }
+}
+
+impl<K, V> fmt::Debug for Rows<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows")
+            .field("len", &self.len)
+            .field("places", &self.entries.len())
+            .finish()
+    }
+}
+
+impl<K, V> fmt::Debug for Table<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::block::TextRange;
+
+    fn read<K: Data + Ord, V: Data + Ord>(rows: &Rows<K, V>) -> Vec<(K, V)> {
+        let mut all = Vec::new();
+        rows.chunks(&mut |chunk| {
+            match chunk {
+                Chunk::Shared(rows) => all.extend_from_slice(rows),
+                Chunk::Owned(rows) => all.append(rows),
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(rows.count(), Some(all.len()));
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn rows_of_a_batch_that_is_held_do_not_change() {
+        let mut table = Table::new();
+        let mut edit = table.edit();
+        let hash = edit.hash(&"a");
+        let place = edit.insert(hash, "a", 1);
+        let held = table.rows();
+        *table.edit().value_mut(place) = 2;
+        assert_eq!(read(&held), [("a", 1)]);
+        assert_eq!(read(&table.rows()), [("a", 2)]);
+    }
+
+    #[test]
+    fn a_place_is_not_used_again_before_the_table_is_settled() {
+        let mut table = Table::new();
+        let mut edit = table.edit();
+        let first = edit.insert(edit.hash(&1), 1, ());
+        edit.remove(first);
+        let second = edit.insert(edit.hash(&2), 2, ());
+        assert_ne!(first, second);
+        assert_eq!(*edit.key(first), 1);
+        assert_eq!(table.settle(), None);
+        let mut edit = table.edit();
+        assert_eq!(edit.insert(edit.hash(&3), 3, ()), first);
+    }
+
+    #[test]
+    fn a_long_string_key_lets_go_of_its_block() {
+        let mut lines = Vec::new();
+        TextRange::copy_of(b"a line that is longer than fits inline\n").lines(|line| {
+            lines.push(line);
+            true
+        });
+        let line = lines.remove(0);
+        let mut table = Table::new();
+        let mut edit = table.edit();
+        let place = edit.insert(edit.hash(&line), line.clone(), ());
+        assert_eq!(*edit.key(place), line);
+        assert_ne!(edit.key(place).as_ptr(), line.as_ptr());
+    }
+
+    /// Insert or add to a key, or remove it; or end the step.
+    #[derive(Clone, Debug)]
+    enum Change {
+        Put(u16, u32),
+        Remove(u16),
+        Settle,
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        prop_oneof![
+            6 => (0..700_u16, any::<u32>()).prop_map(|(key, value)| Change::Put(key, value)),
+            5 => (0..700_u16).prop_map(Change::Remove),
+            1 => Just(Change::Settle),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn equals_a_plain_map(changes in proptest::collection::vec(change(), 0..3000)) {
+            let mut table = Table::<u16, u32>::new();
+            let mut plain = BTreeMap::new();
+            // Where each key was seen last.
+            let mut places = BTreeMap::new();
+            for change in changes {
+                match change {
+                    Change::Put(key, value) => {
+                        let mut edit = table.edit();
+                        let hash = edit.hash(&key);
+                        let found = edit.find(hash, &key);
+                        prop_assert_eq!(found, places.get(&key).copied());
+                        match found {
+                            Some(place) => *edit.value_mut(place) = value,
+                            None => {
+                                places.insert(key, edit.insert(hash, key, value));
+                            }
+                        }
+                        plain.insert(key, value);
+                    }
+                    Change::Remove(key) => {
+                        let removed = plain.remove(&key);
+                        if let Some(place) = places.remove(&key) {
+                            let mut edit = table.edit();
+                            prop_assert_eq!(Some(*edit.value(place)), removed);
+                            edit.remove(place);
+                        }
+                    }
+                    Change::Settle => {
+                        if let Some(moved) = table.settle() {
+                            for place in places.values_mut() {
+                                *place = moved[*place as usize];
+                            }
+                            prop_assert_eq!(table.places(), plain.len());
+                        }
+                        prop_assert!(table.places() <= 2 * 700 + 64);
+                    }
+                }
+                prop_assert_eq!(table.len(), plain.len());
+            }
+            let expected: Vec<_> = plain.into_iter().collect();
+            prop_assert_eq!(read(&table.rows()), expected);
+            let by_place: BTreeMap<_, _> =
+                table.rows().iter().map(|(place, row)| (row.0, place)).collect();
+            prop_assert_eq!(by_place, places);
+        }
+    }
+}
