@@ -389,6 +389,16 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::Number(&mut conf.max_queued_batches),
     },
     Key {
+        name: "batch_stuck_after",
+        env: "MILLSTREAM_BATCH_STUCK_AFTER",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 0 },
+        default: "1m",
+        meaning: "time after which listeners and the log are told that a batch is still running; \
+                  zero is never",
+        slot: |conf| Slot::Duration(&mut conf.batch_stuck_after),
+    },
+    Key {
         name: "graceful_stop_timeout",
         env: "MILLSTREAM_GRACEFUL_STOP_TIMEOUT",
         guide: &["spark.streaming.gracefulStopTimeout"],

@@ -102,6 +102,8 @@ pub struct Conf {
     /// Batches that may wait; beyond it no batch is cut and data stays at its source. Default:
     /// 10000.
     pub max_queued_batches: usize,
+    /// Time after which it is told that a batch is still running; zero is never. Default: 60 s.
+    pub batch_stuck_after: Duration,
     /// Longest time that a graceful stop waits for received data to be processed; `None` is ten
     /// batch intervals, at least ten seconds. Default: `None`.
     pub graceful_stop_timeout: Option<Duration>,
@@ -177,6 +179,7 @@ impl Conf {
             pin: false,
             concurrent_jobs: 0,
             max_queued_batches: 0,
+            batch_stuck_after: Duration::ZERO,
             graceful_stop_timeout: None,
             stop_timeout: Duration::ZERO,
             stop_gracefully_on_shutdown: false,

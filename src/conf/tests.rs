@@ -78,6 +78,7 @@ fn defaults() {
     assert!(!conf.pin);
     assert_eq!(conf.concurrent_jobs, 1);
     assert_eq!(conf.max_queued_batches, 10_000);
+    assert_eq!(conf.batch_stuck_after, Duration::from_secs(60));
     assert_eq!(conf.graceful_stop_timeout, None);
     assert_eq!(conf.stop_timeout, Duration::from_secs(2));
     assert!(!conf.stop_gracefully_on_shutdown);
@@ -108,6 +109,7 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("pin", "true"),
         ("concurrent_jobs", "2"),
         ("max_queued_batches", "1"),
+        ("batch_stuck_after", "0ms"),
         ("graceful_stop_timeout", "1m"),
         ("stop_timeout", "1s"),
         ("stop_gracefully_on_shutdown", "true"),
@@ -530,6 +532,7 @@ max_frame_bytes              64MiB               default
 pin                          true                program
 concurrent_jobs              1                   default
 max_queued_batches           10000               default
+batch_stuck_after            1m                  default
 graceful_stop_timeout        10 batch intervals  default
 stop_timeout                 2s                  default
 stop_gracefully_on_shutdown  false               default

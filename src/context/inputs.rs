@@ -241,7 +241,10 @@ impl StreamingContext {
         let site = Location::caller();
         ReceiverIngest::declare(&self.inner.graph, "Receiver", site, |stream_id| {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
-            let source = CustomSource::new(receiver, stream_id, writer, self.limiter());
+            // A block never spans batches.
+            let block_interval = self.inner.conf.block_interval.min(self.batch_interval());
+            let limiter = self.limiter();
+            let source = CustomSource::new(receiver, stream_id, writer, limiter, block_interval);
             (cutter, self.supervisor(source, budget))
         })
     }

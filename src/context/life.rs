@@ -224,6 +224,7 @@ impl Running {
                 Arc::clone(&inner.clock),
                 Arc::clone(&inner.bus),
                 Arc::clone(&inner.waiter),
+                inner.conf.batch_stuck_after,
             )),
             job_threads: Vec::new(),
             bus_thread: None,

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use super::{BatchInfo, ReceiverInfo, StreamingListener};
+use super::{BatchInfo, ReceiverInfo, StreamingListener, StuckBatchInfo};
 
 /// Events that may wait for a slow listener.
 const QUEUE: usize = 10_000;
@@ -20,6 +20,7 @@ pub(crate) enum Event {
     BatchSubmitted(BatchInfo),
     BatchStarted(BatchInfo),
     BatchCompleted(BatchInfo),
+    BatchStuck(StuckBatchInfo),
     ReceiverStarted(ReceiverInfo),
     ReceiverError(ReceiverInfo),
     ReceiverStopped(ReceiverInfo),
@@ -154,6 +155,7 @@ fn tell(listener: &dyn StreamingListener, event: &Event) {
         Event::BatchSubmitted(batch) => listener.on_batch_submitted(batch),
         Event::BatchStarted(batch) => listener.on_batch_started(batch),
         Event::BatchCompleted(batch) => listener.on_batch_completed(batch),
+        Event::BatchStuck(stuck) => listener.on_batch_stuck(stuck),
         Event::ReceiverStarted(receiver) => listener.on_receiver_started(receiver),
         Event::ReceiverError(receiver) => listener.on_receiver_error(receiver),
         Event::ReceiverStopped(receiver) => listener.on_receiver_stopped(receiver),

@@ -1,5 +1,6 @@
 //! The records that listeners get.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -66,6 +67,15 @@ impl BatchInfo {
         between(Some(self.submission_nanos), self.processing_end_nanos)
     }
 
+    /// For how long it has been running at `now`, in nanoseconds since the Unix
+    /// epoch; zero before and after that.
+    pub(crate) fn running_for(&self, now: i64) -> Duration {
+        match self.processing_end_nanos {
+            None => between(self.processing_start_nanos, Some(now)),
+            Some(_) => Duration::ZERO,
+        }
+    }
+
     /// The first error among the output operations.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
@@ -80,6 +90,18 @@ fn between(from: Option<i64>, to: Option<i64>) -> Duration {
     }
 }
 
+/// A batch that has been running for long.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StuckBatchInfo {
+    /// The batch, as far as it has come.
+    pub batch: BatchInfo,
+    /// For how long it has been running.
+    pub running: Duration,
+    /// The output operations that are running now, with their numbers.
+    pub operations: Vec<(OutputId, String)>,
+}
+
 /// What an input contributed to a batch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -90,14 +112,48 @@ pub struct InputInfo {
     pub name: String,
     /// Records in this batch.
     pub num_records: u64,
+    /// What its receiver said about the blocks in this batch
+    /// ([`store_many_with_metadata`](crate::receiver::ReceiverHandle::store_many_with_metadata)),
+    /// in their order; of the first 100 that had something.
+    pub metadata: Vec<Arc<str>>,
+    /// How many blocks had something that is not in `metadata`.
+    pub metadata_left_out: u64,
 }
 
 impl InputInfo {
-    pub(crate) fn new(stream_id: StreamId, name: String, num_records: u64) -> Self {
+    pub(crate) fn new(
+        stream_id: StreamId,
+        name: String,
+        num_records: u64,
+        metadata: Metadata,
+    ) -> Self {
         Self {
             stream_id,
             name,
             num_records,
+            metadata: metadata.texts,
+            metadata_left_out: metadata.left_out,
+        }
+    }
+}
+
+/// What is said about the blocks of a batch; so much that it stays small.
+#[derive(Debug, Default)]
+pub(crate) struct Metadata {
+    texts: Vec<Arc<str>>,
+    left_out: u64,
+}
+
+impl Metadata {
+    const TEXTS: usize = 100;
+}
+
+impl FromIterator<Arc<str>> for Metadata {
+    fn from_iter<I: IntoIterator<Item = Arc<str>>>(texts: I) -> Self {
+        let mut texts = texts.into_iter();
+        Self {
+            texts: texts.by_ref().take(Self::TEXTS).collect(),
+            left_out: texts.count() as u64,
         }
     }
 }

@@ -10,6 +10,7 @@
 //! starts and stops the supervisors.
 
 mod backoff;
+mod blocks;
 mod custom;
 mod limiter;
 mod session;
@@ -17,6 +18,7 @@ mod socket;
 mod supervisor;
 
 pub(crate) use backoff::Backoff;
+pub use blocks::{BlockGenerator, BlockGeneratorListener};
 pub(crate) use custom::CustomSource;
 pub use custom::{Receiver, ReceiverHandle};
 pub(crate) use limiter::RateLimiter;

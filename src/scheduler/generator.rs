@@ -112,6 +112,7 @@ impl Cutting {
             if next == block {
                 block = block + self.block_interval;
             }
+            self.jobs.watch();
         }
         // Asked each time: a source that never stops would keep it here.
         while self.drain.load(Ordering::Acquire)

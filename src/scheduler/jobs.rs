@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::Waiter;
 use crate::dstream::Graph;
 use crate::dstream::output::Output;
 use crate::error::{Error, ErrorKind};
-use crate::listener::{BatchInfo, Bus, Event, InputInfo, OutputOperationInfo};
+use crate::listener::{BatchInfo, Bus, Event, InputInfo, OutputOperationInfo, StuckBatchInfo};
 use crate::time::{BatchTime, Clock, Deadline, Duration};
 
 /// Runs the jobs of batches in order.
@@ -19,6 +19,8 @@ pub(crate) struct JobScheduler {
     clock: Arc<dyn Clock>,
     bus: Arc<Bus>,
     waiter: Arc<Waiter>,
+    /// How long a batch may run before that is told; zero is for ever.
+    stuck_after: Duration,
     state: Mutex<State>,
     /// Told when a job is queued or the queue is closed.
     queued: Condvar,
@@ -56,6 +58,9 @@ struct Batch {
     /// Jobs that have not ended; the one that takes it to zero completes the
     /// batch and must see what the others wrote.
     left: AtomicUsize,
+    /// Whether it was told that this batch runs for long. Only the thread that
+    /// watches uses it.
+    told_stuck: AtomicBool,
 }
 
 impl JobScheduler {
@@ -64,12 +69,14 @@ impl JobScheduler {
         clock: Arc<dyn Clock>,
         bus: Arc<Bus>,
         waiter: Arc<Waiter>,
+        stuck_after: Duration,
     ) -> Self {
         Self {
             graph,
             clock,
             bus,
             waiter,
+            stuck_after,
             state: Mutex::default(),
             queued: Condvar::new(),
             settled: Condvar::new(),
@@ -104,6 +111,7 @@ impl JobScheduler {
         let batch = Arc::new(Batch {
             time,
             left: AtomicUsize::new(due.len()),
+            told_stuck: AtomicBool::new(false),
             info: Mutex::new(info),
         });
         state.jobs.extend(due.into_iter().map(|output| {
@@ -123,6 +131,38 @@ impl JobScheduler {
     /// Lets `await_termination` return an error that is none of a job's.
     pub(crate) fn report(&self, error: Error) {
         self.waiter.report(error);
+    }
+
+    /// Tells once of each batch that has been running for too long.
+    pub(crate) fn watch(&self) {
+        if self.stuck_after.is_zero() {
+            return;
+        }
+        let now = self.clock.now_nanos();
+        let state = self.lock();
+        for job in &state.running {
+            let batch = &job.batch;
+            let info = batch.info();
+            let running = info.running_for(now);
+            // Relaxed: one thread's own flag.
+            if running < self.stuck_after || batch.told_stuck.swap(true, Ordering::Relaxed) {
+                continue;
+            }
+            let operations: Vec<_> = state
+                .running
+                .iter()
+                .filter(|other| Arc::ptr_eq(&other.batch, batch))
+                .map(|other| (other.output.id(), other.output.describe()))
+                .collect();
+            tracing::warn!(batch = %batch.time, ?running, ?operations, "a batch is still running");
+            self.bus.post(|| {
+                Event::BatchStuck(StuckBatchInfo {
+                    batch: info.clone(),
+                    running,
+                    operations,
+                })
+            });
+        }
     }
 
     /// Notes that no further batch will be cut.

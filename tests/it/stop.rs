@@ -7,7 +7,8 @@ use std::thread;
 
 use millstream::ErrorKind;
 use millstream::StreamingContextState::{Active, Stopped};
-use millstream::listener::{BatchInfo, StreamingListener};
+use millstream::id::OutputId;
+use millstream::listener::{BatchInfo, StreamingListener, StuckBatchInfo};
 use millstream::prelude::*;
 
 use crate::helpers::*;
@@ -307,4 +308,36 @@ fn f_5_a_listener_that_only_panics_is_told_no_more() {
     program.stop();
     // Twice one of three, and then ten in a row.
     assert_eq!(times.load(SeqCst), 2 + 10);
+}
+
+#[test]
+fn f_7_a_batch_that_runs_for_long_is_told_once() {
+    struct Stuck(Sender<StuckBatchInfo>);
+    impl StreamingListener for Stuck {
+        fn on_batch_stuck(&self, stuck: &StuckBatchInfo) {
+            let _ = self.0.send(stuck.clone());
+        }
+    }
+    for (setting, told) in [("5s", true), ("0ms", false)] {
+        let (program, _queue, grip, line) = held(&[("batch_stuck_after", setting)]);
+        let (tell, stuck) = channel();
+        program.ssc.add_listener(Stuck(tell));
+        program.start();
+        program.cut();
+        grip.entered.recv().unwrap();
+        (0..4).for_each(|_| program.cut());
+        assert!(stuck.try_recv().is_err(), "four seconds are not long");
+        (0..4).for_each(|_| program.cut());
+        if told {
+            let info = stuck.recv().unwrap();
+            assert_eq!(info.batch.batch_time, at(1000));
+            assert_eq!(info.running, 5 * SECOND);
+            assert_eq!(info.batch.processing_end_nanos, None);
+            let name = format!("foreach_rdd at {}:{line}", file!());
+            assert_eq!(info.operations, [(OutputId(0), name)]);
+        }
+        drop(grip);
+        program.stop();
+        assert!(stuck.try_recv().is_err(), "once");
+    }
 }

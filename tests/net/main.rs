@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     reason = "a test that cannot go on fails where it stands"
 )]
+mod blocks;
 #[cfg(target_os = "linux")]
 mod connections;
 mod exactness;
