@@ -11,7 +11,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The sum of all counts, and the number of keys.
 fn reduce(records: &Rdd<(u64, u64)>, partitions: usize) -> (u64, u64) {
-    let counts = records.clone().reduce_by_key(|a, b| a + b, partitions);
+    let counts = records.clone().reduce_by_key_into(|a, b| a + b, partitions);
     let sum = counts
         .clone()
         .map(|(_, count)| count)

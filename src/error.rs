@@ -24,6 +24,8 @@ pub enum ErrorKind {
     IllegalState,
     /// The operating system refused a file, directory or socket operation.
     Io,
+    /// What was read is not what was written: it was damaged, or is of another kind.
+    Corrupt,
     /// A receiver failed.
     Receiver,
     /// A job of a batch failed.
@@ -45,6 +47,7 @@ impl fmt::Display for ErrorKind {
             Self::InvalidArgument => "invalid argument",
             Self::IllegalState => "illegal state",
             Self::Io => "input/output error",
+            Self::Corrupt => "corrupt data",
             Self::Receiver => "receiver error",
             Self::Job => "job failed",
             Self::Panic => "panic",
@@ -348,6 +351,7 @@ mod tests {
             (ErrorKind::InvalidArgument, "invalid argument"),
             (ErrorKind::IllegalState, "illegal state"),
             (ErrorKind::Io, "input/output error"),
+            (ErrorKind::Corrupt, "corrupt data"),
             (ErrorKind::Receiver, "receiver error"),
             (ErrorKind::Job, "job failed"),
             (ErrorKind::Panic, "panic"),

@@ -51,7 +51,7 @@ fn the_environment_overrides_the_program() {
         let ignored = builder.ignore_environment().build().expect("right ones");
         let show = |ssc: StreamingContext| {
             let rdd = ssc.parallelize([1], 1).map(|x| (x, x));
-            let partitions = rdd.group_by_key(1).num_partitions();
+            let partitions = rdd.group_by_key_into(1).num_partitions();
             let conf = ssc.conf();
             format!(
                 "{} {:?} {:?} {:?} {partitions}",

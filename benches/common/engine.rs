@@ -112,7 +112,7 @@ pub(crate) fn count_words(lines: &Rdd<Str>, partitions: usize) -> Vec<Vec<(Str, 
         .clone()
         .flat_map(|line| line.split(' '))
         .map(|word| (word, 1_u64))
-        .reduce_by_key(|a, b| a + b, partitions)
+        .reduce_by_key_into(|a, b| a + b, partitions)
         .collect_partitions()
         .expect("counting does not fail")
 }

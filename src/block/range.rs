@@ -189,7 +189,7 @@ mod tests {
             cutter.cut(&mut taken);
             TextRange::from(taken.remove(0))
         };
-        let memory = Arc::new(Memory::new(10));
+        let memory = Arc::new(Memory::new(10, "".into()));
         let (first, second) = (take(b"a line\n"), take(b"another\n"));
         first.keep(&memory);
         first.keep(&memory);

@@ -498,5 +498,7 @@ impl Iterator for Split {
 
 impl std::iter::FusedIterator for Split {}
 
+#[cfg(feature = "serde")]
+mod serde;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -195,6 +195,9 @@ impl Key {
     }
 }
 
+/// The default of `spill_dir`: the system's directory for temporary files.
+pub(crate) const SYSTEM_TEMP: &str = "system temp";
+
 /// All settings.
 ///
 /// ```
@@ -281,6 +284,15 @@ pub static KEYS: &[Key] = &[
         meaning: "bytes of processed batches that windows may keep; beyond them receivers wait; \
                   default half of what the process may use",
         slot: |conf| Slot::OptNumber(&mut conf.memory_max),
+    },
+    Key {
+        name: "spill_dir",
+        env: "MILLSTREAM_SPILL_DIR",
+        guide: &["spark.local.dir"],
+        kind: Kind::Text,
+        default: SYSTEM_TEMP,
+        meaning: "directory for the files of persisted records that do not fit into memory",
+        slot: |conf| Slot::Text(&mut conf.spill_dir),
     },
     Key {
         name: "block_queue_size",
@@ -435,6 +447,16 @@ pub static KEYS: &[Key] = &[
         default: "none",
         meaning: "least time that every stream keeps its batches, for queries from outside",
         slot: |conf| Slot::OptDuration(&mut conf.remember),
+    },
+    Key {
+        name: "unpersist",
+        env: "MILLSTREAM_UNPERSIST",
+        guide: &["spark.streaming.unpersist"],
+        kind: Kind::Flag,
+        default: "true",
+        meaning: "forget batches that no operation needs any more; if not, all are kept for \
+                  queries from outside",
+        slot: |conf| Slot::Flag(&mut conf.unpersist),
     },
     Key {
         name: "one_active_context",

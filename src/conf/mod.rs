@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
+pub(crate) use keys::SYSTEM_TEMP;
 pub use keys::{KEYS, Key, Kind};
 
 use nearest::nearest;
@@ -78,6 +79,9 @@ pub struct Conf {
     /// Bytes of processed batches that windows may keep; beyond them receivers wait. `None` is half
     /// of what the process may use. Default: `None`.
     pub memory_max: Option<usize>,
+    /// Directory for the files of persisted records that do not fit into memory. Default: `system
+    /// temp`, the system's directory for temporary files.
+    pub spill_dir: String,
     /// Blocks received and not yet cut into a batch, per receiver. Default: 4096.
     pub block_queue_size: usize,
     /// Records per second that one receiver takes; `None` is unlimited. Default: `None`.
@@ -113,6 +117,9 @@ pub struct Conf {
     pub stop_gracefully_on_shutdown: bool,
     /// Least time that every stream keeps its batches, for queries from outside. Default: `None`.
     pub remember: Option<Duration>,
+    /// Whether batches that no operation needs any more are forgotten; if not, all are kept for
+    /// queries from outside. Default: `true`.
+    pub unpersist: bool,
     /// Whether a second context in the same process is refused. Default: `false`.
     pub one_active_context: bool,
     /// Where the value of a key, in this spelling, was set. A field that holds another value by now
@@ -168,6 +175,7 @@ impl Conf {
             block_bytes: 0,
             ring_bytes: 0,
             memory_max: None,
+            spill_dir: String::new(),
             block_queue_size: 0,
             receiver_max_rate: None,
             receiver_restart_delay: Duration::ZERO,
@@ -184,6 +192,7 @@ impl Conf {
             stop_timeout: Duration::ZERO,
             stop_gracefully_on_shutdown: false,
             remember: None,
+            unpersist: false,
             one_active_context: false,
             set_by: BTreeMap::new(),
             warnings: Vec::new(),

@@ -67,6 +67,8 @@ fn defaults() {
     assert_eq!(conf.block_bytes, 1 << 20);
     assert_eq!(conf.ring_bytes, 256 << 20);
     assert_eq!(conf.memory_max, None);
+    assert_eq!(conf.spill_dir, "system temp");
+    assert!(conf.unpersist);
     assert_eq!(conf.block_queue_size, 4096);
     assert_eq!(conf.receiver_max_rate, None);
     assert_eq!(conf.receiver_restart_delay, Duration::from_secs(2));
@@ -98,6 +100,7 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("block_bytes", "64KiB"),
         ("ring_bytes", "3MiB"),
         ("memory_max", "8GiB"),
+        ("spill_dir", "/var/spill"),
         ("block_queue_size", "8"),
         ("receiver_max_rate", "5000"),
         ("receiver_restart_delay", "0ms"),
@@ -114,6 +117,7 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("stop_timeout", "1s"),
         ("stop_gracefully_on_shutdown", "true"),
         ("remember", "1h"),
+        ("unpersist", "false"),
         ("one_active_context", "true"),
     ];
     assert_eq!(
@@ -268,6 +272,7 @@ fn wrong_values_are_refused_and_change_nothing() {
         ("max_queued_batches", "0"),
         ("graceful_stop_timeout", "soon"),
         ("stop_gracefully_on_shutdown", "no"),
+        ("unpersist", "false"),
         ("one_active_context", "-1"),
     ] {
         assert_eq!(
@@ -521,6 +526,7 @@ block_interval               200ms               default
 block_bytes                  1MiB                default
 ring_bytes                   2MiB                environment MILLSTREAM_RING_BYTES
 memory_max                   half                default
+spill_dir                    system temp         default
 block_queue_size             4096                default
 receiver_max_rate            unlimited           default
 receiver_restart_delay       2s                  default
@@ -537,6 +543,7 @@ graceful_stop_timeout        10 batch intervals  default
 stop_timeout                 2s                  default
 stop_gracefully_on_shutdown  false               default
 remember                     none                default
+unpersist                    true                default
 one_active_context           false               default
 ";
     assert_eq!(conf.to_string(), expected);

@@ -7,8 +7,8 @@ use super::{Inner, StreamingContext, active};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
-use crate::executor::in_task;
 use crate::scheduler::{Generator, JobScheduler, ReceiverTracker};
+use crate::task::in_task;
 use crate::time::{BatchTime, Duration, first_batch_time};
 
 /// The threads of a running context.
@@ -213,7 +213,11 @@ impl Running {
     fn start(inner: &Inner) -> Result<Self> {
         let interval = inner.graph.batch_interval();
         let zero = first_batch_time(inner.clock.now_millis(), interval) - interval;
-        inner.graph.initialize(zero, inner.conf.remember);
+        let remember = match inner.conf.unpersist {
+            true => inner.conf.remember,
+            false => Some(Duration::MAX),
+        };
+        inner.graph.initialize(zero, remember);
         // Before any thread runs: a first job may ask.
         inner.graph.set_phase(StreamingContextState::Active);
         let mut running = Self {

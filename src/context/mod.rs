@@ -4,6 +4,9 @@ mod active;
 mod builder;
 mod inputs;
 mod life;
+#[cfg(feature = "checkpoint")]
+mod object_file;
+mod shared;
 #[cfg(feature = "signals")]
 mod signals;
 mod stop;

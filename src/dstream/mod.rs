@@ -11,6 +11,7 @@
 
 mod graph;
 pub(crate) mod input;
+mod lift;
 mod node;
 mod op;
 pub(crate) mod output;
@@ -18,7 +19,7 @@ mod stateful;
 mod window;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::sync::Arc;
 
 pub(crate) use graph::Graph;
@@ -30,9 +31,9 @@ pub(crate) use op::transform::transform_of;
 pub(crate) use op::union::{check_like, union_of};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::in_task;
-use crate::rdd::pipe::{Data, Pipe, Source, as_source};
+use crate::rdd::pipe::{Chain, Data, Narrow, Pipe, Source, as_source};
 use crate::rdd::{Rdd, Step};
+use crate::task::in_task;
 use crate::time::{BatchTime, Duration};
 
 /// A continuous series of batches of records.
@@ -162,77 +163,17 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     }
 
     /// One narrow step more.
-    fn then<U, Q>(&self, next: impl FnOnce(Arc<P>) -> Q) -> DStream<U, Q>
-    where
-        Q: Pipe<In = P::In, Out = U>,
-    {
+    fn then<O: Narrow<T>>(&self, operation: O, step: Step) -> DStream<O::Out, Chain<P, O>> {
         DStream {
             graph: Arc::clone(&self.graph),
             node: Arc::clone(&self.node),
-            pipe: Arc::new(next(Arc::clone(&self.pipe))),
+            pipe: Arc::new(Chain::new(Arc::clone(&self.pipe), operation, step)),
         }
-    }
-
-    /// A node that applies an operation to each batch on its own.
-    ///
-    /// # Panics
-    /// If the context was started.
-    fn lift<U, F>(&self, name: &'static str, site: &'static Location<'static>, f: F) -> DStream<U>
-    where
-        U: Data,
-        F: Fn(Rdd<T, P>, BatchTime) -> Result<Rdd<U>> + Send + Sync + 'static,
-    {
-        self.graph.assert_open(site);
-        let meta = Meta::new(
-            &self.graph,
-            name,
-            site,
-            self.slide_interval(),
-            vec![self.control()],
-        );
-        let node = Node::declare(
-            &self.graph,
-            meta,
-            Lifted {
-                parent: self.clone(),
-                step: Step::new(name, site),
-                f,
-            },
-        );
-        DStream::from_node(Arc::clone(&self.graph), node)
     }
 
     /// How many partitions a shuffle makes unless told otherwise.
     fn default_parallelism(&self) -> usize {
         self.graph.executor().default_parallelism()
-    }
-}
-
-/// See [`DStream::lift`].
-struct Lifted<T: Data, P: Pipe<Out = T>, F> {
-    parent: DStream<T, P>,
-    step: Step,
-    f: F,
-}
-
-impl<T, P, U, F> Operator for Lifted<T, P, F>
-where
-    T: Data,
-    P: Pipe<Out = T>,
-    U: Data,
-    F: Fn(Rdd<T, P>, BatchTime) -> Result<Rdd<U>> + Send + Sync + 'static,
-{
-    type Item = U;
-
-    fn compute(&self, time: BatchTime) -> Result<Option<Rdd<U>>> {
-        let Some(rdd) = self.parent.at(time)? else {
-            return Ok(None);
-        };
-        // User code, in `transform`; a parent's error has a place already.
-        catch_unwind(AssertUnwindSafe(|| (self.f)(rdd, time)))
-            .unwrap_or_else(|payload| Err(Error::from_panic(payload, self.step.name)))
-            .map(Some)
-            .map_err(|error| error.in_batch(time.as_millis()).at(self.step.site))
     }
 }
 

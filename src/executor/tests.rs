@@ -1,7 +1,8 @@
 use super::*;
+use crate::block::Memory;
 
 fn executor(workers: usize) -> Executor {
-    Executor::start(Some(workers), None, false, u64::MAX)
+    Executor::start(Some(workers), None, false, Memory::new(u64::MAX, "".into()))
         .unwrap()
         .0
 }

@@ -5,7 +5,6 @@ use std::hash::Hash;
 use std::mem;
 use std::sync::{Arc, Mutex};
 
-use super::partition::{Partitions, at_rest};
 use super::pipe::{Data, Pipe, Sink, Step};
 use super::shuffle::{HashPartitioner, exchange};
 use super::table::KeyTable;
@@ -156,16 +155,20 @@ where
         }
     }
 
+    pub(crate) fn step(&self) -> Step {
+        self.step
+    }
+
     pub(crate) fn partitions(&self) -> usize {
         self.partitioner.partitions()
     }
 
-    /// Runs the aggregation over a data set.
+    /// Runs the aggregation over a data set; the result by partition.
     pub(crate) fn run<P>(
         &self,
         input: &Rdd<(K, V), P>,
         executor: &Executor,
-    ) -> Result<Partitions<(K, C::Combined)>>
+    ) -> Result<Vec<Vec<(K, C::Combined)>>>
     where
         P: Pipe<Out = (K, V)>,
     {
@@ -194,7 +197,7 @@ where
         .map_err(|error| blame(&[self.step], error))?;
         let (records, tables): (Vec<_>, Vec<_>) = merged.into_iter().unzip();
         self.give_back(tables);
-        Ok(at_rest(records))
+        Ok(records)
     }
 
     /// The merged records of the tables of one partition, which are empty then.

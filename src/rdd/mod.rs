@@ -10,6 +10,10 @@
 
 mod aggregate;
 mod dataset;
+pub mod format;
+mod join;
+mod kept;
+mod level;
 mod lines;
 pub(crate) mod op;
 mod partition;
@@ -28,16 +32,20 @@ use std::sync::Arc;
 pub(crate) use aggregate::{Aggregate, Combine};
 pub(crate) use dataset::{Dataset, Ready, Union};
 use dataset::{Lazy, Piped};
+pub use level::StorageLevel;
 pub(crate) use lines::Lines;
 pub use op::filter::Filter;
 pub use op::flat_map::FlatMap;
+pub use op::flat_map_values::FlatMapValues;
 pub use op::for_each_partition::Records;
+pub use op::keys::Keys;
 pub use op::map::Map;
 pub use op::map_values::MapValues;
-pub(crate) use partition::{AtRest, CHUNK, Partition, Partitions, at_rest};
+pub use op::values::Values;
+pub(crate) use partition::{CHUNK, Partition, Partitions, at_rest};
 pub use pipe::Data;
 pub(crate) use pipe::Step;
-use pipe::{Pipe, Sink, Source};
+use pipe::{Chain, Narrow, Pipe, Sink, Source};
 pub use text::{Shown, Text};
 
 use crate::block::Memory;
@@ -160,15 +168,17 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     }
 
     /// One narrow step more.
-    pub(crate) fn then<U, Q>(self, next: impl FnOnce(Arc<P>) -> Q) -> Rdd<U, Q>
-    where
-        Q: Pipe<In = P::In, Out = U>,
-    {
+    pub(crate) fn then<O: Narrow<T>>(self, operation: O, step: Step) -> Rdd<O::Out, Chain<P, O>> {
         Rdd {
             data: self.data,
-            pipe: Arc::new(next(self.pipe)),
+            pipe: Arc::new(Chain::new(self.pipe, operation, step)),
             executor: self.executor,
         }
+    }
+
+    /// How many partitions a shuffle makes unless told otherwise.
+    fn default_parallelism(&self) -> usize {
+        self.executor.default_parallelism()
     }
 
     pub(crate) fn executor(&self) -> &Arc<Executor> {
@@ -214,7 +224,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     fn each_partition<R: Send>(
         &self,
         last: Option<Step>,
-        weight: impl FnOnce(&Partitions<P::In>) -> usize,
+        weight: impl FnOnce(&[Arc<dyn Partition<P::In>>]) -> usize,
         task: impl Fn(usize, &dyn Partition<P::In>) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
         let parts = self.partitions()?;
@@ -230,6 +240,8 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
         self.data.steps(&mut steps);
         self.pipe.steps(&mut steps);
         steps.extend(last);
+        // An operation may be made of several steps.
+        steps.dedup();
         blame(&steps, error)
     }
 }
@@ -254,8 +266,10 @@ fn concat<T>(lists: Vec<Vec<T>>) -> Vec<T> {
     all
 }
 
-fn weight<T>(parts: &Partitions<T>) -> usize {
-    parts.iter().map(|part| part.weight()).sum()
+/// The expected work of reading partitions.
+fn weight<T>(parts: &[Arc<dyn Partition<T>>]) -> usize {
+    let add = |sum: usize, part: &Arc<dyn Partition<T>>| sum.saturating_add(part.weight());
+    parts.iter().fold(0, add)
 }
 
 impl<T, P: Pipe<Out = T>> Clone for Rdd<T, P> {

@@ -2,7 +2,7 @@
 //!
 //! A *boundary* is where records rest: a received block, a shuffle, an output.
 //! Between two boundaries a chain of steps (`map`, `filter`, `flat_map`) is one
-//! type, a [`Pipe`] around a pipe around a [`Source`], and runs as one loop in
+//! type, a [`Chain`] around a chain around a [`Source`], and runs as one loop in
 //! which the compiler sees every closure. Boundaries are erased: they hand over
 //! records a [`Chunk`] at a time, so a call through a pointer is paid once per
 //! some hundred records.
@@ -65,8 +65,102 @@ pub trait Pipe: Send + Sync + 'static {
     }
 }
 
+/// A narrow operation: what a step does with each record, whatever was before.
+///
+/// An operation writes this one method; [`Chain`] makes a [`Pipe`] of it. It is
+/// public only because the types of chains name it.
+pub trait Narrow<T>: Send + Sync + 'static {
+    /// The records that it gives.
+    type Out;
+
+    /// Takes a record, and pushes on what it gives for it.
+    fn apply<S: Sink<Self::Out>>(&self, record: T, next: &mut S);
+}
+
+/// The chain `P` with one step more.
+pub struct Chain<P, O> {
+    base: Arc<P>,
+    operation: O,
+    step: Step,
+}
+
+impl<P, O> Chain<P, O> {
+    pub(crate) fn new(base: Arc<P>, operation: O, step: Step) -> Self {
+        Self {
+            base,
+            operation,
+            step,
+        }
+    }
+}
+
+impl<P, O> fmt::Debug for Chain<P, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chain({})", self.step)
+    }
+}
+
+// `keeps_count` stays false: a closure that panics or counts must be called even
+// for a count.
+impl<P: Pipe, O: Narrow<P::Out>> Pipe for Chain<P, O> {
+    type In = P::In;
+    type Out = O::Out;
+
+    #[inline(always)]
+    fn feed<S: Sink<O::Out>>(&self, chunk: Chunk<'_, P::In>, sink: &mut S) {
+        self.base.feed(
+            chunk,
+            &mut Applied {
+                operation: &self.operation,
+                next: sink,
+            },
+        );
+    }
+
+    fn steps(&self, steps: &mut Vec<Step>) {
+        self.base.steps(steps);
+        steps.push(self.step);
+    }
+}
+
+/// A sink behind an operation.
+struct Applied<'s, O, S> {
+    operation: &'s O,
+    next: &'s mut S,
+}
+
+impl<T, O: Narrow<T>, S: Sink<O::Out>> Sink<T> for Applied<'_, O, S> {
+    const BOUNDED: bool = S::BOUNDED;
+
+    #[inline(always)]
+    fn push(&mut self, record: T) {
+        self.operation.apply(record, self.next);
+    }
+
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        self.next.is_full()
+    }
+}
+
+/// Pushes all that an iterator gives, or as much as the sink takes.
+#[inline(always)]
+pub(crate) fn push_all<T, S: Sink<T>>(records: impl Iterator<Item = T>, sink: &mut S) {
+    if S::BOUNDED {
+        for record in records {
+            if sink.is_full() {
+                return;
+            }
+            sink.push(record);
+        }
+    } else {
+        // The iterator's own loop, which may be better than `next`.
+        records.for_each(|record| sink.push(record));
+    }
+}
+
 /// One step of a chain: what it does, and where it was declared.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// The operation, such as `flat_map`.
     pub name: &'static str,

@@ -1,5 +1,9 @@
 //! Every operation against a naive twin on plain vectors.
 
+mod joins;
+mod order;
+mod regroup;
+
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -12,6 +16,7 @@ use super::op::reduce_by_key::Reducer;
 use super::partition::CHUNK;
 use super::pipe::Chunk;
 use super::*;
+use crate::block::Memory;
 use crate::block::Str;
 use crate::error::ErrorKind;
 
@@ -20,7 +25,7 @@ fn executor(workers: usize) -> Arc<Executor> {
     static EXECUTORS: [OnceLock<Arc<Executor>>; 5] = [const { OnceLock::new() }; 5];
     let executor = EXECUTORS[workers].get_or_init(|| {
         Arc::new(
-            Executor::start(Some(workers), None, false, u64::MAX)
+            Executor::start(Some(workers), None, false, Memory::new(u64::MAX, "".into()))
                 .unwrap()
                 .0,
         )
@@ -180,7 +185,7 @@ fn check_keyed<P: Pipe<Out = String>>(rdd: &Rdd<String, P>, all: &[String], out:
     assert_eq!(parts.concat(), twin.collect::<Vec<(String, usize)>>());
     assert_eq!(bytes.take(2).unwrap(), parts.concat()[..all.len().min(2)]);
 
-    let grouped = pairs.clone().group_by_key(out);
+    let grouped = pairs.clone().group_by_key_into(out);
     assert_eq!(grouped.num_partitions(), out);
     let parts = grouped.collect_partitions().unwrap();
     assert_eq!(parts.len(), out);
@@ -189,7 +194,7 @@ fn check_keyed<P: Pipe<Out = String>>(rdd: &Rdd<String, P>, all: &[String], out:
     let found: BTreeMap<_, _> = found.into_iter().map(|(k, v)| (k, sorted(v))).collect();
     assert_eq!(found, groups);
 
-    let reduced = pairs.clone().reduce_by_key(|a, b| a.max(b), out);
+    let reduced = pairs.clone().reduce_by_key_into(|a, b| a.max(b), out);
     assert_eq!(
         sorted(reduced.collect().unwrap()),
         groups
@@ -198,7 +203,7 @@ fn check_keyed<P: Pipe<Out = String>>(rdd: &Rdd<String, P>, all: &[String], out:
             .collect::<Vec<_>>()
     );
 
-    let combined = pairs.combine_by_key(
+    let combined = pairs.combine_by_key_into(
         |text| (text.len(), 1),
         |(bytes, n), text| {
             *bytes += text.len();
@@ -223,7 +228,7 @@ fn check_keyed<P: Pipe<Out = String>>(rdd: &Rdd<String, P>, all: &[String], out:
         *counts.entry(text.clone()).or_default() += 1;
     }
     assert_eq!(
-        sorted(rdd.clone().count_by_value(out).collect().unwrap()),
+        sorted(rdd.clone().count_by_value_into(out).collect().unwrap()),
         counts.into_iter().collect::<Vec<_>>()
     );
 }
@@ -280,7 +285,7 @@ proptest! {
             for (key, value) in parts.concat() {
                 twin.entry(key).or_default().push(value);
             }
-            let grouped = make(&parts, layout, workers).aggregate(Arc::clone(&aggregate));
+            let grouped = make(&parts, layout, workers).aggregate_with(Arc::clone(&aggregate));
             let found = sorted(grouped.collect().unwrap()).into_iter();
             prop_assert_eq!(
                 found.map(|(k, v)| (k, sorted(v))).collect::<Vec<_>>(),
@@ -363,7 +368,7 @@ fn lines_by_hand() {
 fn a_merge_of_many_keys_runs_on_all_workers() {
     for workers in [1, 2, 4] {
         let pairs = numbers(60_000, 8, workers).map(|x| (x % 20_000, 1_u64));
-        let counts = pairs.reduce_by_key(|a, b| a + b, 5);
+        let counts = pairs.reduce_by_key_into(|a, b| a + b, 5);
         let found = sorted(counts.collect().unwrap());
         assert_eq!(found, (0..20_000).map(|key| (key, 3)).collect::<Vec<_>>());
     }
@@ -375,7 +380,7 @@ fn a_batch_after_a_large_one_is_right_too() {
     let aggregate = Arc::new(Aggregate::new(Reducer(|a, b| a + b), 2, step));
     for n in [200_000, 3, 0, 100_000] {
         let pairs = numbers(n, 3, 2).map(|x| (x, x));
-        let sums = pairs.aggregate(Arc::clone(&aggregate));
+        let sums = pairs.aggregate_with(Arc::clone(&aggregate));
         let found = sorted(sums.collect().unwrap());
         assert_eq!(found, (0..n).map(|x| (x, x)).collect::<Vec<_>>());
     }
@@ -411,7 +416,7 @@ fn a_shuffle_is_computed_once_and_only_when_asked() {
             calls.fetch_add(1, Relaxed);
             (x % 2, x)
         });
-        pairs.reduce_by_key(|a, b| a + b, 2)
+        pairs.reduce_by_key_into(|a, b| a + b, 2)
     };
     assert_eq!(calls.load(Relaxed), 0);
     assert_eq!(reduced.count().unwrap(), 2);
@@ -443,7 +448,7 @@ fn no_partitions_are_fine() {
         none().repartition(0).collect_partitions().unwrap(),
         [[0_u64; 0]]
     );
-    let grouped = none().map(|x| (x, x)).group_by_key(0);
+    let grouped = none().map(|x| (x, x)).group_by_key_into(0);
     assert_eq!(
         grouped.collect_partitions().unwrap(),
         [Vec::<(u64, Vec<u64>)>::new()]
@@ -487,10 +492,10 @@ fn records_are_cloned_out_of_shared_memory_only_and_all_are_dropped() {
         let dealt = rdd.clone().repartition(3);
         assert_eq!(dealt.count().unwrap(), 10);
         assert_eq!(since(), 10, "a shuffle moves");
-        let reduced = rdd.clone().map(|x| (0, x)).reduce_by_key(|a, _| a, 2);
+        let reduced = rdd.clone().map(|x| (0, x)).reduce_by_key_into(|a, _| a, 2);
         assert_eq!(reduced.count().unwrap(), 1);
         assert_eq!(since(), 10 + 9, "one for each value that is taken in");
-        let grouped = rdd.clone().map(|x| (0, x)).group_by_key(2);
+        let grouped = rdd.clone().map(|x| (0, x)).group_by_key_into(2);
         assert_eq!(grouped.count().unwrap(), 1);
         assert_eq!(since(), 10);
     }
@@ -507,20 +512,21 @@ fn a_panic_drops_all_records() {
             assert!(calls.fetch_add(1, Relaxed) < 5);
             (0, x)
         });
-        let reduced = pairs.reduce_by_key(|a, _| a, 2);
+        let reduced = pairs.reduce_by_key_into(|a, _| a, 2);
         assert_eq!(reduced.collect().err().unwrap().kind(), ErrorKind::Panic);
     }
     assert_eq!(Arc::strong_count(&clones), 1, "nothing is left");
 }
 
-/// The error of an action that panicked in a step at this line of this file.
+/// The error of an action that panicked in a step at this line of the caller's file.
 #[track_caller]
 fn assert_names<T>(result: Result<T>, steps: &[(&str, u32)]) {
+    let file = Location::caller().file();
     let error = result.err().expect("an error");
     assert_eq!(error.kind(), ErrorKind::Panic);
     let steps: Vec<_> = steps
         .iter()
-        .map(|(name, line)| format!("{name} at {}:{line}", file!()))
+        .map(|(name, line)| format!("{name} at {file}:{line}"))
         .collect();
     let text = error.to_string();
     let start = format!("panic: in {}: panic: partition ", steps.join(", "));
@@ -576,13 +582,13 @@ fn a_panic_names_the_steps_that_were_running() {
         let line = line!() - 1;
         let steps = [("map", line), ("map_values", line!() + 1)];
         assert_names(pairs().map_values(no).collect(), &steps);
-        let reduced = pairs().reduce_by_key(|a, _| u64::from(no(a)), 2);
+        let reduced = pairs().reduce_by_key_into(|a, _| u64::from(no(a)), 2);
         let steps = [("map", line), ("reduce_by_key", line!() - 1)];
         assert_names(reduced.map(|x| x).collect(), &steps);
-        let first = pairs().combine_by_key(no, |_, _| (), |_, _| (), 2);
+        let first = pairs().combine_by_key_into(no, |_, _| (), |_, _| (), 2);
         let steps = [("map", line), ("combine_by_key", line!() - 1)];
         assert_names(first.collect(), &steps);
-        let further = pairs().combine_by_key(|_| (), |(), x| assert!(no(x)), |_, _| (), 2);
+        let further = pairs().combine_by_key_into(|_| (), |(), x| assert!(no(x)), |_, _| (), 2);
         let steps = [("map", line), ("combine_by_key", line!() - 1)];
         assert_names(further.collect(), &steps);
 
@@ -591,7 +597,7 @@ fn a_panic_names_the_steps_that_were_running() {
             [1, 2, 3, 4, 5],
             "the pool goes on"
         );
-        assert_eq!(pairs().group_by_key(3).count().unwrap(), 2);
+        assert_eq!(pairs().group_by_key_into(3).count().unwrap(), 2);
     }
 }
 
@@ -604,7 +610,7 @@ fn a_panic_in_a_merge_names_the_operation() {
         ((), x)
     });
     let line = line!() - 4;
-    let merged = pairs.combine_by_key(|_| (), |_, _| (), |_, other| assert!(no(other)), 1);
+    let merged = pairs.combine_by_key_into(|_| (), |_, _| (), |_, other| assert!(no(other)), 1);
     assert_names(merged.collect(), &[("combine_by_key", line + 5)]);
 }
 
@@ -626,7 +632,7 @@ fn an_error_is_kept_like_a_result() {
             calls.fetch_add(1, Relaxed);
             (no(x), x)
         });
-        pairs.reduce_by_key(|a, _| a, 1)
+        pairs.reduce_by_key_into(|a, _| a, 1)
     };
     let first = reduced.collect().unwrap_err().to_string();
     assert_eq!(reduced.count().unwrap_err().to_string(), first);
@@ -636,7 +642,7 @@ fn an_error_is_kept_like_a_result() {
 #[test]
 fn an_action_inside_a_task_is_refused_and_does_no_harm() {
     for workers in [1, 2] {
-        let shuffled = numbers(4, 2, workers).map(|x| (x, x)).group_by_key(2);
+        let shuffled = numbers(4, 2, workers).map(|x| (x, x)).group_by_key_into(2);
         let inside = shuffled.clone();
         let kinds = make(&[vec![1], vec![2]], Layout::Shared, workers)
             .map(move |_| [inside.collect().err(), inside.count().err()]);
@@ -652,7 +658,7 @@ fn an_action_inside_a_task_is_refused_and_does_no_harm() {
 fn keys_go_to_the_same_partition_in_every_batch() {
     let place = |n| {
         let pairs = numbers(n, 3, 2).map(|x| (x, ()));
-        let parts = pairs.group_by_key(4).collect_partitions().unwrap();
+        let parts = pairs.group_by_key_into(4).collect_partitions().unwrap();
         let keys = parts
             .into_iter()
             .enumerate()
@@ -671,7 +677,7 @@ fn a_kept_result_does_not_keep_what_it_was_made_of() {
     let records = vec![vec![Arc::clone(&probe); 3], vec![Arc::clone(&probe); 2]];
     let input = make(&records, Layout::AtRest, 1);
     drop(records);
-    let counts = input.map(|_| ((), 1)).reduce_by_key(|a, b| a + b, 1);
+    let counts = input.map(|_| ((), 1)).reduce_by_key_into(|a, b| a + b, 1);
     assert_eq!(Arc::strong_count(&probe), 6);
     assert_eq!(counts.collect().unwrap(), [((), 5)]);
     assert_eq!(Arc::strong_count(&probe), 1);

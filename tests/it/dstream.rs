@@ -32,7 +32,7 @@ fn dst_2_a_stream_is_built_once_per_batch() {
                 records.fetch_add(1, Relaxed);
                 (x, x)
             });
-            Ok(pairs.reduce_by_key(|a, b| a + b, 2))
+            Ok(pairs.reduce_by_key_into(|a, b| a + b, 2))
         })
     };
     let (one, two) = (watch(&shared.count()), watch(&shared.map(|(_, x)| x)));

@@ -59,6 +59,26 @@ where
         merge_value: impl Fn(&mut C, V) + Send + Sync + 'static,
         merge_combiners: impl Fn(&mut C, C) + Send + Sync + 'static,
     ) -> DStream<(K, C)> {
+        self.combine_by_key_into(
+            create,
+            merge_value,
+            merge_combiners,
+            self.default_parallelism(),
+        )
+    }
+
+    /// As [`combine_by_key`](Self::combine_by_key), into `partitions` partitions.
+    ///
+    /// # Panics
+    /// If the context was started.
+    #[track_caller]
+    pub fn combine_by_key_into<C: Data>(
+        &self,
+        create: impl Fn(V) -> C + Send + Sync + 'static,
+        merge_value: impl Fn(&mut C, V) + Send + Sync + 'static,
+        merge_combiners: impl Fn(&mut C, C) + Send + Sync + 'static,
+        partitions: usize,
+    ) -> DStream<(K, C)> {
         let combine = Combiner {
             create,
             merge_value,
@@ -66,9 +86,9 @@ where
         };
         let site = Location::caller();
         let step = Step::new("combine_by_key", site);
-        let aggregate = Arc::new(Aggregate::new(combine, self.default_parallelism(), step));
+        let aggregate = Arc::new(Aggregate::new(combine, partitions, step));
         self.lift("combine_by_key", site, move |rdd, _| {
-            Ok(rdd.aggregate(Arc::clone(&aggregate)))
+            Ok(rdd.aggregate_with(Arc::clone(&aggregate)))
         })
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::dstream::DStream;
 use crate::rdd::Aggregate;
+use crate::rdd::op::count_by_value::add;
 use crate::rdd::op::reduce_by_key::Reducer;
 use crate::rdd::pipe::{Data, Pipe, Step};
 
@@ -33,14 +34,20 @@ impl<T: Data + Hash + Eq, P: Pipe<Out = T>> DStream<T, P> {
     #[doc(alias = "countByValue")]
     #[track_caller]
     pub fn count_by_value(&self) -> DStream<(T, u64)> {
-        let add = Reducer(|a: u64, b: u64| a + b);
+        self.count_by_value_into(self.default_parallelism())
+    }
+
+    /// As [`count_by_value`](Self::count_by_value), into `partitions` partitions.
+    ///
+    /// # Panics
+    /// If the context was started.
+    #[track_caller]
+    pub fn count_by_value_into(&self, partitions: usize) -> DStream<(T, u64)> {
         let site = Location::caller();
         let step = Step::new("count_by_value", site);
-        let aggregate = Arc::new(Aggregate::new(add, self.default_parallelism(), step));
+        let aggregate = Arc::new(Aggregate::new(Reducer(add), partitions, step));
         self.lift("count_by_value", site, move |rdd, _| {
-            Ok(rdd
-                .map(|record| (record, 1))
-                .aggregate(Arc::clone(&aggregate)))
+            Ok(rdd.count_with(Arc::clone(&aggregate)))
         })
     }
 }

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::dstream::DStream;
 use crate::rdd::Filter;
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Chain, Data, Pipe, Step};
 
 /// # Transformations
 impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
@@ -26,11 +26,10 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn filter<F>(&self, f: F) -> DStream<T, Filter<P, F>>
+    pub fn filter<F>(&self, f: F) -> DStream<T, Chain<P, Filter<F>>>
     where
         F: Fn(&T) -> bool + Send + Sync + 'static,
     {
-        let site = Location::caller();
-        self.then(|base| Filter::new(base, f, site))
+        self.then(Filter(f), Step::new("filter", Location::caller()))
     }
 }

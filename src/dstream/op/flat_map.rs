@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::dstream::DStream;
 use crate::rdd::FlatMap;
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Chain, Data, Pipe, Step};
 
 /// # Transformations
 impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
@@ -27,12 +27,11 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// ```
     #[doc(alias = "flatMap")]
     #[track_caller]
-    pub fn flat_map<I, F>(&self, f: F) -> DStream<I::Item, FlatMap<P, F>>
+    pub fn flat_map<I, F>(&self, f: F) -> DStream<I::Item, Chain<P, FlatMap<F>>>
     where
         I: IntoIterator<Item: Data>,
         F: Fn(T) -> I + Send + Sync + 'static,
     {
-        let site = Location::caller();
-        self.then(|base| FlatMap::new(base, f, site))
+        self.then(FlatMap(f), Step::new("flat_map", Location::caller()))
     }
 }

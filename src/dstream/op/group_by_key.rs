@@ -51,7 +51,7 @@ where
         let step = Step::new("group_by_key", site);
         let aggregate = Arc::new(Aggregate::new(Grouper, partitions, step));
         self.lift("group_by_key", site, move |rdd, _| {
-            Ok(rdd.aggregate(Arc::clone(&aggregate)))
+            Ok(rdd.aggregate_with(Arc::clone(&aggregate)))
         })
     }
 }

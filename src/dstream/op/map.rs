@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::dstream::DStream;
 use crate::rdd::Map;
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Chain, Data, Pipe, Step};
 
 /// # Transformations
 impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
@@ -26,12 +26,11 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// # }
     /// ```
     #[track_caller]
-    pub fn map<U, F>(&self, f: F) -> DStream<U, Map<P, F>>
+    pub fn map<U, F>(&self, f: F) -> DStream<U, Chain<P, Map<F>>>
     where
         U: Data,
         F: Fn(T) -> U + Send + Sync + 'static,
     {
-        let site = Location::caller();
-        self.then(|base| Map::new(base, f, site))
+        self.then(Map(f), Step::new("map", Location::caller()))
     }
 }

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::dstream::DStream;
 use crate::rdd::MapValues;
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Chain, Data, Pipe, Step};
 
 /// # Operations on pairs
 impl<K: Data, V: Data, P: Pipe<Out = (K, V)>> DStream<(K, V), P> {
@@ -28,12 +28,11 @@ impl<K: Data, V: Data, P: Pipe<Out = (K, V)>> DStream<(K, V), P> {
     /// ```
     #[doc(alias = "mapValues")]
     #[track_caller]
-    pub fn map_values<U, F>(&self, f: F) -> DStream<(K, U), MapValues<P, F>>
+    pub fn map_values<U, F>(&self, f: F) -> DStream<(K, U), Chain<P, MapValues<F>>>
     where
         U: Data,
         F: Fn(V) -> U + Send + Sync + 'static,
     {
-        let site = Location::caller();
-        self.then(|base| MapValues::new(base, f, site))
+        self.then(MapValues(f), Step::new("map_values", Location::caller()))
     }
 }

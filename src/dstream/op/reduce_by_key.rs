@@ -65,7 +65,7 @@ where
         let step = Step::new("reduce_by_key", site);
         let aggregate = Arc::new(Aggregate::new(Reducer(f), partitions, step));
         self.lift("reduce_by_key", site, move |rdd, _| {
-            Ok(rdd.aggregate(Arc::clone(&aggregate)))
+            Ok(rdd.aggregate_with(Arc::clone(&aggregate)))
         })
     }
 }

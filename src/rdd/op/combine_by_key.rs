@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::rdd::pipe::{Data, Pipe, Step};
-use crate::rdd::{Aggregate, Combine, Rdd};
+use crate::rdd::{Aggregate, Combine, Rdd, at_rest};
 
 impl<K, V, P> Rdd<(K, V), P>
 where
@@ -16,12 +16,24 @@ where
 {
     /// Combines the values of each key: `create` makes the result of a first
     /// value, `merge_value` takes in a further one, `merge_combiners` joins the
-    /// results of two workers. One shuffle into `partitions` partitions, after
-    /// combining on each worker.
+    /// results of two workers. One shuffle, after combining on each worker.
     #[doc(alias = "combineByKey")]
     #[doc(alias = "aggregateByKey")]
     #[track_caller]
     pub fn combine_by_key<C: Data>(
+        self,
+        create: impl Fn(V) -> C + Send + Sync + 'static,
+        merge_value: impl Fn(&mut C, V) + Send + Sync + 'static,
+        merge_combiners: impl Fn(&mut C, C) + Send + Sync + 'static,
+    ) -> Rdd<(K, C)> {
+        let partitions = self.default_parallelism();
+        self.combine_by_key_into(create, merge_value, merge_combiners, partitions)
+    }
+
+    /// As [`combine_by_key`](Self::combine_by_key), into `partitions` partitions
+    /// (at least one).
+    #[track_caller]
+    pub fn combine_by_key_into<C: Data>(
         self,
         create: impl Fn(V) -> C + Send + Sync + 'static,
         merge_value: impl Fn(&mut C, V) + Send + Sync + 'static,
@@ -34,17 +46,17 @@ where
             merge_combiners,
         };
         let step = Step::new("combine_by_key", Location::caller());
-        self.aggregate(Arc::new(Aggregate::new(combine, partitions, step)))
+        self.aggregate_with(Arc::new(Aggregate::new(combine, partitions, step)))
     }
 
     /// Runs an aggregation, which may keep its tables for the next batch.
-    pub(crate) fn aggregate<C: Combine<V>>(
+    pub(crate) fn aggregate_with<C: Combine<V>>(
         self,
         aggregate: Arc<Aggregate<K, V, C>>,
     ) -> Rdd<(K, C::Combined)> {
         let executor = Arc::clone(&self.executor);
         Rdd::lazy(aggregate.partitions(), executor, move |executor| {
-            aggregate.run(&self, executor)
+            Ok(at_rest(aggregate.run(&self, executor)?))
         })
     }
 }

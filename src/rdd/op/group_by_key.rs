@@ -14,13 +14,21 @@ where
     P: Pipe<Out = (K, V)>,
 {
     /// The values of each key as a list; the order within it is not defined.
-    /// One shuffle into `partitions` partitions. To reduce them at once use
+    /// One shuffle. To reduce them at once use
     /// [`reduce_by_key`](Self::reduce_by_key), which keeps one value per key.
     #[doc(alias = "groupByKey")]
     #[track_caller]
-    pub fn group_by_key(self, partitions: usize) -> Rdd<(K, Vec<V>)> {
+    pub fn group_by_key(self) -> Rdd<(K, Vec<V>)> {
+        let partitions = self.default_parallelism();
+        self.group_by_key_into(partitions)
+    }
+
+    /// As [`group_by_key`](Self::group_by_key), into `partitions` partitions (at
+    /// least one).
+    #[track_caller]
+    pub fn group_by_key_into(self, partitions: usize) -> Rdd<(K, Vec<V>)> {
         let step = Step::new("group_by_key", Location::caller());
-        self.aggregate(Arc::new(Aggregate::new(Grouper, partitions, step)))
+        self.aggregate_with(Arc::new(Aggregate::new(Grouper, partitions, step)))
     }
 }
 

@@ -15,16 +15,35 @@ where
     P: Pipe<Out = (K, V)>,
 {
     /// Joins the values of each key by `f`, which must be associative and
-    /// commutative. One shuffle into `partitions` partitions, after reducing on
-    /// each worker.
+    /// commutative. One shuffle, after reducing on each worker.
+    ///
+    /// # Examples
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
+    /// let bytes = ssc.parallelize([("a", 3), ("b", 1), ("a", 4)], 2).reduce_by_key(|a, b| a + b);
+    /// assert_eq!(bytes.sort().collect()?, [("a", 7), ("b", 1)]);
+    /// # Ok::<(), millstream::Error>(())
+    /// ```
     #[doc(alias = "reduceByKey")]
     #[track_caller]
-    pub fn reduce_by_key<F>(self, f: F, partitions: usize) -> Rdd<(K, V)>
+    pub fn reduce_by_key<F>(self, f: F) -> Rdd<(K, V)>
+    where
+        F: Fn(V, V) -> V + Send + Sync + 'static,
+    {
+        let partitions = self.default_parallelism();
+        self.reduce_by_key_into(f, partitions)
+    }
+
+    /// As [`reduce_by_key`](Self::reduce_by_key), into `partitions` partitions (at
+    /// least one).
+    #[track_caller]
+    pub fn reduce_by_key_into<F>(self, f: F, partitions: usize) -> Rdd<(K, V)>
     where
         F: Fn(V, V) -> V + Send + Sync + 'static,
     {
         let step = Step::new("reduce_by_key", Location::caller());
-        self.aggregate(Arc::new(Aggregate::new(Reducer(f), partitions, step)))
+        self.aggregate_with(Arc::new(Aggregate::new(Reducer(f), partitions, step)))
     }
 }
 
