@@ -17,8 +17,12 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts the receiver's thread, on `cpu` if one is given and the source
-    /// prefers none.
+    /// The core that the source would like to be on.
+    pub(crate) fn preferred_cpu(&self) -> Option<usize> {
+        self.source.preferred_cpu()
+    }
+
+    /// Starts the receiver's thread, on `cpu` if one is given.
     pub(crate) fn start(
         self,
         index: usize,
@@ -29,8 +33,6 @@ impl Supervisor {
         let name = reporter.name();
         let session = Arc::new(Session::new(clock, reporter));
         let budget = Arc::clone(&self.budget);
-        // A preference is a wish for a core only where receivers are pinned.
-        let cpu = cpu.map(|cpu| self.source.preferred_cpu().unwrap_or(cpu));
         let thread = thread::spawn(format!("receiver-{index}"), cpu, {
             let session = Arc::clone(&session);
             move || self.supervise(&session)

@@ -27,9 +27,22 @@ impl ReceiverTracker {
         clock: &Arc<dyn Clock>,
         bus: &Arc<Bus>,
     ) -> Result<()> {
-        for (i, declared) in graph.take_receivers().into_iter().enumerate() {
+        let receivers = graph.take_receivers();
+        if let Some(warning) = placement.crowded(receivers.len()) {
+            tracing::warn!("{warning}");
+        }
+        for (i, declared) in receivers.into_iter().enumerate() {
             let reporter = Reporter::new(Arc::clone(bus), declared.stream_id, declared.name);
             let cpu = placement.receiver_cpu(i);
+            // A preference is a wish for a core only where receivers are pinned.
+            let cpu = cpu.map(|cpu| declared.supervisor.preferred_cpu().unwrap_or(cpu));
+            if let Some(cpu) = cpu.filter(|&cpu| placement.has_worker_on(cpu)) {
+                tracing::warn!(
+                    receiver = reporter.name(),
+                    cpu,
+                    "it prefers the core of a worker"
+                );
+            }
             let clock = Arc::clone(clock);
             let receiver = declared.supervisor.start(i, cpu, clock, reporter)?;
             self.receivers.push(receiver);
