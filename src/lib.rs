@@ -46,6 +46,7 @@
 //! * `checkpoint`, the only one that is on by default: records as bytes
 //!   ([`codec`]), and with them `save_as_object_files`.
 //! * `formats`: files of JSON lines and of comma-separated values.
+//! * `gzip`: `text_file_stream` reads compressed files.
 //! * `serde`: serde's traits for [`Str`]. Comes with the two above.
 //! * `signals`: `StreamingContext::stop_on_signals`, which stops at SIGTERM and
 //!   Ctrl-C.
@@ -92,10 +93,14 @@ pub mod time;
 
 pub use block::{Split, Str};
 pub use context::{StreamingContext, StreamingContextBuilder};
-pub use dstream::{DStream, RddQueue, StreamingContextState};
+pub use dstream::{
+    DStream, Directory, MapWithStateDStream, RddQueue, StateSpec, StreamingContextState,
+    UpdateOptions,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use rdd::pipe::Data;
-pub use rdd::{Rdd, Shown, StorageLevel, Text};
+pub use rdd::{InputFile, Rdd, Shown, StorageLevel, Text};
+pub use state::{State, StateEntries};
 
 // Compiles the programs in the README.
 #[cfg(doctest)]

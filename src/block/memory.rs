@@ -46,6 +46,11 @@ impl Memory {
         self.used.load(Ordering::Relaxed)
     }
 
+    /// Whether nothing more fits.
+    pub(crate) fn is_full(&self) -> bool {
+        self.used() >= self.bound
+    }
+
     /// Counts bytes, if they fit.
     pub(crate) fn try_take(&self, bytes: usize) -> bool {
         let bytes = bytes as u64;

@@ -371,6 +371,40 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::Number(&mut conf.max_frame_bytes),
     },
     Key {
+        name: "file_stream_min_remember_duration",
+        env: "MILLSTREAM_FILE_STREAM_MIN_REMEMBER_DURATION",
+        guide: &[
+            "spark.streaming.fileStream.minRememberDuration",
+            "spark.streaming.minRememberDuration",
+        ],
+        kind: Kind::Duration { min_ms: 1 },
+        default: "1m",
+        meaning: "age up to which a file that turns up in a watched directory is read",
+        slot: |conf| Slot::Duration(&mut conf.file_stream_min_remember_duration),
+    },
+    Key {
+        name: "max_inflated_bytes",
+        env: "MILLSTREAM_MAX_INFLATED_BYTES",
+        guide: &[],
+        kind: Kind::Bytes { min: 1 },
+        default: "16GiB",
+        meaning: "bytes that may come out of one compressed file (feature gzip)",
+        slot: |conf| Slot::Number(&mut conf.max_inflated_bytes),
+    },
+    Key {
+        name: "max_inflate_ratio",
+        env: "MILLSTREAM_MAX_INFLATE_RATIO",
+        guide: &[],
+        kind: Kind::Integer {
+            min: 1,
+            max: 1 << 20,
+        },
+        default: "200",
+        meaning: "bytes that may come out of a compressed file for each of its own, beyond the \
+                  first 1 MiB (feature gzip)",
+        slot: |conf| Slot::Number(&mut conf.max_inflate_ratio),
+    },
+    Key {
         name: "pin",
         env: "MILLSTREAM_PIN",
         guide: &[],

@@ -99,6 +99,14 @@ pub struct Conf {
     pub max_line_bytes: usize,
     /// Largest frame taken from a raw socket, in bytes. Default: 64 MiB.
     pub max_frame_bytes: usize,
+    /// How long a file may have been modified before it turns up in a watched directory and is read;
+    /// rounded up to whole batch intervals. Default: 60 s.
+    pub file_stream_min_remember_duration: Duration,
+    /// Bytes that may come out of one compressed file. Default: 16 GiB.
+    pub max_inflated_bytes: usize,
+    /// Bytes that may come out of a compressed file for each of its own; 1 MiB in any case. Default:
+    /// 200.
+    pub max_inflate_ratio: usize,
     /// Whether each worker and receiver thread is bound to a core of its own. Default: `false`.
     pub pin: bool,
     /// Output jobs that run at the same time. Default: 1.
@@ -184,6 +192,9 @@ impl Conf {
             socket_read_timeout: None,
             max_line_bytes: 0,
             max_frame_bytes: 0,
+            file_stream_min_remember_duration: Duration::ZERO,
+            max_inflated_bytes: 0,
+            max_inflate_ratio: 0,
             pin: false,
             concurrent_jobs: 0,
             max_queued_batches: 0,

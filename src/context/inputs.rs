@@ -9,10 +9,11 @@ use crate::block::{Budget, RingOptions, Str, text_ring, typed_ring};
 use crate::dstream::input::constant::ConstantIngest;
 use crate::dstream::input::queue::QueueIngest;
 use crate::dstream::input::receiver::ReceiverIngest;
-use crate::dstream::{DStream, RddQueue, check_like, transform_of, union_of};
+use crate::dstream::input::source::CustomDirect;
+use crate::dstream::{DStream, InputSource, RddQueue, check_like, transform_of, union_of};
 use crate::error::{Error, Result};
 use crate::rdd::pipe::{Data, Pipe};
-use crate::rdd::{Lines, Partition, Rdd, at_rest};
+use crate::rdd::{Lines, Partition, Rdd};
 use crate::receiver::{
     Backoff, ConvertedSocket, CustomSource, Peer, RateLimiter, RawSocket, Receiver, Source,
     Supervisor, TextSocket,
@@ -28,16 +29,7 @@ impl StreamingContext {
         records: impl IntoIterator<Item = T>,
         partitions: usize,
     ) -> Rdd<T> {
-        let mut records = records.into_iter().collect::<Vec<_>>().into_iter();
-        let (n, p) = (records.len(), partitions.max(1));
-        let slices = (0..p).map(|i| {
-            let len = cut_point(i + 1, n, p) - cut_point(i, n, p);
-            records.by_ref().take(len).collect::<Vec<_>>()
-        });
-        Rdd::ready(
-            at_rest(slices.collect::<Vec<_>>()),
-            Arc::clone(self.inner.graph.executor()),
-        )
+        Rdd::parallelize(records, partitions, self.inner.graph.executor())
     }
 
     /// The lines of a text as a data set, in blocks of `block_bytes`: the text is
@@ -56,11 +48,6 @@ impl StreamingContext {
         let parts = text_blocks(text.as_ref(), self.inner.conf.block_bytes);
         Rdd::ready(parts.into(), Arc::clone(self.inner.graph.executor()))
     }
-}
-
-/// Where slice `i` of `p` begins, of `n` records.
-fn cut_point(i: usize, n: usize, p: usize) -> usize {
-    (i as u128 * n as u128 / p as u128) as usize
 }
 
 /// Copies a text into blocks of whole lines.
@@ -247,6 +234,16 @@ impl StreamingContext {
             let source = CustomSource::new(receiver, stream_id, writer, limiter, block_interval);
             (cutter, self.supervisor(source, budget))
         })
+    }
+
+    /// The batches that a source of the program's own gives when it is asked.
+    ///
+    /// # Errors
+    /// If the context was started.
+    #[doc(alias = "InputDStream")]
+    #[track_caller]
+    pub fn input_stream<T: Data>(&self, source: impl InputSource<T>) -> Result<DStream<T>> {
+        CustomDirect::declare(&self.inner.graph, Location::caller(), source)
     }
 
     fn ring_options(&self) -> RingOptions {

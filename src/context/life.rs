@@ -200,7 +200,7 @@ impl Inner {
             self.graph.set_phase(StreamingContextState::Stopped);
             if thread::is_engine_thread() || in_task() {
                 // On a thread of the context: it cannot wait for itself.
-                running.release(&self.bus);
+                running.release(&self.graph, &self.bus);
             } else if let Err(error) = running.stop(self, false) {
                 tracing::error!(%error, "a dropped context did not stop cleanly");
             }
@@ -218,6 +218,7 @@ impl Running {
             false => Some(Duration::MAX),
         };
         inner.graph.initialize(zero, remember);
+        inner.graph.start_inputs()?;
         // Before any thread runs: a first job may ask.
         inner.graph.set_phase(StreamingContextState::Active);
         let mut running = Self {

@@ -2,6 +2,7 @@
 
 mod active;
 mod builder;
+mod files;
 mod inputs;
 mod life;
 #[cfg(feature = "checkpoint")]

@@ -1,7 +1,11 @@
 //! Ending the threads of a context, within a time.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::Inner;
 use super::life::Running;
+use crate::cpu::thread;
+use crate::dstream::Graph;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::Bus;
 use crate::time::{Deadline, Duration};
@@ -30,11 +34,14 @@ impl Running {
         {
             left.running.push("the batch generator".to_owned());
         }
+        let mut all_ended = true;
         for thread in self.job_threads {
             // Those that do not end are known by their jobs.
-            let _ = thread.join(deadline.rest());
+            all_ended &= thread.join(deadline.rest());
         }
         left.running.extend(self.jobs.running());
+        left.running
+            .extend(stop_inputs(context, all_ended, deadline));
         if !drained {
             // Perhaps by now.
             left.unprocessed.extend(self.jobs.dropped());
@@ -67,14 +74,31 @@ impl Running {
     }
 
     /// Tells all threads to end without waiting for them.
-    pub(super) fn release(self, bus: &Bus) {
+    pub(super) fn release(self, graph: &Graph, bus: &Bus) {
         self.receivers.shut_down();
         if let Some(generator) = &self.generator {
             generator.end();
         }
         self.jobs.close();
         bus.close();
+        graph.stop_inputs(false, |_| ());
     }
+}
+
+/// Stops the inputs, on a thread of its own as that is the program's code; gives
+/// what has not ended at the deadline.
+fn stop_inputs(context: &Inner, all_ended: bool, deadline: Deadline) -> Option<String> {
+    let graph = Arc::clone(&context.graph);
+    let at = Arc::new(Mutex::new(String::new()));
+    let now_at = Arc::clone(&at);
+    let stopping = thread::spawn("inputs", None, move || {
+        graph.stop_inputs(all_ended, |name| {
+            name.clone_into(&mut now_at.lock().unwrap_or_else(PoisonError::into_inner));
+        });
+    });
+    let ended = stopping.is_ok_and(|thread| thread.join(deadline.rest()));
+    let at = at.lock().unwrap_or_else(PoisonError::into_inner);
+    (!ended).then(|| format!("the stop of the input {at}"))
 }
 
 /// How long a graceful stop waits for received data.

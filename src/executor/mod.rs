@@ -84,6 +84,15 @@ impl Executor {
         ))
     }
 
+    /// With so many workers, not pinned, and no bound on memory.
+    #[cfg(test)]
+    pub(crate) fn of(workers: usize) -> Self {
+        let memory = Memory::new(u64::MAX, std::env::temp_dir());
+        Self::start(Some(workers), None, false, memory)
+            .expect("threads can be started")
+            .0
+    }
+
     /// How many partitions a shuffle makes unless told otherwise.
     pub(crate) fn default_parallelism(&self) -> usize {
         self.default_parallelism

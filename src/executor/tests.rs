@@ -1,10 +1,7 @@
 use super::*;
-use crate::block::Memory;
 
 fn executor(workers: usize) -> Executor {
-    Executor::start(Some(workers), None, false, Memory::new(u64::MAX, "".into()))
-        .unwrap()
-        .0
+    Executor::of(workers)
 }
 
 #[test]

@@ -110,29 +110,40 @@ pub struct InputInfo {
     pub stream_id: StreamId,
     /// The input's name, such as `Socket stream [0]`.
     pub name: String,
-    /// Records in this batch.
+    /// Records in this batch. Of files and of inputs of the program's own, which are
+    /// asked when the batch runs, it is known when the batch completes; of files
+    /// it counts what was read to the end.
     pub num_records: u64,
-    /// What its receiver said about the blocks in this batch
+    /// What the batch was made of, when it completes: the names of the files, what
+    /// an input of the program's own tells. Else empty.
+    #[doc(alias = "metadata")]
+    pub description: String,
+    /// What a receiver said about its blocks in this batch
     /// ([`store_many_with_metadata`](crate::receiver::ReceiverHandle::store_many_with_metadata)),
-    /// in their order; of the first 100 that had something.
-    pub metadata: Vec<Arc<str>>,
-    /// How many blocks had something that is not in `metadata`.
-    pub metadata_left_out: u64,
+    /// in their order; of the first 100 that it said something about.
+    #[doc(alias = "metadata")]
+    pub block_metadata: Vec<Arc<str>>,
+    /// Of how many blocks more it said something.
+    pub block_metadata_left_out: u64,
 }
 
 impl InputInfo {
-    pub(crate) fn new(
-        stream_id: StreamId,
-        name: String,
-        num_records: u64,
-        metadata: Metadata,
-    ) -> Self {
+    pub(crate) fn new(stream_id: StreamId, name: String, num_records: u64) -> Self {
         Self {
             stream_id,
             name,
             num_records,
-            metadata: metadata.texts,
-            metadata_left_out: metadata.left_out,
+            description: String::new(),
+            block_metadata: Vec::new(),
+            block_metadata_left_out: 0,
+        }
+    }
+
+    pub(crate) fn with_block_metadata(self, metadata: Metadata) -> Self {
+        Self {
+            block_metadata: metadata.texts,
+            block_metadata_left_out: metadata.left_out,
+            ..self
         }
     }
 }

@@ -23,6 +23,12 @@ impl Lines {
     }
 }
 
+impl From<TextRange> for Lines {
+    fn from(range: TextRange) -> Self {
+        Self(range)
+    }
+}
+
 impl From<Taken<TextBlock>> for Lines {
     /// The lines that a cut took.
     fn from(taken: Taken<TextBlock>) -> Self {

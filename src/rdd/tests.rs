@@ -16,20 +16,13 @@ use super::op::reduce_by_key::Reducer;
 use super::partition::CHUNK;
 use super::pipe::Chunk;
 use super::*;
-use crate::block::Memory;
 use crate::block::Str;
 use crate::error::ErrorKind;
 
 /// One executor for each number of workers: threads are not free.
 fn executor(workers: usize) -> Arc<Executor> {
     static EXECUTORS: [OnceLock<Arc<Executor>>; 5] = [const { OnceLock::new() }; 5];
-    let executor = EXECUTORS[workers].get_or_init(|| {
-        Arc::new(
-            Executor::start(Some(workers), None, false, Memory::new(u64::MAX, "".into()))
-                .unwrap()
-                .0,
-        )
-    });
+    let executor = EXECUTORS[workers].get_or_init(|| Arc::new(Executor::of(workers)));
     Arc::clone(executor)
 }
 

@@ -140,7 +140,8 @@ impl<T: Data> ReceiverHandle<T> {
 
     /// As [`store_many`](Self::store_many), with a text about the block, such as
     /// the offsets it holds. Listeners find it with the batch that the block is in
-    /// ([`InputInfo::metadata`](crate::listener::InputInfo::metadata)); it is cut
+    /// ([`InputInfo::block_metadata`](crate::listener::InputInfo::block_metadata)); it is
+    /// cut
     /// to 1024 bytes. Without records there is no block, and nothing to say.
     ///
     /// # Errors

@@ -8,16 +8,27 @@
 //! Deliberately not here: times, streams, and who decides what enters and leaves;
 //! that is in the nodes of the floor above.
 
+mod bits;
+mod calls;
+mod cogroup;
+mod grouped;
+mod handle;
+mod idle;
 mod inverse;
+mod keyed;
 mod table;
 mod two_stacks;
+mod undo;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+pub use cogroup::StateEntries;
+pub use handle::State;
 pub(crate) use inverse::InverseWindow;
+pub(crate) use keyed::KeyedState;
 pub(crate) use table::Rows;
 pub(crate) use two_stacks::TwoStacks;
 

@@ -263,9 +263,7 @@ fn dst_5_a_transform_may_slice_what_was_declared_before_it() {
         Ok(rdd)
     });
     let behind = asking.count();
-    later
-        .set([earlier.clone(), asking.clone(), behind.clone()])
-        .unwrap();
+    later.set([earlier, asking, behind.clone()]).unwrap();
     let out = watch(&behind);
     program.start();
     queue.push(program.ssc.parallelize([1, 2], 1));

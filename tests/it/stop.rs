@@ -7,6 +7,7 @@ use std::thread;
 
 use millstream::ErrorKind;
 use millstream::StreamingContextState::{Active, Stopped};
+use millstream::dstream::{InputBatch, InputSource};
 use millstream::id::OutputId;
 use millstream::listener::{BatchInfo, StreamingListener, StuckBatchInfo};
 use millstream::prelude::*;
@@ -151,6 +152,33 @@ fn f_29_a_listener_that_does_not_return_is_named() {
         program.ssc.await_termination().unwrap();
         drop(grip);
     }
+}
+
+#[test]
+fn f_29_an_input_whose_stop_does_not_return_is_named() {
+    struct Endless(Hold);
+    impl InputSource<u64> for Endless {
+        fn stop(&mut self) {
+            self.0.here();
+        }
+        fn compute(
+            &mut self,
+            _: BatchTime,
+            batch: &mut InputBatch<'_>,
+        ) -> millstream::Result<Option<Rdd<u64>>> {
+            Ok(Some(batch.parallelize([7], 1)))
+        }
+    }
+    let program = Program::with(|b| b.set("stop_timeout", "500ms"));
+    let (hold, grip) = Hold::new();
+    let seen = watch(&program.ssc.input_stream(Endless(hold)).unwrap());
+    program.start();
+    program.tick();
+    let error = program.ssc.stop(true).unwrap_err().to_string();
+    let text = "ran out; left running: the stop of the input Input stream [0]";
+    assert!(error.ends_with(text), "{error}");
+    assert_eq!(seen.take(), [(1000, vec![7])]);
+    drop(grip);
 }
 
 #[test]

@@ -386,9 +386,9 @@ fn rcv_3_metadata_of_blocks_comes_with_the_batch() {
     assert_eq!(input.stream_id, StreamId(0));
     assert_eq!(input.num_records, 5);
     let cut = &long[..1_024];
-    let texts: Vec<&str> = input.metadata.iter().map(|text| &**text).collect();
+    let texts: Vec<&str> = input.block_metadata.iter().map(|text| &**text).collect();
     assert_eq!(texts, ["offsets 1 to 2", cut]);
-    assert_eq!(input.metadata_left_out, 0);
+    assert_eq!(input.block_metadata_left_out, 0);
 
     for n in 0..150 {
         handle
@@ -396,12 +396,12 @@ fn rcv_3_metadata_of_blocks_comes_with_the_batch() {
             .unwrap();
     }
     let input = &inputs(2_000)[0];
-    assert_eq!(input.metadata.len(), 100);
-    assert_eq!(&*input.metadata[99], "block 99");
-    assert_eq!(input.metadata_left_out, 50);
+    assert_eq!(input.block_metadata.len(), 100);
+    assert_eq!(&*input.block_metadata[99], "block 99");
+    assert_eq!(input.block_metadata_left_out, 50);
 
     let input = &inputs(3_000)[0];
-    assert!(input.metadata.is_empty());
+    assert!(input.block_metadata.is_empty());
     ssc.stop(true).unwrap();
     let refused = handle.store_many_with_metadata(vec![1], "late");
     assert_eq!(refused, Err(vec![1]));

@@ -34,11 +34,18 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
             let base = self.partitions()?;
             let parts = executor
                 .map(base.len(), weight(&base), |i| {
-                    let mut records = Vec::with_capacity(base[i].count().unwrap_or_default());
-                    self.feed(&*base[i], &mut records)?;
-                    Ok(match Kept::new(records, executor.memory()) {
-                        Ok(kept) => Arc::new(kept) as Arc<dyn Partition<T>>,
-                        Err(_) => {
+                    let kept = match executor.memory().is_full() {
+                        true => None,
+                        false => {
+                            let mut records =
+                                Vec::with_capacity(base[i].count().unwrap_or_default());
+                            self.feed(&*base[i], &mut records)?;
+                            Kept::new(records, executor.memory()).ok()
+                        }
+                    };
+                    Ok(match kept {
+                        Some(kept) => Arc::new(kept) as Arc<dyn Partition<T>>,
+                        None => {
                             let (base, pipe) = (Arc::clone(&base[i]), Arc::clone(&self.pipe));
                             Arc::new(PipedPartition::new(base, pipe))
                         }

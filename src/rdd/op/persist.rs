@@ -40,9 +40,15 @@ impl<T: Data + Codec, P: Pipe<Out = T>> Rdd<T, P> {
             let base = self.partitions()?;
             let parts = executor
                 .map(base.len(), weight(&base), |i| {
-                    let mut records = Vec::with_capacity(base[i].count().unwrap_or_default());
-                    self.feed(&*base[i], &mut records)?;
-                    let kept = keep(records, level, executor.memory())?;
+                    let kept = match executor.memory().is_full() && !level.uses_disk() {
+                        true => None,
+                        false => {
+                            let mut records =
+                                Vec::with_capacity(base[i].count().unwrap_or_default());
+                            self.feed(&*base[i], &mut records)?;
+                            keep(records, level, executor.memory())?
+                        }
+                    };
                     Ok(kept.unwrap_or_else(|| {
                         let (base, pipe) = (Arc::clone(&base[i]), Arc::clone(&self.pipe));
                         Arc::new(PipedPartition::new(base, pipe)) as Arc<dyn Partition<T>>

@@ -3,9 +3,11 @@
 
 mod steps;
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
+use millstream::dstream::{InputBatch, InputSource};
 use millstream::prelude::*;
 use millstream::time::ManualClock;
 
@@ -73,6 +75,23 @@ fn failed(phase: Phase) -> impl Fn(millstream::Error) -> Stopped {
     }
 }
 
+/// A source that is asked: records, or no Rdd, and none when there are no more.
+struct Direct {
+    batches: VecDeque<Option<Vec<Value>>>,
+    partitions: usize,
+}
+
+impl InputSource<Value> for Direct {
+    fn compute(
+        &mut self,
+        _: BatchTime,
+        batch: &mut InputBatch<'_>,
+    ) -> millstream::Result<Option<Rdd<Value>>> {
+        let records = self.batches.pop_front().flatten();
+        Ok(records.map(|records| batch.parallelize(records, self.partitions)))
+    }
+}
+
 type Seen = Arc<Mutex<Vec<(i64, Vec<Value>)>>>;
 
 struct Program {
@@ -111,7 +130,10 @@ impl Program {
                     };
                     ssc.queue_stream_with(&queue, *one_at_a_time, Some(default))
                 }
-                Feed::Direct(_) => return Err(Stopped::Missing("direct sources".to_owned())),
+                Feed::Direct(batches) => ssc.input_stream(Direct {
+                    batches: batches.clone().into(),
+                    partitions: source.partitions,
+                }),
             };
             streams.push(stream.map_err(failed(Phase::Build))?);
             queues.push(queue);
