@@ -77,6 +77,7 @@ pub(crate) mod cpu;
 pub mod dstream;
 pub mod error;
 pub(crate) mod executor;
+pub mod guide;
 pub(crate) mod hash;
 pub mod id;
 pub mod listener;
@@ -91,7 +92,7 @@ pub(crate) mod task;
 pub mod testing;
 pub mod time;
 
-pub use block::{Split, Str};
+pub use block::{Split, SplitWhitespace, Str};
 pub use context::{StreamingContext, StreamingContextBuilder};
 pub use dstream::{
     DStream, Directory, MapWithStateDStream, RddQueue, StateSpec, StreamingContextState,

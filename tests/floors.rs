@@ -23,7 +23,9 @@ const FLOORS: &[&[&str]] = &[
     &["checkpoint"],
     &["scheduler"],
     &["context"],
-    &["prelude", "testing", "kafka", "kinesis", "sql", "ml", "ui"],
+    &[
+        "prelude", "guide", "testing", "kafka", "kinesis", "sql", "ml", "ui",
+    ],
 ];
 
 /// Uses between siblings that are allowed, beside those of `error`.

@@ -281,7 +281,7 @@ fn wrong_values_are_refused_and_change_nothing() {
         ("max_queued_batches", "0"),
         ("graceful_stop_timeout", "soon"),
         ("stop_gracefully_on_shutdown", "no"),
-        ("unpersist", "false"),
+        ("unpersist", "maybe"),
         ("one_active_context", "-1"),
     ] {
         assert_eq!(

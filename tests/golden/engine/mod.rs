@@ -1,13 +1,16 @@
 //! The engine side: a case as a program on the public API, driven by a clock that
 //! is moved batch by batch.
 
+mod batch;
+mod keyed;
+mod sources;
+mod state;
 mod steps;
+mod window;
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
-use millstream::dstream::{InputBatch, InputSource};
 use millstream::prelude::*;
 use millstream::time::ManualClock;
 
@@ -26,12 +29,14 @@ pub(crate) struct Setting {
 pub(crate) enum Streams {
     Boxed,
     Cached,
+    /// Cached, and there is no memory for it.
+    Recomputed,
     /// What a narrow step gives goes on as one chain with the step behind it.
     Fused,
 }
 
 /// The recorded cases run under each of these.
-pub(crate) const SETTINGS: [Setting; 3] = [
+pub(crate) const SETTINGS: [Setting; 4] = [
     Setting {
         workers: 1,
         streams: Streams::Boxed,
@@ -39,6 +44,10 @@ pub(crate) const SETTINGS: [Setting; 3] = [
     Setting {
         workers: 2,
         streams: Streams::Cached,
+    },
+    Setting {
+        workers: 1,
+        streams: Streams::Recomputed,
     },
     Setting {
         workers: 2,
@@ -75,23 +84,6 @@ fn failed(phase: Phase) -> impl Fn(millstream::Error) -> Stopped {
     }
 }
 
-/// A source that is asked: records, or no Rdd, and none when there are no more.
-struct Direct {
-    batches: VecDeque<Option<Vec<Value>>>,
-    partitions: usize,
-}
-
-impl InputSource<Value> for Direct {
-    fn compute(
-        &mut self,
-        _: BatchTime,
-        batch: &mut InputBatch<'_>,
-    ) -> millstream::Result<Option<Rdd<Value>>> {
-        let records = self.batches.pop_front().flatten();
-        Ok(records.map(|records| batch.parallelize(records, self.partitions)))
-    }
-}
-
 type Seen = Arc<Mutex<Vec<(i64, Vec<Value>)>>>;
 
 struct Program {
@@ -105,7 +97,11 @@ struct Program {
 impl Program {
     fn declare(case: &Case, setting: Setting) -> Result<Self, Stopped> {
         let clock = ManualClock::new(0);
-        let ssc = StreamingContext::builder()
+        let mut builder = StreamingContext::builder();
+        if matches!(setting.streams, Streams::Recomputed) {
+            builder = builder.set("memory_max", "0");
+        }
+        let ssc = builder
             .batch_interval(Duration::from_millis(case.batch_ms as u64))
             .workers(setting.workers)
             .default_parallelism(2)
@@ -116,44 +112,23 @@ impl Program {
         let mut queues = Vec::new();
         let mut streams = Vec::new();
         for source in &case.sources {
-            let queue = RddQueue::new();
-            let stream = match &source.feed {
-                Feed::Queue {
-                    one_at_a_time,
-                    default: (records, partitions),
-                    ..
-                } => {
-                    let default = match partitions {
-                        // No partition at all.
-                        0 => ssc.text_lines("").map(|_| Value::Null).boxed(),
-                        _ => ssc.parallelize(records.clone(), *partitions),
-                    };
-                    ssc.queue_stream_with(&queue, *one_at_a_time, Some(default))
-                }
-                Feed::Direct(batches) => ssc.input_stream(Direct {
-                    batches: batches.clone().into(),
-                    partitions: source.partitions,
-                }),
-            };
-            streams.push(stream.map_err(failed(Phase::Build))?);
+            let (queue, stream) = sources::declare(&ssc, source).map_err(failed(Phase::Build))?;
             queues.push(queue);
+            streams.push(stream);
         }
         for step in &case.steps {
-            let declared = || match (setting.streams, case.step_of(step.inputs[0])) {
-                (Streams::Fused, Some(before)) if steps::is_narrow(&before.op) => {
-                    let chain = steps::chain(&streams[before.inputs[0]], &before.op);
-                    steps::declare(&ssc, step, &chain, &streams)
-                }
-                _ => steps::declare(&ssc, step, &streams[step.inputs[0]], &streams),
-            };
+            let before = case.step_of(step.inputs[0]).filter(|before| {
+                matches!(setting.streams, Streams::Fused) && steps::is_narrow(&before.op)
+            });
+            let declared = || steps::declare(&ssc, step, before, &streams);
             // What is wrong with a declaration may also come as a panic, at its place.
             let stream = catch_unwind(AssertUnwindSafe(declared)).unwrap_or_else(|panic| {
                 let error = millstream::Error::from_panic(panic, "the declaration");
                 Err(failed(Phase::Build)(error))
             })?;
             streams.push(match setting.streams {
-                Streams::Cached => stream.cache(),
-                _ => stream,
+                Streams::Cached | Streams::Recomputed => stream.cache(),
+                Streams::Boxed | Streams::Fused => stream,
             });
         }
         let observed = streams.swap_remove(case.observed());

@@ -441,7 +441,7 @@ fn windows(stream: Stream, n: i64) -> Choices {
         (ReduceFn::Xor, Some(InverseFn::Xor)),
     ];
     let (reduce, inverse) = reduces[n as usize / 16 % 4].clone();
-    let filtered = inverse.is_some() && n % 2 == 0;
+    let filtered = inverse.is_some() && n >= 128;
     let filter = filtered.then_some(FilterFn::ValueGt { n: 0 });
     let mut choices = vec![
         (

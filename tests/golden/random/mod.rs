@@ -47,7 +47,8 @@ fn streams() -> impl Strategy<Value = Streams> {
     prop_oneof![
         Just(Streams::Boxed),
         Just(Streams::Cached),
-        Just(Streams::Fused)
+        Just(Streams::Recomputed),
+        Just(Streams::Fused),
     ]
 }
 
