@@ -74,9 +74,9 @@ impl StreamingContext {
     /// gives up on receivers after half of `graceful_stop_timeout` (ten batch
     /// intervals, at least ten seconds), on batches after all of it, and then goes
     /// on as a stop that is not graceful. That one drops what waits, and lets the
-    /// threads end what they are at: jobs, receivers and listeners have
-    /// `stop_timeout` (two seconds), and listeners at least half of that for the
-    /// last events. Whatever has not ended then is left alone, and ends by itself.
+    /// threads end what they are at: receivers and jobs have `stop_timeout` (two
+    /// seconds), then inputs, and then listeners for the last events, what is left of
+    /// it and at least half. Whatever has not ended then is left alone, and ends by itself.
     /// So a stop always returns.
     ///
     /// Stopping twice, or before a start, is no error; a second stop waits for the

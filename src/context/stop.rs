@@ -40,8 +40,9 @@ impl Running {
             all_ended &= thread.join(deadline.rest());
         }
         left.running.extend(self.jobs.running());
-        left.running
-            .extend(stop_inputs(context, all_ended, deadline));
+        // Not in no time: what comes now waited for its turn.
+        let turn = || deadline.rest().max(limit / 2);
+        left.running.extend(stop_inputs(context, all_ended, turn()));
         if !drained {
             // Perhaps by now.
             left.unprocessed.extend(self.jobs.dropped());
@@ -50,10 +51,9 @@ impl Running {
             let names = waiting.map(|input| format!("what {} still has", input.name()));
             left.unprocessed.extend(names);
         }
-        // Last, so that listeners hear of all that; and not in no time.
+        // Last, so that listeners hear of all that.
         context.bus.close();
-        let rest = deadline.rest().max(limit / 2);
-        if self.bus_thread.is_some_and(|thread| !thread.join(rest)) {
+        if self.bus_thread.is_some_and(|thread| !thread.join(turn())) {
             left.running.extend(context.bus.busy());
         }
         left.into_result(context, graceful)
@@ -86,8 +86,8 @@ impl Running {
 }
 
 /// Stops the inputs, on a thread of its own as that is the program's code; gives
-/// what has not ended at the deadline.
-fn stop_inputs(context: &Inner, all_ended: bool, deadline: Deadline) -> Option<String> {
+/// what has not ended after `limit`.
+fn stop_inputs(context: &Inner, all_ended: bool, limit: Duration) -> Option<String> {
     let graph = Arc::clone(&context.graph);
     let at = Arc::new(Mutex::new(String::new()));
     let now_at = Arc::clone(&at);
@@ -96,7 +96,7 @@ fn stop_inputs(context: &Inner, all_ended: bool, deadline: Deadline) -> Option<S
             name.clone_into(&mut now_at.lock().unwrap_or_else(PoisonError::into_inner));
         });
     });
-    let ended = stopping.is_ok_and(|thread| thread.join(deadline.rest()));
+    let ended = stopping.is_ok_and(|thread| thread.join(limit));
     let at = at.lock().unwrap_or_else(PoisonError::into_inner);
     (!ended).then(|| format!("the stop of the input {at}"))
 }
