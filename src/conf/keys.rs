@@ -325,6 +325,34 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::Duration(&mut conf.receiver_restart_delay),
     },
     Key {
+        name: "receiver_max_restart_delay",
+        env: "MILLSTREAM_RECEIVER_MAX_RESTART_DELAY",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 0 },
+        default: "1m",
+        meaning: "what that pause grows to while a receiver fails again and again without data",
+        slot: |conf| Slot::Duration(&mut conf.receiver_max_restart_delay),
+    },
+    Key {
+        name: "socket_keepalive",
+        env: "MILLSTREAM_SOCKET_KEEPALIVE",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 0 },
+        default: "1m",
+        meaning: "time after which a connection fails whose peer vanished without a word; whole \
+                  seconds, at least four; zero is never",
+        slot: |conf| Slot::Duration(&mut conf.socket_keepalive),
+    },
+    Key {
+        name: "socket_read_timeout",
+        env: "MILLSTREAM_SOCKET_READ_TIMEOUT",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 1 },
+        default: "none",
+        meaning: "time without data after which a connection counts as failed",
+        slot: |conf| Slot::OptDuration(&mut conf.socket_read_timeout),
+    },
+    Key {
         name: "max_line_bytes",
         env: "MILLSTREAM_MAX_LINE_BYTES",
         guide: &[],
@@ -407,6 +435,16 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::Number(&mut conf.max_queued_batches),
     },
     Key {
+        name: "batch_stuck_after",
+        env: "MILLSTREAM_BATCH_STUCK_AFTER",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 0 },
+        default: "1m",
+        meaning: "time after which listeners and the log are told that a batch is still running; \
+                  zero is never",
+        slot: |conf| Slot::Duration(&mut conf.batch_stuck_after),
+    },
+    Key {
         name: "graceful_stop_timeout",
         env: "MILLSTREAM_GRACEFUL_STOP_TIMEOUT",
         guide: &["spark.streaming.gracefulStopTimeout"],
@@ -415,6 +453,16 @@ pub static KEYS: &[Key] = &[
         meaning: "longest time that a graceful stop waits for received data to be processed; \
                   default ten batch intervals, at least ten seconds",
         slot: |conf| Slot::OptDuration(&mut conf.graceful_stop_timeout),
+    },
+    Key {
+        name: "stop_timeout",
+        env: "MILLSTREAM_STOP_TIMEOUT",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 1 },
+        default: "2s",
+        meaning: "longest time that a stop waits for what is running to end, after a graceful one \
+                  has processed what it could",
+        slot: |conf| Slot::Duration(&mut conf.stop_timeout),
     },
     Key {
         name: "stop_gracefully_on_shutdown",

@@ -88,6 +88,13 @@ pub struct Conf {
     pub receiver_max_rate: Option<u64>,
     /// Pause before a failed receiver starts again. Default: 2 s.
     pub receiver_restart_delay: Duration,
+    /// What that pause grows to while a receiver fails again and again without data. Default: 60 s.
+    pub receiver_max_restart_delay: Duration,
+    /// Time after which a connection fails whose peer vanished without a word; zero is never.
+    /// Default: 60 s.
+    pub socket_keepalive: Duration,
+    /// Time without data after which a connection counts as failed. Default: `None`.
+    pub socket_read_timeout: Option<Duration>,
     /// Longest line of text taken, in bytes. Default: 1 MiB.
     pub max_line_bytes: usize,
     /// Largest frame taken from a raw socket, in bytes. Default: 64 MiB.
@@ -107,9 +114,13 @@ pub struct Conf {
     /// Batches that may wait; beyond it no batch is cut and data stays at its source. Default:
     /// 10000.
     pub max_queued_batches: usize,
+    /// Time after which it is told that a batch is still running; zero is never. Default: 60 s.
+    pub batch_stuck_after: Duration,
     /// Longest time that a graceful stop waits for received data to be processed; `None` is ten
     /// batch intervals, at least ten seconds. Default: `None`.
     pub graceful_stop_timeout: Option<Duration>,
+    /// Longest time that a stop waits for what is running to end. Default: 2 s.
+    pub stop_timeout: Duration,
     /// Whether received data is finished when the process is asked to end. Default: `false`.
     pub stop_gracefully_on_shutdown: bool,
     /// Least time that every stream keeps its batches, for queries from outside. Default: `None`.
@@ -176,6 +187,9 @@ impl Conf {
             block_queue_size: 0,
             receiver_max_rate: None,
             receiver_restart_delay: Duration::ZERO,
+            receiver_max_restart_delay: Duration::ZERO,
+            socket_keepalive: Duration::ZERO,
+            socket_read_timeout: None,
             max_line_bytes: 0,
             max_frame_bytes: 0,
             file_stream_min_remember_duration: Duration::ZERO,
@@ -184,7 +198,9 @@ impl Conf {
             pin: false,
             concurrent_jobs: 0,
             max_queued_batches: 0,
+            batch_stuck_after: Duration::ZERO,
             graceful_stop_timeout: None,
+            stop_timeout: Duration::ZERO,
             stop_gracefully_on_shutdown: false,
             remember: None,
             unpersist: false,

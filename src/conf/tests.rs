@@ -72,6 +72,9 @@ fn defaults() {
     assert_eq!(conf.block_queue_size, 4096);
     assert_eq!(conf.receiver_max_rate, None);
     assert_eq!(conf.receiver_restart_delay, Duration::from_secs(2));
+    assert_eq!(conf.receiver_max_restart_delay, Duration::from_secs(60));
+    assert_eq!(conf.socket_keepalive, Duration::from_secs(60));
+    assert_eq!(conf.socket_read_timeout, None);
     assert_eq!(conf.max_line_bytes, 1 << 20);
     assert_eq!(conf.max_frame_bytes, 64 << 20);
     assert_eq!(
@@ -83,7 +86,9 @@ fn defaults() {
     assert!(!conf.pin);
     assert_eq!(conf.concurrent_jobs, 1);
     assert_eq!(conf.max_queued_batches, 10_000);
+    assert_eq!(conf.batch_stuck_after, Duration::from_secs(60));
     assert_eq!(conf.graceful_stop_timeout, None);
+    assert_eq!(conf.stop_timeout, Duration::from_secs(2));
     assert!(!conf.stop_gracefully_on_shutdown);
     assert_eq!(conf.remember, None);
     assert!(!conf.one_active_context);
@@ -105,6 +110,9 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("block_queue_size", "8"),
         ("receiver_max_rate", "5000"),
         ("receiver_restart_delay", "0ms"),
+        ("receiver_max_restart_delay", "5s"),
+        ("socket_keepalive", "0ms"),
+        ("socket_read_timeout", "90s"),
         ("max_line_bytes", "100"),
         ("max_frame_bytes", "2GiB"),
         ("file_stream_min_remember_duration", "5s"),
@@ -113,7 +121,9 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("pin", "true"),
         ("concurrent_jobs", "2"),
         ("max_queued_batches", "1"),
+        ("batch_stuck_after", "0ms"),
         ("graceful_stop_timeout", "1m"),
+        ("stop_timeout", "1s"),
         ("stop_gracefully_on_shutdown", "true"),
         ("remember", "1h"),
         ("unpersist", "false"),
@@ -531,6 +541,9 @@ spill_dir                          system temp         default
 block_queue_size                   4096                default
 receiver_max_rate                  unlimited           default
 receiver_restart_delay             2s                  default
+receiver_max_restart_delay         1m                  default
+socket_keepalive                   1m                  default
+socket_read_timeout                none                default
 max_line_bytes                     1MiB                default
 max_frame_bytes                    64MiB               default
 file_stream_min_remember_duration  1m                  default
@@ -539,7 +552,9 @@ max_inflate_ratio                  200                 default
 pin                                true                program
 concurrent_jobs                    1                   default
 max_queued_batches                 10000               default
+batch_stuck_after                  1m                  default
 graceful_stop_timeout              10 batch intervals  default
+stop_timeout                       2s                  default
 stop_gracefully_on_shutdown        false               default
 remember                           none                default
 unpersist                          true                default

@@ -172,10 +172,11 @@ impl Graph {
         Ok(())
     }
 
-    /// Stops the inputs. `all_ended` tells that no job runs any more; else one that
-    /// is in use is stopped by who uses it.
-    pub(crate) fn stop_inputs(&self, all_ended: bool) {
+    /// Stops the inputs, `begin` with the name of each first. `all_ended` tells that
+    /// no job runs any more; else one that is in use is stopped by who uses it.
+    pub(crate) fn stop_inputs(&self, all_ended: bool, begin: impl Fn(&str)) {
         for input in self.inputs() {
+            begin(input.name());
             input.stop(all_ended);
         }
     }

@@ -425,7 +425,9 @@ fn s_14_a_graceful_stop_gives_up_on_a_source_that_never_ends() {
     clock.rdd.set(rdd).unwrap();
     let error = program.ssc.stop(true).unwrap_err();
     assert!(error.is_timeout(), "{error}");
-    assert!(error.to_string().contains("graceful stop: after 1ms"));
+    let error = error.to_string();
+    assert!(error.contains("graceful stop: 1ms ran out"), "{error}");
+    assert!(error.contains("what Queue stream [0] still has"), "{error}");
     assert_eq!(program.ssc.state(), StreamingContextState::Stopped);
     program.ssc.await_termination().unwrap();
 }

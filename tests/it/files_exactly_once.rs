@@ -89,7 +89,7 @@ fn check(read: &mut BTreeMap<Str, i64>, seen: &Seen<Vec<Str>>, dated: &BTreeMap<
     for (time, lines) in seen.take() {
         for line in lines {
             let (name, _) = line.split_once(':').unwrap();
-            assert!(dated[name] <= time, "{line} in the batch {time}");
+            assert!(dated[name.as_str()] <= time, "{line} in the batch {time}");
             let before = read.insert(line.clone(), time);
             assert_eq!(before, None, "{line} in the batch {time} again");
         }

@@ -3,10 +3,11 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use millstream::prelude::*;
 pub(crate) use millstream::testing::{Seen, TestContext as Program, run, watch, watch_partitions};
+
+pub(crate) use crate::own_process::in_own_process;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -79,24 +80,4 @@ pub(crate) fn touch(path: &Path, millis: u64) {
         .expect("the file is there");
     let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
     file.set_modified(time).expect("it is ours");
-}
-
-/// Runs a test in a process of its own, for what is global to a process; gives
-/// what the process printed, or nothing inside of it.
-pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) -> Option<String> {
-    const INSIDE: &str = "IT_IN_OWN_PROCESS";
-    if env::var_os(INSIDE).is_some() {
-        body();
-        return None;
-    }
-    let child = Command::new(env::current_exe().expect("a test has a file"))
-        .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("a test can start itself");
-    let out = String::from_utf8_lossy(&child.stdout).into_owned();
-    let err = String::from_utf8_lossy(&child.stderr);
-    assert!(child.status.success(), "{out}\n{err}");
-    assert!(out.contains("1 passed"), "there is no test {name}");
-    Some(out)
 }

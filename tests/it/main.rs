@@ -8,12 +8,15 @@ mod helpers;
 mod input_source;
 mod joins;
 mod output;
+#[path = "../common/own_process.rs"]
+mod own_process;
 mod persistence;
 mod queue;
 mod saved_files;
 mod several_streams;
 mod shared;
 mod state;
+mod stop;
 mod text;
 mod threads;
 mod transformations;

@@ -229,6 +229,10 @@ impl<T: Data, S: Direct<T>> Stream<T> for DirectNode<T, S> {
 }
 
 impl<T: Data, S: Direct<T>> Input for DirectNode<T, S> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn start(&self) -> Result<()> {
         let mut source = self
             .source
