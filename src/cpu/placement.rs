@@ -358,11 +358,9 @@ mod tests {
         assert_eq!(workers(&placement), [(0, pinned(&[0]))]);
     }
 
-    /// Any number of workers on any mask of any tree: the workers are all there, and no CPU has two
-    /// threads.
     #[test]
     fn receivers_without_a_cpu_of_their_own_are_told_of() {
-        let four = topology("one_node", &[0, 1, 2, 3]);
+        let four = topology("two_nodes", &[0, 1, 2, 3]);
         let plan = |workers, pin| Placement::plan(&four, workers, pin);
         assert_eq!(plan(4, false).crowded(9), None, "nothing is pinned");
         assert_eq!(plan(2, true).crowded(2), None);
@@ -385,6 +383,8 @@ mod tests {
         assert!(!plan(2, false).has_worker_on(0));
     }
 
+    /// Any number of workers on any mask of any tree: the workers are all there, and no CPU has two
+    /// threads.
     #[test]
     fn no_cpu_is_given_twice() {
         for tree in [

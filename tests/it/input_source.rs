@@ -99,8 +99,8 @@ fn in_15_no_rdd_goes_through_and_no_output_runs() {
     let seen = [
         watch(&input),
         watch(&input.map(|x| x + 1).filter(|x| *x > 0)),
-        watch(&input.count()),
-        watch(&input.transform(|rdd, _| Ok(rdd))),
+        watch(&input.reduce(|a, b| a + b)),
+        watch(&input.cache()),
     ];
     program.start();
     for _ in 0..4 {
@@ -136,6 +136,32 @@ fn in_15_an_operation_that_needs_all_parents_names_the_one_without_an_rdd() {
     let error = error.to_string();
     assert!(error.contains("union: the parent DStream"), "{error}");
     assert!(error.contains("gave no Rdd at 2000 ms"), "{error}");
+}
+
+/// In Spark these are uses of `transform`, which needs an Rdd (TRF-20).
+#[test]
+fn in_15_an_operation_that_cannot_do_without_an_rdd_names_the_parent() {
+    for operation in ["count", "repartition", "transform"] {
+        let program = Program::new();
+        let (input, _) = script(&program, [Some(&[1]), None, Some(&[3])]);
+        let seen = watch(&match operation {
+            "count" => input.count(),
+            "repartition" => input.repartition(1),
+            _ => input.transform(|rdd, _| Ok(rdd)),
+        });
+        program.start();
+        for _ in 0..3 {
+            program.tick();
+        }
+        let times = seen.take().into_iter().map(|(time, _)| time);
+        assert_eq!(times.collect::<Vec<_>>(), [1000, 3000]);
+        let error = program.ssc.await_termination().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Job);
+        let error = error.to_string();
+        let parent = format!("{operation}: the parent DStream");
+        assert!(error.contains(&parent), "{error}");
+        assert!(error.contains("gave no Rdd at 2000 ms"), "{error}");
+    }
 }
 
 #[test]

@@ -292,23 +292,22 @@ fn keeps_state(op: &Op) -> bool {
 
 /// Whether it gives no Rdd where its parent gives none. All else needs one.
 fn may_give_nothing(op: &Op) -> bool {
-    match op {
+    // In Spark `count` and `repartition` are uses of `transform`, which needs one.
+    matches!(
+        op,
         Op::Map { .. }
-        | Op::FlatMap { .. }
-        | Op::Filter { .. }
-        | Op::Glom {}
-        | Op::MapPartitions { .. }
-        | Op::Reduce { .. }
-        | Op::CountByValue {}
-        | Op::GroupByKey {}
-        | Op::ReduceByKey { .. }
-        | Op::CombineByKey { .. }
-        | Op::MapValues { .. }
-        | Op::FlatMapValues { .. } => true,
-        // In Spark these three are uses of `transform`.
-        Op::Count {} | Op::Repartition {} | Op::Transform { .. } => false,
-        _ => false,
-    }
+            | Op::FlatMap { .. }
+            | Op::Filter { .. }
+            | Op::Glom {}
+            | Op::MapPartitions { .. }
+            | Op::Reduce { .. }
+            | Op::CountByValue {}
+            | Op::GroupByKey {}
+            | Op::ReduceByKey { .. }
+            | Op::CombineByKey { .. }
+            | Op::MapValues { .. }
+            | Op::FlatMapValues { .. }
+    )
 }
 
 /// The records of an Rdd in its partitions.

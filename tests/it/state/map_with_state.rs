@@ -340,7 +340,7 @@ fn sta_6_illegal_calls_fail_the_batch() {
         let text = full_text(&error);
         assert!(text.contains(message), "{text}");
         assert!(
-            text.contains("map_with_state at tests/it/state.rs"),
+            text.contains("map_with_state at tests/it/state/map_with_state.rs"),
             "{text}"
         );
         let failed = program.now().as_millis();
