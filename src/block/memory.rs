@@ -17,13 +17,13 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Memory {
     bound: u64,
     #[cfg_attr(
-        not(feature = "checkpoint"),
+        not(any(feature = "checkpoint", test)),
         expect(dead_code, reason = "only records that have bytes go to files")
     )]
     spill: PathBuf,
     /// Files made so far, for their names.
     #[cfg_attr(
-        not(feature = "checkpoint"),
+        not(any(feature = "checkpoint", test)),
         expect(dead_code, reason = "only records that have bytes go to files")
     )]
     files: AtomicU64,
@@ -71,6 +71,7 @@ impl Memory {
 #[cfg(any(feature = "checkpoint", test))]
 impl Memory {
     /// Where files are made.
+    #[cfg(feature = "checkpoint")]
     pub(crate) fn spill_directory(&self) -> &std::path::Path {
         &self.spill
     }

@@ -10,6 +10,7 @@ mod joins;
 mod output;
 #[path = "../common/own_process.rs"]
 mod own_process;
+#[cfg(feature = "checkpoint")]
 mod persistence;
 mod queue;
 mod saved_files;

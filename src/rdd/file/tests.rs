@@ -1,7 +1,7 @@
 //! Real files, read whole and in parts.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -373,6 +373,8 @@ proptest! {
 
 #[cfg(feature = "gzip")]
 mod gzip {
+    use std::io::Write as _;
+
     use flate2::Compression;
     use flate2::write::GzEncoder;
 

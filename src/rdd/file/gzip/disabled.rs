@@ -12,6 +12,10 @@ use crate::rdd::file::InputFile;
 pub(in crate::rdd::file) struct Inflated(Infallible);
 
 impl Inflated {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the same signature as with the feature"
+    )]
     pub(in crate::rdd::file) fn new(file: InputFile, _: Limits) -> Result<Self> {
         Err(Error::new(
             ErrorKind::Unsupported,

@@ -13,6 +13,10 @@ pub(super) use enabled::Inflated;
 
 /// How much may come out of a compressed file.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "gzip"),
+    expect(dead_code, reason = "nothing is inflated without the feature")
+)]
 pub(crate) struct Limits {
     /// Bytes of text for each byte of the file.
     pub(crate) max_ratio: u64,
