@@ -14,47 +14,32 @@
 //! cargo run --release --example network_wordcount -- localhost 9999
 //! ```
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program talks to its user"
-)]
+mod common;
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use common::{Input, TEXT};
 use millstream::listener::{BatchInfo, StreamingListener};
 use millstream::prelude::*;
 use millstream::time::{Clock, SystemClock};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// How long the program runs on its own text.
-const DEMO: Duration = Duration::from_secs(6);
-const TEXT: &str = include_str!("text/alice.txt");
 
 fn main() -> millstream::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (address, interval, demo) = match &arguments[..] {
-        [] => (serve_text()?.to_string(), Duration::from_millis(250), true),
-        [host, port] => (format!("{host}:{port}"), Duration::from_secs(1), false),
-        _ => {
-            return Err(millstream::Error::invalid_argument(
-                "usage: network_wordcount [<host> <port>]",
-            ));
-        }
-    };
+    let text = TEXT.repeat(20);
+    let input = Input::socket(
+        "network_wordcount",
+        Duration::from_millis(250),
+        // As fast as it is read.
+        move |client| loop {
+            client.write_all(text.as_bytes())?;
+        },
+    )?;
 
     let ssc = StreamingContext::builder()
         .app_name("NetworkWordCount")
-        .batch_interval(interval)
+        .batch_interval(input.second)
         .build()?;
-    let lines = ssc.socket_text_stream(address)?;
+    let lines = ssc.socket_text_stream(&input.address)?;
     let counts = lines
         .flat_map(|line| line.split(' '))
         .map(|word| (word, 1u64))
@@ -63,73 +48,21 @@ fn main() -> millstream::Result<()> {
 
     let summary = Arc::new(Summary::default());
     ssc.add_listener(SummaryListener(Arc::clone(&summary)));
-    let words = Arc::clone(&summary);
-    counts
-        .map(|(_, count)| count)
-        .foreach_rdd(move |counts, _| {
-            let batch = counts.reduce(|a, b| a + b)?.unwrap_or(0);
-            words.words.fetch_add(batch, Ordering::Relaxed);
-            Ok(())
-        });
+    let words = common::total(&counts.map(|(_, count)| count));
 
-    stop_on_signal(&ssc)?;
+    common::stop_at_ctrl_c(&ssc)?;
     let clock = SystemClock::new();
     let started = clock.now_nanos();
     ssc.start()?;
-    if demo {
-        ssc.await_termination_or_timeout(DEMO)?;
-    } else {
-        ssc.await_termination()?;
-    }
+    ssc.await_termination_or_timeout(input.run_for)?;
     ssc.stop(true)?;
-    // Standard output of the guide's form has the batches and nothing else.
-    let report = summary.report(clock.now_nanos() - started);
-    if demo {
-        println!("{report}");
-    } else {
-        eprintln!("{report}");
-    }
+    input.report(summary.report(words.value(), clock.now_nanos() - started));
     Ok(())
-}
-
-/// Stops the context gracefully at Ctrl-C.
-fn stop_on_signal(ssc: &StreamingContext) -> millstream::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let ssc = ssc.clone();
-    std::thread::Builder::new()
-        .name("signals".into())
-        .spawn(move || {
-            if signals.forever().next().is_some()
-                && let Err(error) = ssc.stop(true)
-            {
-                eprintln!("{error}");
-            }
-        })?;
-    Ok(())
-}
-
-/// A text server on a free port, which sends its text again and again, as fast
-/// as it is read.
-fn serve_text() -> std::io::Result<SocketAddr> {
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let address = listener.local_addr()?;
-    std::thread::Builder::new()
-        .name("text source".into())
-        .spawn(move || {
-            let text = TEXT.repeat(20);
-            for client in listener.incoming() {
-                let Ok(mut client) = client else { return };
-                // Until the reader goes away.
-                while client.write_all(text.as_bytes()).is_ok() {}
-            }
-        })?;
-    Ok(address)
 }
 
 /// What the batches had in all.
 #[derive(Default)]
 struct Summary {
-    words: AtomicU64,
     batches: Mutex<Vec<Measured>>,
 }
 
@@ -140,10 +73,9 @@ struct Measured {
 }
 
 impl Summary {
-    fn report(&self, ran_nanos: i64) -> String {
+    fn report(&self, words: i64, ran_nanos: i64) -> String {
         let batches = self.batches.lock().expect("no listener panics");
         let records: u64 = batches.iter().map(|batch| batch.records).sum();
-        let words = self.words.load(Ordering::Relaxed);
         let processing = sorted(batches.iter().map(|batch| batch.processing));
         let delay = sorted(batches.iter().map(|batch| batch.delay));
         format!(
