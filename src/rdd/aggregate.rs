@@ -119,6 +119,23 @@ impl<K: Hash + Eq, V, C: Combine<V>> Sink<(K, V)> for Partial<'_, K, V, C> {
             self.flush();
         }
     }
+
+    #[inline(always)]
+    fn push_all(&mut self, records: impl Iterator<Item = (K, V)>) {
+        let (kh, partitioner) = (self.hash, self.partitioner);
+        let tables = &mut *self.tables;
+        let combine = self.combine;
+        records.for_each(|(key, value)| {
+            let hash = kh.hash(&key);
+            tables[partitioner.of(hash)].upsert(
+                hash,
+                key,
+                value,
+                |value| combine.first(value),
+                |combined, value| combine.value(combined, value),
+            );
+        });
+    }
 }
 
 impl<K, V, C> Aggregate<K, V, C>

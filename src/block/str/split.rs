@@ -1,0 +1,217 @@
+//! Splitting: the parts of a text, and of many texts at once.
+
+use memchr::memchr_iter;
+
+use super::{Shared, Str};
+use crate::arch::{self, Buffer, Cursor};
+
+/// The iterator of [`Str::split`].
+///
+/// `for_each`, `fold` and everything built on them (a `flat_map` of a stream
+/// among them) run the vector kernel over the whole text at once.
+#[derive(Clone, Debug)]
+#[must_use = "iterators do nothing unless they are consumed"]
+pub struct Split {
+    text: Str,
+    separator: char,
+    /// Where the next part starts; `None` behind the last part.
+    next: Option<usize>,
+}
+
+impl Split {
+    #[inline]
+    pub(super) fn new(text: Str, separator: char) -> Self {
+        Self {
+            text,
+            separator,
+            next: Some(0),
+        }
+    }
+
+    /// The parts of many texts.
+    pub(crate) fn all<I: Iterator<Item = Self>>(splits: I) -> SplitAll<I> {
+        SplitAll { splits, open: None }
+    }
+
+    /// The text, if it is a slice of a block of which no part was taken yet.
+    #[inline]
+    fn whole(&self) -> Option<Shared> {
+        self.text.as_shared().filter(|_| self.next == Some(0))
+    }
+}
+
+impl Iterator for Split {
+    type Item = Str;
+
+    fn next(&mut self) -> Option<Str> {
+        let start = self.next?;
+        let rest = &self.text.as_str()[start..];
+        let end = match rest.find(self.separator) {
+            Some(at) => {
+                self.next = Some(start + at + self.separator.len_utf8());
+                start + at
+            }
+            None => {
+                self.next = None;
+                self.text.len()
+            }
+        };
+        Some(self.text.part(start, end))
+    }
+
+    #[inline]
+    fn fold<B, F>(self, init: B, mut f: F) -> B
+    where
+        F: FnMut(B, Str) -> B,
+    {
+        match self.next {
+            Some(from) => fold_parts(&self.text, from, By::Char(self.separator), init, &mut f),
+            None => init,
+        }
+    }
+}
+
+impl std::iter::FusedIterator for Split {}
+
+/// What a text is split by.
+#[derive(Clone, Copy)]
+enum By {
+    Char(char),
+    /// A byte, or the end of a line.
+    ByteOrFeed(u8),
+}
+
+#[inline(always)]
+fn fold_parts<B>(
+    text: &Str,
+    from: usize,
+    by: By,
+    init: B,
+    f: &mut impl FnMut(B, Str) -> B,
+) -> B {
+    let hay = &text.as_str()[from..];
+    let mut pieces = Buffer::new();
+    let mut cursor = Cursor::default();
+    let mut folded = init;
+    while !cursor.done {
+        match by {
+            By::Char(separator) => arch::split(hay, separator, &mut cursor, &mut pieces),
+            By::ByteOrFeed(separator) => {
+                let separators = [separator, b'\n'];
+                arch::split_bytes(hay.as_bytes(), separators, &mut cursor, &mut pieces);
+            }
+        }
+        for &piece in pieces.entries() {
+            let part = match piece.as_long() {
+                None => Str::inline(piece),
+                Some((start, len)) => text.part(from + start, from + start + len),
+            };
+            // The one call of `f`: a second one, and it is not inlined.
+            folded = f(folded, part);
+        }
+    }
+    folded
+}
+
+/// The parts of many texts; see [`Split::all`].
+///
+/// Lines that stand one behind the other in their block are split as one text: a
+/// line of a few words is over before the kernel and the loop over its words are
+/// at full speed.
+pub(crate) struct SplitAll<I> {
+    splits: I,
+    /// Begun by [`next`](Iterator::next).
+    open: Option<Split>,
+}
+
+/// Texts that are looked at together.
+const BATCH: usize = 64;
+
+impl<I: Iterator<Item = Split>> Iterator for SplitAll<I> {
+    type Item = Str;
+
+    fn next(&mut self) -> Option<Str> {
+        loop {
+            if let Some(part) = self.open.as_mut().and_then(Split::next) {
+                return Some(part);
+            }
+            self.open = Some(self.splits.next()?);
+        }
+    }
+
+    #[inline(always)]
+    fn fold<B, F>(mut self, init: B, mut f: F) -> B
+    where
+        F: FnMut(B, Str) -> B,
+    {
+        let mut batch = Vec::with_capacity(BATCH);
+        batch.extend(self.open);
+        let mut folded = init;
+        loop {
+            batch.extend(self.splits.by_ref().take(BATCH - batch.len()));
+            let mut rest = &batch[..];
+            if rest.is_empty() {
+                return folded;
+            }
+            while let [first, ..] = rest {
+                let lines = lines_in_one(rest);
+                let (text, from, by, count) = match &lines {
+                    Some(lines) => (&lines.text, Some(0), By::ByteOrFeed(lines.by), lines.count),
+                    None => (&first.text, first.next, By::Char(first.separator), 1),
+                };
+                if let Some(from) = from {
+                    folded = fold_parts(text, from, by, folded, &mut f);
+                }
+                rest = &rest[count..];
+            }
+            batch.clear();
+        }
+    }
+}
+
+/// Some texts that are neighbouring lines of one block.
+struct Lines {
+    /// All of them, with the ends of the lines between them.
+    text: Str,
+    by: u8,
+    count: usize,
+}
+
+/// As many of the first texts as are neighbouring lines.
+#[inline]
+fn lines_in_one(splits: &[Split]) -> Option<Lines> {
+    let (first, others) = splits.split_first()?;
+    let by = arch::as_byte(first.separator)?;
+    let mut all = first.whole()?;
+    let mut count = 1;
+    for next in others {
+        let end = all.offset + all.length;
+        let Some(line) = next.whole() else { break };
+        if line.header != all.header
+            || line.offset != end + 1
+            || next.separator != first.separator
+        {
+            break;
+        }
+        let ended = Shared {
+            length: all.length + 1,
+            ..all
+        };
+        // SAFETY: both texts are alive, so everything up to the end of the second
+        // one was published.
+        if unsafe { ended.bytes() }.last() != Some(&b'\n') {
+            break;
+        }
+        all.length = line.offset + line.length - all.offset;
+        count += 1;
+    }
+    // SAFETY: from one published text to the end of another.
+    let bytes = unsafe { all.bytes() };
+    // A text that is not a line may hold line ends of its own.
+    if count == 1 || memchr_iter(b'\n', bytes).count() != count - 1 {
+        return None;
+    }
+    // SAFETY: as above; valid texts with ASCII between them.
+    let text = unsafe { Str::shared(all.header, all.offset as usize, all.len()) };
+    Some(Lines { text, by, count })
+}
