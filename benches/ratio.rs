@@ -6,10 +6,6 @@
 //! times of one round are compared: each line gives the median of the rounds'
 //! ratios, and their range. A ratio is the speed of the first against the
 //! second: above 1 the first is faster.
-#![expect(
-    clippy::print_stdout,
-    reason = "its lines are what this program is for"
-)]
 
 mod common;
 
@@ -17,6 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::engine::{self, Grep, Totals, WordCount};
+use common::rounds::{interleave, report, report_speed};
 use common::yardstick::{self, Padded, Word};
 use common::{generate, timed};
 use memchr::memmem::Finder;
@@ -66,58 +63,6 @@ impl Args {
     fn wants(&self, what: &str) -> bool {
         self.what == what || self.what == "all"
     }
-}
-
-/// The times of one contender, a round each.
-type Times = Vec<Duration>;
-
-fn median<T: Copy + PartialOrd>(values: impl Iterator<Item = T>) -> (T, T, T) {
-    let mut values: Vec<T> = values.collect();
-    values.sort_by(|a, b| a.partial_cmp(b).expect("times and ratios are numbers"));
-    (
-        values[values.len() / 2],
-        values[0],
-        values[values.len() - 1],
-    )
-}
-
-/// How many times faster `a` is than `b`.
-fn report(name: &str, a: &Times, b: &Times) {
-    let ratios = a
-        .iter()
-        .zip(b)
-        .map(|(a, b)| b.as_secs_f64() / a.as_secs_f64());
-    let (middle, low, high) = median(ratios);
-    println!("ratio {name} {middle:.2} ({low:.2}..{high:.2})");
-}
-
-fn report_speed(name: &str, times: &Times, lines: usize) {
-    let (middle, low, high) = median(times.iter().map(|time| lines as f64 / time.as_secs_f64()));
-    println!(
-        "speed {name} {:.2} M lines/s ({:.2}..{:.2})",
-        middle / 1e6,
-        low / 1e6,
-        high / 1e6
-    );
-}
-
-/// Runs all contenders in turn, `rounds` times after a warm-up. Every other
-/// round runs them backwards, so that nobody always follows the same one.
-fn interleave(rounds: usize, contenders: &mut [&mut dyn FnMut() -> Duration]) -> Vec<Times> {
-    let mut times = vec![Times::new(); contenders.len()];
-    for round in 0..rounds + 2 {
-        let mut order: Vec<usize> = (0..contenders.len()).collect();
-        if round % 2 == 1 {
-            order.reverse();
-        }
-        for i in order {
-            let time = contenders[i]();
-            if round >= 2 {
-                times[i].push(time);
-            }
-        }
-    }
-    times
 }
 
 fn totals(counts: &[Vec<(Word, u64)>]) -> Totals {

@@ -8,7 +8,7 @@ use millstream::prelude::*;
 use millstream::time::ManualClock;
 
 /// A batch interval, by which the manual clock is moved.
-const INTERVAL: Duration = Duration::from_millis(10);
+pub(crate) const INTERVAL: Duration = Duration::from_millis(10);
 
 /// A context that this program drives batch by batch.
 pub(crate) struct Driver {

@@ -3,6 +3,7 @@
 
 pub(crate) mod engine;
 pub(crate) mod generate;
+pub(crate) mod rounds;
 pub(crate) mod yardstick;
 
 use std::time::Duration;

@@ -15,6 +15,7 @@ mod node;
 mod op;
 pub(crate) mod output;
 mod stateful;
+mod window;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};

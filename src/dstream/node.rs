@@ -127,6 +127,11 @@ impl Meta {
 pub(crate) trait Operator: Send + Sync + 'static {
     type Item: Data;
 
+    /// How far back, before the time that it is asked for, it reads its parents.
+    fn reach(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// The data of one batch; cheap, as an Rdd is lazy.
     fn compute(&self, time: BatchTime) -> Result<Option<Rdd<Self::Item>>>;
 }
@@ -166,6 +171,10 @@ impl<O: Operator> Node<O> {
 impl<O: Operator> Control for Node<O> {
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn reach(&self) -> Duration {
+        self.operator.reach()
     }
 
     fn clear(&self, done: BatchTime) {

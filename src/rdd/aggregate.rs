@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::Hash;
 use std::mem;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::partition::{Partitions, at_rest};
 use super::pipe::{Data, Pipe, Sink, Step};
@@ -25,6 +25,25 @@ pub(crate) trait Combine<V>: Send + Sync + 'static {
     fn value(&self, combined: &mut Self::Combined, value: V);
     /// Joins two results.
     fn combined(&self, combined: &mut Self::Combined, other: Self::Combined);
+}
+
+/// Shared by the reduction of a batch and what joins its results later.
+impl<V, C: Combine<V>> Combine<V> for Arc<C> {
+    type Combined = C::Combined;
+
+    #[inline(always)]
+    fn first(&self, value: V) -> C::Combined {
+        (**self).first(value)
+    }
+
+    #[inline(always)]
+    fn value(&self, combined: &mut C::Combined, value: V) {
+        (**self).value(combined, value);
+    }
+
+    fn combined(&self, combined: &mut C::Combined, other: C::Combined) {
+        (**self).combined(combined, other);
+    }
 }
 
 /// A table for each partition of the result, or all tables of one partition.

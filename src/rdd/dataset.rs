@@ -181,7 +181,7 @@ impl<P: Pipe<Out: Data>> Partition<P::Out> for PipedPartition<P> {
     }
 }
 
-/// The partitions of several data sets, one after the other.
+/// The partitions of any number of data sets, one after the other.
 pub(crate) struct Union<T>(pub(crate) Vec<Arc<dyn Dataset<T>>>);
 
 impl<T: Data> Dataset<T> for Union<T> {

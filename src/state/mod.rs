@@ -8,6 +8,34 @@
 //! Deliberately not here: times, streams, and who decides what enters and leaves;
 //! that is in the nodes of the floor above.
 
+mod inverse;
 mod table;
+mod two_stacks;
 
-pub(crate) use table::{Editor, Rows, Table};
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub(crate) use inverse::InverseWindow;
+pub(crate) use table::Rows;
+pub(crate) use two_stacks::TwoStacks;
+
+use crate::error::Result;
+use crate::rdd::Partition;
+
+/// One partition of a window by key, which changes by the panes that enter and
+/// leave: parts of the stream in which each key stands once.
+pub(crate) trait SlidingWindow<K, V>: Send {
+    /// Takes the oldest pane out.
+    fn leave(&mut self);
+
+    /// Takes a new pane in.
+    fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()>;
+
+    /// Ends a step, and gives the result: the value of each key in the window.
+    fn settle(&mut self) -> Arc<Rows<K, V>>;
+
+    /// How many entries the oldest pane has.
+    fn leaving(&self) -> usize;
+}

@@ -139,18 +139,32 @@ pub(crate) struct Editor<'t, K, V> {
     hash: KeyHash,
 }
 
+/// What [`Editor::look_up`] tells.
+pub(crate) enum LookUp<'r, K, W> {
+    /// A record will be found at this place, most likely: the time to ask for what
+    /// belongs to it.
+    Ahead(u32),
+    /// A record, with the hash of its key and its place, if it has one.
+    Record {
+        hash: u64,
+        place: Option<u32>,
+        record: &'r (K, W),
+    },
+}
+
 impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
     pub(crate) fn hash(&self, key: &K) -> u64 {
         self.hash.hash(key)
     }
 
-    /// Asks for the cache lines that looking up a key with this hash will touch.
+    /// Asks for the cache lines that looking up a key with this hash will touch, and
+    /// gives the place where the key most likely is.
     #[inline]
-    pub(crate) fn prefetch(&self, hash: u64) {
-        self.index.find(hash, |&place| {
-            arch::prefetch(&self.rows.entries[place as usize]);
-            true
-        });
+    pub(crate) fn prefetch(&self, hash: u64) -> Option<u32> {
+        // The first with the same tag is nearly always the right one.
+        let place = self.index.find(hash, |_| true).copied()?;
+        self.prefetch_row(place);
+        Some(place)
     }
 
     /// Asks for the cache line of a row.
@@ -204,6 +218,41 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
             self.rows.mark(place, false);
             self.left.push(place);
         }
+    }
+
+    /// Hands over each record of a pane, in which every key stands once.
+    pub(crate) fn look_up<W: Data>(
+        &mut self,
+        pane: &dyn Partition<(K, W)>,
+        mut each: impl FnMut(&mut Self, LookUp<'_, K, W>),
+    ) -> Result<()> {
+        pane.chunks(&mut |chunk| {
+            let records = match chunk {
+                Chunk::Shared(records) => records,
+                Chunk::Owned(records) => records,
+            };
+            let mut hashes = [0; AHEAD];
+            for records in records.chunks(AHEAD) {
+                for ((key, _), hash) in records.iter().zip(&mut hashes) {
+                    *hash = self.hash(key);
+                    if let Some(place) = self.prefetch(*hash) {
+                        each(self, LookUp::Ahead(place));
+                    }
+                }
+                for (record, hash) in records.iter().zip(hashes) {
+                    let place = self.find(hash, &record.0);
+                    each(
+                        self,
+                        LookUp::Record {
+                            hash,
+                            place,
+                            record,
+                        },
+                    );
+                }
+            }
+            ControlFlow::Continue(())
+        })
     }
 
     #[inline]

@@ -9,3 +9,4 @@ mod several_streams;
 mod text;
 mod threads;
 mod transformations;
+mod windows;

@@ -1,0 +1,180 @@
+//! The node of a window by key that changes by what enters and leaves.
+
+use std::collections::VecDeque;
+use std::hash::Hash;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::Extent;
+use crate::dstream::stateful::{Advance, StatefulNode};
+use crate::dstream::{DStream, Meta};
+use crate::error::{Error, Result};
+use crate::rdd::pipe::{Data, Pipe, Step};
+use crate::rdd::{Aggregate, Combine, Partition, Partitions, Rdd, at_rest};
+use crate::state::SlidingWindow;
+use crate::time::{BatchTime, Duration};
+
+/// One partition of the window.
+type Part<K, V> = Box<dyn SlidingWindow<K, V>>;
+
+/// Slides a window over a stream of pairs.
+///
+/// The stream is reduced by key pane by pane; a pane is what enters and leaves as
+/// one. Then each partition of the window takes its part of the pane in, all at
+/// the same time.
+pub(super) struct Sliding<K: Data, V: Data, P: Pipe<Out = (K, V)>, C: Combine<V>, M> {
+    parent: DStream<(K, V), P>,
+    aggregate: Aggregate<K, V, C>,
+    extent: Extent,
+    pane: Duration,
+    step: Step,
+    make: M,
+    parts: Vec<Mutex<Part<K, V>>>,
+    /// Panes in the window: when each one ends.
+    panes: VecDeque<BatchTime>,
+    /// The end of the latest pane that was taken in.
+    reached: Option<BatchTime>,
+    /// The latest pane that could not be taken in, and why.
+    failed: Option<(BatchTime, Error)>,
+}
+
+impl<K, V, P, C, M> Sliding<K, V, P, C, M>
+where
+    K: Data + Hash + Eq,
+    V: Data,
+    P: Pipe<Out = (K, V)>,
+    C: Combine<V, Combined = V>,
+    M: Fn() -> Part<K, V> + Send + 'static,
+{
+    /// Declares the node; `combine` reduces a pane, and `make` gives an empty
+    /// partition of the window.
+    pub(super) fn declare(
+        parent: &DStream<(K, V), P>,
+        extent: Extent,
+        combine: C,
+        partitions: usize,
+        name: &'static str,
+        site: &'static Location<'static>,
+        make: M,
+    ) -> DStream<(K, V)> {
+        let graph = Arc::clone(parent.graph());
+        let meta = Meta::new(&graph, name, site, extent.slide, vec![parent.control()]);
+        let step = Step::new(name, site);
+        let mut operator = Self {
+            parent: parent.clone(),
+            aggregate: Aggregate::new(combine, partitions, step),
+            pane: extent.pane(),
+            extent,
+            step,
+            make,
+            parts: Vec::new(),
+            panes: VecDeque::new(),
+            reached: None,
+            failed: None,
+        };
+        operator.reset();
+        let node = StatefulNode::declare(&graph, meta, operator);
+        DStream::from_node(graph, node)
+    }
+
+    /// An empty window.
+    fn reset(&mut self) {
+        self.panes.clear();
+        self.parts = (0..self.aggregate.partitions())
+            .map(|_| Mutex::new((self.make)()))
+            .collect();
+    }
+
+    /// The pane that ends at `end`, reduced by key.
+    fn reduced(&self, end: BatchTime) -> Result<Partitions<(K, V)>> {
+        let batches = self.parent.batches_until(end, self.pane)?;
+        let executor = self.parent.graph().executor();
+        match Rdd::union_of_batches(batches) {
+            Some(batches) => self.aggregate.run(&batches, executor),
+            // The stream has no batches at these times.
+            None => Ok(at_rest(self.parts.iter().map(|_| Vec::new()))),
+        }
+    }
+
+    /// Lets the panes go that are over at `time`, and takes the pane that ends
+    /// there in.
+    fn take_in(&mut self, end: BatchTime, pane: &Partitions<(K, V)>) -> Result<()> {
+        let over = end - self.extent.length;
+        let mut leave = 0;
+        while self.panes.front().is_some_and(|&oldest| oldest <= over) {
+            self.panes.pop_front();
+            leave += 1;
+        }
+        let entries = pane.iter().map(|part| part.weight()).sum::<usize>();
+        let leaving = self
+            .parts
+            .iter()
+            .map(|part| lock(part).leaving())
+            .sum::<usize>();
+        let parts = &self.parts;
+        let executor = self.parent.graph().executor();
+        executor.map(parts.len(), entries + leaving, |i| {
+            let mut part = lock(&parts[i]);
+            for _ in 0..leave {
+                part.leave();
+            }
+            part.enter(&*pane[i])
+        })?;
+        self.panes.push_back(end);
+        Ok(())
+    }
+
+    fn result(&self) -> Rdd<(K, V)> {
+        let rows = self
+            .parts
+            .iter()
+            .map(|part| lock(part).settle() as Arc<dyn Partition<(K, V)>>);
+        let executor = Arc::clone(self.parent.graph().executor());
+        Rdd::ready(rows.collect(), executor)
+    }
+}
+
+fn lock<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
+    part.lock().unwrap_or_else(|poison| poison.into_inner())
+}
+
+impl<K, V, P, C, M> Advance for Sliding<K, V, P, C, M>
+where
+    K: Data + Hash + Eq,
+    V: Data,
+    P: Pipe<Out = (K, V)>,
+    C: Combine<V, Combined = V>,
+    M: Fn() -> Part<K, V> + Send + 'static,
+{
+    type Item = (K, V);
+
+    fn reach(&self) -> Duration {
+        self.extent
+            .slide
+            .saturating_sub(self.parent.slide_interval())
+    }
+
+    fn advance(&mut self, time: BatchTime) -> Result<Rdd<(K, V)>> {
+        let mut end = self.reached.unwrap_or(time - self.extent.slide);
+        while end < time {
+            end = end + self.pane;
+            self.reached = Some(end);
+            let taken = self.reduced(end).and_then(|pane| self.take_in(end, &pane));
+            if let Err(error) = taken {
+                // No window with this pane can be told, and when it is over, so are
+                // all that came before it.
+                let error = Error::new(
+                    error.kind(),
+                    format!("{}: the part of the window up to {end} failed", self.step),
+                )
+                .with_source(error);
+                self.failed = Some((end, error));
+                self.reset();
+            }
+        }
+        match &self.failed {
+            Some((end, error)) if *end > time - self.extent.length => Err(error.clone()),
+            _ => Ok(self.result()),
+        }
+    }
+}

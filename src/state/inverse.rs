@@ -1,0 +1,151 @@
+//! A window over values that can be taken out again.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use super::SlidingWindow;
+use super::table::{AHEAD, LookUp, Rows, Table};
+use crate::arch;
+use crate::error::Result;
+use crate::rdd::pipe::Data;
+use crate::rdd::{Combine, Partition};
+
+/// The value of each key is changed in place by what enters and what leaves. A
+/// key lives as long as there are entries of it: that is counted, as a value does
+/// not tell (+1 and -1 make zero).
+///
+/// Entries hold the place of their row, so one that leaves finds it without its
+/// key. Each entry costs one look-up and one call of each function.
+pub(crate) struct InverseWindow<K, V, C, I> {
+    table: Table<K, V>,
+    /// Entries of the key in each row.
+    counts: Vec<u32>,
+    /// The entries of all panes, oldest first: their rows, and their values. Apart,
+    /// as padding would be a quarter of what passes through memory.
+    places: VecDeque<u32>,
+    values: VecDeque<V>,
+    /// How many of them belong to each pane.
+    panes: VecDeque<usize>,
+    combine: Arc<C>,
+    inverse: Arc<I>,
+}
+
+impl<K: Data + Hash + Eq, V: Data, C, I> InverseWindow<K, V, C, I> {
+    pub(crate) fn new(combine: Arc<C>, inverse: Arc<I>) -> Self {
+        Self {
+            table: Table::new(),
+            counts: Vec::new(),
+            places: VecDeque::new(),
+            values: VecDeque::new(),
+            panes: VecDeque::new(),
+            combine,
+            inverse,
+        }
+    }
+}
+
+impl<K, V, C, I> SlidingWindow<K, V> for InverseWindow<K, V, C, I>
+where
+    K: Data + Hash + Eq,
+    V: Data,
+    C: Combine<V, Combined = V>,
+    I: Combine<V, Combined = V>,
+{
+    fn leave(&mut self) {
+        let mut left = self.panes.pop_front().unwrap_or_default();
+        let mut edit = self.table.edit();
+        while left > 0 {
+            let some = left.min(AHEAD);
+            for &place in self.places.range(..some) {
+                edit.prefetch_row(place);
+                arch::prefetch(&self.counts[place as usize]);
+            }
+            let values = self.values.drain(..some);
+            for (place, value) in self.places.drain(..some).zip(values) {
+                let count = &mut self.counts[place as usize];
+                *count -= 1;
+                if *count == 0 {
+                    edit.remove(place);
+                } else {
+                    self.inverse.value(edit.value_mut(place), value);
+                }
+            }
+            left -= some;
+        }
+    }
+
+    fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()> {
+        let before = self.places.len();
+        let Self {
+            table,
+            counts,
+            places,
+            values,
+            combine,
+            ..
+        } = self;
+        places.reserve(pane.count().unwrap_or_default());
+        values.reserve(pane.count().unwrap_or_default());
+        table.edit().look_up(pane, |edit, look_up| {
+            let (hash, place, (key, value)) = match look_up {
+                LookUp::Ahead(place) => return arch::prefetch(&counts[place as usize]),
+                LookUp::Record {
+                    hash,
+                    place,
+                    record,
+                } => (hash, place, record),
+            };
+            let place = match place {
+                Some(place) => {
+                    combine.value(edit.value_mut(place), value.clone());
+                    counts[place as usize] += 1;
+                    place
+                }
+                None => {
+                    let place = edit.insert(hash, key.clone(), value.clone());
+                    match counts.get_mut(place as usize) {
+                        Some(count) => *count = 1,
+                        // Rows are added one at a time.
+                        None => counts.push(1),
+                    }
+                    place
+                }
+            };
+            places.push_back(place);
+            values.push_back(value.clone());
+        })?;
+        self.panes.push_back(self.places.len() - before);
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Arc<Rows<K, V>> {
+        if let Some(moved) = self.table.settle() {
+            for place in &mut self.places {
+                *place = moved[*place as usize];
+            }
+            let mut counts = vec![0; self.table.places()];
+            for (count, place) in self.counts.iter().zip(moved) {
+                if let Some(slot) = counts.get_mut(place as usize) {
+                    *slot = *count;
+                }
+            }
+            self.counts = counts;
+        }
+        self.table.rows()
+    }
+
+    fn leaving(&self) -> usize {
+        self.panes.front().copied().unwrap_or_default()
+    }
+}
+
+impl<K, V, C, I> fmt::Debug for InverseWindow<K, V, C, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InverseWindow")
+            .field("panes", &self.panes.len())
+            .field("entries", &self.places.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,152 @@
+//! Windows by key against a plain recomputation.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::rdd::op::reduce_by_key::Reducer;
+use crate::rdd::pipe::Chunk;
+use crate::rdd::{Combine, at_rest};
+
+type Pane = BTreeMap<u16, i64>;
+
+/// Panes of keys out of few, so that keys come, stay and go.
+fn panes() -> impl Strategy<Value = Vec<Pane>> {
+    let busy = proptest::collection::btree_map(0..40_u16, -9..9_i64, 0..30);
+    let sparse = proptest::collection::btree_map(0..1000_u16, -9..9_i64, 0..200);
+    let empty = Just(Pane::new());
+    proptest::collection::vec(prop_oneof![4 => busy, 2 => sparse, 1 => empty], 0..60)
+}
+
+fn result(rows: &Rows<u16, i64>) -> Pane {
+    let mut all = Pane::new();
+    rows.chunks(&mut |chunk| {
+        let records = match chunk {
+            Chunk::Shared(records) => records.to_vec(),
+            Chunk::Owned(records) => std::mem::take(records),
+        };
+        for (key, value) in records {
+            assert_eq!(all.insert(key, value), None, "key {key} stands twice");
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    all
+}
+
+/// Slides over the panes, `by` at a time, and compares each result.
+fn check<C: Combine<i64, Combined = i64>>(
+    mut window: impl SlidingWindow<u16, i64>,
+    length: usize,
+    by: usize,
+    panes: &[Pane],
+    combine: &C,
+) {
+    let mut inside = VecDeque::new();
+    let mut held = Vec::new();
+    for (step, entering) in panes.chunks(by).enumerate() {
+        for pane in entering {
+            if inside.len() == length {
+                let leaving: &Pane = inside.pop_front().unwrap();
+                assert_eq!(window.leaving(), leaving.len());
+                window.leave();
+            }
+            inside.push_back(pane);
+        }
+        for pane in entering {
+            let records = pane.iter().map(|(&key, &value)| (key, value)).collect();
+            window.enter(&*at_rest([records])[0]).unwrap();
+        }
+        let mut expected = Pane::new();
+        for (&key, &value) in inside.iter().flat_map(|pane| pane.iter()) {
+            match expected.get_mut(&key) {
+                Some(so_far) => combine.value(so_far, value),
+                None => drop(expected.insert(key, value)),
+            }
+        }
+        let rows = window.settle();
+        assert_eq!(result(&rows), expected);
+        // Every third result is kept by somebody: it must not change.
+        if step % 3 == 0 {
+            held.push((rows, expected));
+        }
+    }
+    for (rows, expected) in held {
+        assert_eq!(result(&rows), expected);
+    }
+}
+
+proptest! {
+    #[test]
+    fn inverse_equals_recomputation(
+        panes in panes(),
+        length in 1..13_usize,
+        by in 1..4_usize,
+    ) {
+        let by = by.min(length);
+        let sum = Arc::new(Reducer(|a: i64, b: i64| a + b));
+        let window = InverseWindow::new(Arc::clone(&sum), Arc::new(Reducer(|a: i64, b: i64| a - b)));
+        check(window, length, by, &panes, &*sum);
+    }
+
+    #[test]
+    fn two_stacks_equal_recomputation(
+        panes in panes(),
+        length in 1..13_usize,
+        by in 1..4_usize,
+    ) {
+        let by = by.min(length);
+        let max = Arc::new(Reducer(i64::max));
+        check(TwoStacks::new(Arc::clone(&max), length as u32, by as u32), length, by, &panes, &*max);
+        // Not commutative: the order in time is kept as well.
+        let last = Arc::new(Reducer(|_: i64, b: i64| b));
+        check(TwoStacks::new(Arc::clone(&last), length as u32, by as u32), length, by, &panes, &*last);
+        let first = Arc::new(Reducer(|a: i64, _: i64| a));
+        check(TwoStacks::new(Arc::clone(&first), length as u32, by as u32), length, by, &panes, &*first);
+    }
+}
+
+/// How often the function is called, in all and in the worst slide.
+fn calls(length: usize, keys: u16, slides: usize) -> (usize, usize) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = {
+        let calls = Arc::clone(&calls);
+        move |a: i64, b: i64| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            a.max(b)
+        }
+    };
+    let mut window = TwoStacks::new(Arc::new(Reducer(counted)), length as u32, 1);
+    let (mut worst, mut before) = (0, 0);
+    for slide in 0..slides {
+        if slide >= length {
+            window.leave();
+        }
+        let pane = (0..keys).map(|key| (key, slide as i64)).collect();
+        window.enter(&*at_rest([pane])[0]).unwrap();
+        window.settle();
+        let now = calls.load(Ordering::Relaxed);
+        worst = worst.max(now - before);
+        before = now;
+    }
+    (before, worst)
+}
+
+#[test]
+fn an_entry_costs_few_calls_however_long_the_window_is() {
+    for length in [6, 60, 600] {
+        let (keys, slides) = (500, 3 * length);
+        let (all, worst) = calls(length, keys, slides);
+        let entries = usize::from(keys) * slides;
+        assert!(all <= 4 * entries, "{all} calls for {entries} entries");
+        assert!(
+            worst <= 6 * usize::from(keys),
+            "{worst} calls in one slide of {keys} keys, window of {length}"
+        );
+    }
+}
