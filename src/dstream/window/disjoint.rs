@@ -62,7 +62,7 @@ where
     fn compute(&self, time: BatchTime) -> Result<Option<Rdd<(K, V)>>> {
         let batches = self.parent.batches_until(time, self.extent.length)?;
         let rdd = match Rdd::union_of_batches(batches) {
-            Some(batches) => batches.aggregate(Arc::clone(&self.aggregate)),
+            Some(batches) => batches.aggregate_with(Arc::clone(&self.aggregate)),
             None => {
                 let empty = (0..self.aggregate.partitions()).map(|_| Vec::new());
                 Rdd::ready(at_rest(empty), Arc::clone(self.parent.graph().executor()))

@@ -78,7 +78,7 @@ where
         let batches = self.group_by_key_into(partitions);
         let window = batches.window(length, slide)?;
         Ok(window.lift(name, site, move |rdd, _| {
-            Ok(rdd.aggregate(Arc::clone(&aggregate)))
+            Ok(rdd.aggregate_with(Arc::clone(&aggregate)))
         }))
     }
 }
