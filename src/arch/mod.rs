@@ -19,8 +19,8 @@ mod x86_64;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use buffer::{Buffer, Cursor, SHORT, Words};
 use buffer::Places;
+pub(crate) use buffer::{Buffer, Cursor, SHORT, Words};
 pub(crate) use vector::Terminators;
 
 /// Runs `$kernel` in the best instantiation that this machine can execute.

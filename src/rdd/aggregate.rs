@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::mem;
-use std::sync::{Arc, Mutex};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hashbrown::HashTable;
 
 use super::partition::{Partitions, at_rest};
-use super::pipe::{Data, Pipe, Sink, Step};
+use super::pipe::{Chunk, Data, Pipe, Sink, Step};
 use super::shuffle::{HashPartitioner, exchange};
 use super::table::KeyTable;
 use super::{Rdd, blame, weight};
@@ -46,8 +48,8 @@ impl<V, C: Combine<V>> Combine<V> for Arc<C> {
     }
 }
 
-/// A table for each partition of the result, or all tables of one partition.
-type Tables<K, V, C> = Vec<KeyTable<K, <C as Combine<V>>::Combined>>;
+/// Keys with what their values became.
+type Entries<K, V, C> = Vec<(K, <C as Combine<V>>::Combined)>;
 
 /// An aggregation by key that keeps the memory of its tables between batches.
 pub(crate) struct Aggregate<K, V, C: Combine<V>> {
@@ -55,8 +57,8 @@ pub(crate) struct Aggregate<K, V, C: Combine<V>> {
     partitioner: HashPartitioner,
     /// The operation that this is, for errors.
     step: Step,
-    /// Tables not in use, one list of `partitions` tables per worker.
-    spare: Mutex<Vec<Tables<K, V, C>>>,
+    /// Tables not in use; there was one for each worker.
+    spare: Mutex<Vec<KeyTable<K, C::Combined>>>,
 }
 
 /// Records that are hashed before the first of them is looked up, so that their
@@ -68,92 +70,62 @@ const AHEAD: usize = 32;
 /// (tables of 3 MiB) is a quarter faster without.
 const NEAR_BYTES: usize = 8 << 20;
 
-/// Where one worker's records go.
-struct Partial<'t, K, V, C: Combine<V>> {
-    tables: &'t mut [KeyTable<K, C::Combined>],
-    /// Records on their way into the tables, and their hashes.
-    pending: Vec<(K, V)>,
-    hashes: [u64; AHEAD],
-    /// Whether records wait at all.
-    look_ahead: bool,
+/// What one worker makes of the records that it sees.
+///
+/// One table for all partitions: it is taken apart at the end, which costs once per
+/// key what choosing a table would cost for each record.
+struct Partial<K, V, C: Combine<V>> {
+    table: KeyTable<K, C::Combined>,
+    /// Records on their way into a large table.
+    waiting: Vec<(K, V)>,
+}
+
+impl<K: Hash + Eq, V, C: Combine<V>> Partial<K, V, C> {
+    /// Puts the waiting records into the table, in their order.
+    fn look_ahead(&mut self, combine: &C) {
+        let hash = KeyHash::get();
+        let table = &mut self.table;
+        let mut waiting = self.waiting.drain(..);
+        let mut hashes = [0; AHEAD];
+        loop {
+            let ahead = &waiting.as_slice()[..waiting.len().min(AHEAD)];
+            if ahead.is_empty() {
+                return;
+            }
+            for ((key, _), slot) in ahead.iter().zip(&mut hashes) {
+                *slot = hash.hash(key);
+                table.prefetch(*slot);
+            }
+            for (hash, (key, value)) in hashes.into_iter().zip(&mut waiting) {
+                table.upsert(
+                    hash,
+                    key,
+                    value,
+                    |value| combine.first(value),
+                    |combined, value| combine.value(combined, value),
+                );
+            }
+        }
+    }
+}
+
+/// Records straight into a table.
+struct Direct<'t, K, V, C: Combine<V>> {
+    table: &'t mut KeyTable<K, C::Combined>,
     combine: &'t C,
-    partitioner: HashPartitioner,
     hash: KeyHash,
 }
 
-impl<'t, K: Hash + Eq, V, C: Combine<V>> Partial<'t, K, V, C> {
-    fn new(
-        tables: &'t mut [KeyTable<K, C::Combined>],
-        combine: &'t C,
-        partitioner: HashPartitioner,
-    ) -> Self {
-        // Decided once per partition: tables that outgrow the cache do so early.
-        let look_ahead = tables.iter().map(KeyTable::bytes).sum::<usize>() > NEAR_BYTES;
-        Self {
-            tables,
-            pending: Vec::with_capacity(if look_ahead { AHEAD } else { 0 }),
-            hashes: [0; AHEAD],
-            look_ahead,
-            combine,
-            partitioner,
-            hash: KeyHash::get(),
-        }
-    }
-
+impl<K: Hash + Eq, V, C: Combine<V>> Sink<(K, V)> for Direct<'_, K, V, C> {
     #[inline(always)]
-    fn upsert(&mut self, hash: u64, key: K, value: V) {
-        self.tables[self.partitioner.of(hash)].upsert(
-            hash,
+    fn push(&mut self, (key, value): (K, V)) {
+        self.table.upsert(
+            self.hash.hash(&key),
             key,
             value,
             |value| self.combine.first(value),
             |combined, value| self.combine.value(combined, value),
         );
-    }
-
-    /// Puts all pending records into their tables, in their order.
-    #[inline(never)]
-    fn flush(&mut self) {
-        let mut pending = mem::take(&mut self.pending);
-        for (i, (key, value)) in pending.drain(..).enumerate() {
-            self.upsert(self.hashes[i], key, value);
-        }
-        self.pending = pending;
-    }
-}
-
-impl<K: Hash + Eq, V, C: Combine<V>> Sink<(K, V)> for Partial<'_, K, V, C> {
-    #[inline(always)]
-    fn push(&mut self, (key, value): (K, V)) {
-        let hash = self.hash.hash(&key);
-        if !self.look_ahead {
-            self.upsert(hash, key, value);
-            return;
-        }
-        let i = self.pending.len();
-        self.hashes[i] = hash;
-        self.tables[self.partitioner.of(hash)].prefetch(hash);
-        self.pending.push((key, value));
-        if i == AHEAD - 1 {
-            self.flush();
-        }
-    }
-
-    #[inline(always)]
-    fn push_all(&mut self, records: impl Iterator<Item = (K, V)>) {
-        let (kh, partitioner) = (self.hash, self.partitioner);
-        let tables = &mut *self.tables;
-        let combine = self.combine;
-        records.for_each(|(key, value)| {
-            let hash = kh.hash(&key);
-            tables[partitioner.of(hash)].upsert(
-                hash,
-                key,
-                value,
-                |value| combine.first(value),
-                |combined, value| combine.value(combined, value),
-            );
-        });
     }
 }
 
@@ -195,79 +167,132 @@ where
             .fold(
                 parts.len(),
                 weight(&parts),
-                || self.take_spare(),
-                |tables: &mut Tables<K, V, C>, i| {
-                    let mut sink = Partial::new(tables, &self.combine, self.partitioner);
-                    input.feed(&*parts[i], &mut sink)?;
-                    sink.flush();
-                    Ok(())
+                || self.partial(),
+                |partial, i| {
+                    parts[i].chunks(&mut |chunk| {
+                        self.take_in(&*input.pipe, chunk, partial);
+                        ControlFlow::Continue(())
+                    })
                 },
             )
             .map_err(|error| input.blame(Some(self.step), error))?;
-        let distinct = partials.iter().flatten().map(KeyTable::len).sum();
-        let merged = exchange(
-            executor,
-            self.partitions(),
-            partials,
-            distinct,
-            |mut tables| (self.merge(&mut tables), tables),
-        )
-        .map_err(|error| blame(&[self.step], error))?;
-        let (records, tables): (Vec<_>, Vec<_>) = merged.into_iter().unzip();
+        let distinct = partials.iter().map(|partial| partial.table.len()).sum();
+        let tables: Vec<_> = partials
+            .into_iter()
+            .map(|partial| Mutex::new(partial.table))
+            .collect();
+        let records = executor
+            .map(tables.len(), distinct, |i| {
+                Ok(self.take_apart(&mut lock(&tables[i])))
+            })
+            .and_then(|lists| {
+                exchange(executor, self.partitions(), lists, distinct, |lists| {
+                    self.merge(lists)
+                })
+            })
+            .map_err(|error| blame(&[self.step], error))?;
         self.give_back(tables);
         Ok(at_rest(records))
     }
 
-    /// The merged records of the tables of one partition, which are empty then.
-    fn merge(&self, tables: &mut [KeyTable<K, C::Combined>]) -> Vec<(K, C::Combined)> {
+    fn partial(&self) -> Partial<K, V, C> {
+        let table = lock(&self.spare).pop();
+        Partial {
+            table: table.unwrap_or_else(KeyTable::new),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Takes empty tables back.
+    fn give_back(&self, tables: Vec<Mutex<KeyTable<K, C::Combined>>>) {
+        let mut spare = lock(&self.spare);
+        for table in tables {
+            spare.push(table.into_inner().unwrap_or_else(PoisonError::into_inner));
+        }
+        // Also of those that no worker took: a batch may have needed more.
+        spare.iter_mut().for_each(KeyTable::end_batch);
+    }
+
+    #[inline]
+    fn take_in<P>(&self, pipe: &P, chunk: Chunk<'_, P::In>, partial: &mut Partial<K, V, C>)
+    where
+        P: Pipe<Out = (K, V)>,
+    {
+        if partial.table.bytes() <= NEAR_BYTES {
+            let mut direct = Direct {
+                table: &mut partial.table,
+                combine: &self.combine,
+                hash: KeyHash::get(),
+            };
+            pipe.feed(chunk, &mut direct);
+        } else {
+            pipe.feed(chunk, &mut partial.waiting);
+            partial.look_ahead(&self.combine);
+        }
+    }
+
+    /// The entries of a table, a list for each partition. The table is empty then.
+    fn take_apart(&self, table: &mut KeyTable<K, C::Combined>) -> Vec<Entries<K, V, C>> {
+        let n = self.partitions();
+        if table.len() == 0 {
+            // Taking nothing out of a large table costs as much as clearing it.
+            return (0..n).map(|_| Vec::new()).collect();
+        }
+        if n == 1 {
+            return vec![table.take_all().collect()];
+        }
         let hash = KeyHash::get();
-        // Into the largest: the fewest records are moved.
-        let largest = (0..tables.len())
-            .max_by_key(|&i| tables[i].len())
+        // Room for somewhat more than the even share.
+        let room = table.len() / n + table.len() / n / 8;
+        let mut lists: Vec<_> = (0..n).map(|_| Vec::with_capacity(room)).collect();
+        for entry in table.take_all() {
+            lists[self.partitioner.of(hash.hash(&entry.0))].push(entry);
+        }
+        lists
+    }
+
+    /// The lists of one partition, made one.
+    fn merge(&self, mut lists: Vec<Entries<K, V, C>>) -> Entries<K, V, C> {
+        // Into the longest: the fewest entries are moved.
+        let longest = (0..lists.len())
+            .max_by_key(|&i| lists[i].len())
             .unwrap_or_default();
-        tables.swap(0, largest);
-        let Some((into, others)) = tables.split_first_mut() else {
+        if lists.is_empty() {
             return Vec::new();
-        };
-        for table in others {
-            for (key, combined) in table.take_all() {
-                let hash = hash.hash(&key);
-                into.upsert(
-                    hash,
-                    key,
-                    combined,
-                    |combined| combined,
-                    |into, combined| self.combine.combined(into, combined),
-                );
+        }
+        let mut entries = lists.swap_remove(longest);
+        let others = lists.iter().map(Vec::len).sum::<usize>();
+        if others == 0 {
+            return entries;
+        }
+        let hash = KeyHash::get();
+        // Places of the entries.
+        let mut index = HashTable::<u32>::with_capacity(entries.len() + others);
+        for (place, (key, _)) in entries.iter().enumerate() {
+            index.insert_unique(hash.hash(key), as_place(place), |_| 0);
+        }
+        for (key, combined) in lists.into_iter().flatten() {
+            let hash = hash.hash(&key);
+            match index.find(hash, |&place| entries[place as usize].0 == key) {
+                Some(&place) => self
+                    .combine
+                    .combined(&mut entries[place as usize].1, combined),
+                None => {
+                    index.insert_unique(hash, as_place(entries.len()), |_| 0);
+                    entries.push((key, combined));
+                }
             }
         }
-        into.take_all()
+        entries
     }
+}
 
-    fn take_spare(&self) -> Tables<K, V, C> {
-        let spare = self
-            .spare
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
-            .pop();
-        spare.unwrap_or_else(|| (0..self.partitions()).map(|_| KeyTable::new()).collect())
-    }
+fn as_place(place: usize) -> u32 {
+    u32::try_from(place).expect("a partition has less than 2^32 keys")
+}
 
-    /// Takes empty tables back: `tables[p]` are those of partition `p`.
-    fn give_back(&self, tables: Vec<Tables<K, V, C>>) {
-        let mut columns: Vec<_> = tables.into_iter().map(Vec::into_iter).collect();
-        let mut spare = self
-            .spare
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
-        loop {
-            let row: Vec<_> = columns.iter_mut().filter_map(Iterator::next).collect();
-            if row.len() < self.partitions() {
-                break;
-            }
-            spare.push(row);
-        }
-    }
+fn lock<T>(cell: &Mutex<T>) -> MutexGuard<'_, T> {
+    cell.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<K, V, C: Combine<V>> fmt::Debug for Aggregate<K, V, C> {

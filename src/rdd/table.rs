@@ -12,6 +12,10 @@ use crate::hash::KeyHash;
 pub(crate) struct KeyTable<K, V> {
     table: HashTable<(K, V)>,
     hash: KeyHash,
+    /// Entries in this batch.
+    used: usize,
+    /// The most entries of the latest batches, of which older ones count less.
+    recent: usize,
 }
 
 impl<K: Hash + Eq, V> KeyTable<K, V> {
@@ -19,6 +23,8 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
         Self {
             table: HashTable::new(),
             hash: KeyHash::get(),
+            used: 0,
+            recent: 0,
         }
     }
 
@@ -62,19 +68,20 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
         });
     }
 
-    /// Takes all entries out. The memory stays for the next batch, unless it is
-    /// far more than this one needed.
-    pub(crate) fn take_all(&mut self) -> Vec<(K, V)> {
-        // A drain clears all buckets, also of a table without entries.
-        let entries: Vec<_> = if self.table.is_empty() {
-            Vec::new()
-        } else {
-            self.table.drain().collect()
-        };
-        if self.table.capacity() > LARGE.max(entries.len().saturating_mul(16)) {
+    /// Takes all entries out; the memory stays.
+    pub(crate) fn take_all(&mut self) -> impl ExactSizeIterator<Item = (K, V)> {
+        self.used = self.table.len();
+        self.table.drain()
+    }
+
+    /// Ends a batch: the memory stays for the next one, unless it is far more than
+    /// the latest batches needed.
+    pub(crate) fn end_batch(&mut self) {
+        self.recent = self.used.max(self.recent - self.recent / 8);
+        self.used = 0;
+        if self.table.capacity() > LARGE.max(self.recent.saturating_mul(16)) {
             self.table = HashTable::new();
         }
-        entries
     }
 }
 

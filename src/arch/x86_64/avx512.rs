@@ -11,7 +11,10 @@ use std::arch::x86_64::{
 use crate::arch::buffer::{Buffer, Cursor, Places, Words};
 use crate::arch::vector::{self, Terminators, Vector};
 
-kernels!(Bytes, "avx512f,avx512bw,avx512vl,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt");
+kernels!(
+    Bytes,
+    "avx512f,avx512bw,avx512vl,avx512vbmi2,bmi1,bmi2,popcnt,lzcnt"
+);
 
 #[derive(Clone, Copy)]
 struct Bytes(__m512i);

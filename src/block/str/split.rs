@@ -14,9 +14,12 @@ use crate::arch::{self, Buffer, Cursor};
 pub struct Split {
     text: Str,
     separator: char,
-    /// Where the next part starts; `None` behind the last part.
-    next: Option<usize>,
+    /// Where the next part starts; [`DONE`] behind the last part.
+    next: u32,
 }
+
+/// No text is so long.
+const DONE: u32 = u32::MAX;
 
 impl Split {
     #[inline]
@@ -24,7 +27,7 @@ impl Split {
         Self {
             text,
             separator,
-            next: Some(0),
+            next: 0,
         }
     }
 
@@ -36,7 +39,7 @@ impl Split {
     /// The text, if it is a slice of a block of which no part was taken yet.
     #[inline]
     fn whole(&self) -> Option<Shared> {
-        self.text.as_shared().filter(|_| self.next == Some(0))
+        self.text.as_shared().filter(|_| self.next == 0)
     }
 }
 
@@ -44,15 +47,19 @@ impl Iterator for Split {
     type Item = Str;
 
     fn next(&mut self) -> Option<Str> {
-        let start = self.next?;
+        if self.next == DONE {
+            return None;
+        }
+        let start = self.next as usize;
         let rest = &self.text.as_str()[start..];
         let end = match rest.find(self.separator) {
             Some(at) => {
-                self.next = Some(start + at + self.separator.len_utf8());
+                // In 32 bits, as the length of a text.
+                self.next = (start + at + self.separator.len_utf8()) as u32;
                 start + at
             }
             None => {
-                self.next = None;
+                self.next = DONE;
                 self.text.len()
             }
         };
@@ -64,10 +71,11 @@ impl Iterator for Split {
     where
         F: FnMut(B, Str) -> B,
     {
-        match self.next {
-            Some(from) => fold_parts(&self.text, from, By::Char(self.separator), init, &mut f),
-            None => init,
+        if self.next == DONE {
+            return init;
         }
+        let from = self.next as usize;
+        fold_parts(&self.text, from, By::Char(self.separator), init, &mut f)
     }
 }
 
@@ -82,13 +90,7 @@ enum By {
 }
 
 #[inline(always)]
-fn fold_parts<B>(
-    text: &Str,
-    from: usize,
-    by: By,
-    init: B,
-    f: &mut impl FnMut(B, Str) -> B,
-) -> B {
+fn fold_parts<B>(text: &Str, from: usize, by: By, init: B, f: &mut impl FnMut(B, Str) -> B) -> B {
     let hay = &text.as_str()[from..];
     let mut pieces = Buffer::new();
     let mut cursor = Cursor::default();
@@ -156,11 +158,11 @@ impl<I: Iterator<Item = Split>> Iterator for SplitAll<I> {
             while let [first, ..] = rest {
                 let lines = lines_in_one(rest);
                 let (text, from, by, count) = match &lines {
-                    Some(lines) => (&lines.text, Some(0), By::ByteOrFeed(lines.by), lines.count),
+                    Some(lines) => (&lines.text, 0, By::ByteOrFeed(lines.by), lines.count),
                     None => (&first.text, first.next, By::Char(first.separator), 1),
                 };
-                if let Some(from) = from {
-                    folded = fold_parts(text, from, by, folded, &mut f);
+                if from != DONE {
+                    folded = fold_parts(text, from as usize, by, folded, &mut f);
                 }
                 rest = &rest[count..];
             }
@@ -187,9 +189,7 @@ fn lines_in_one(splits: &[Split]) -> Option<Lines> {
     for next in others {
         let end = all.offset + all.length;
         let Some(line) = next.whole() else { break };
-        if line.header != all.header
-            || line.offset != end + 1
-            || next.separator != first.separator
+        if line.header != all.header || line.offset != end + 1 || next.separator != first.separator
         {
             break;
         }
