@@ -1,9 +1,4 @@
 //! Blocks: where received data rests, and the strings that point into them.
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the receivers that use it come next"
-)]
 
 mod memory;
 mod range;

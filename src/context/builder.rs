@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::StreamingContext;
 use crate::conf::Conf;
+use crate::cpu::memory::available_bytes;
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::time::{Clock, Duration, SystemClock, check_interval};
@@ -131,8 +132,12 @@ impl StreamingContextBuilder {
             "batch_interval",
             conf.batch_interval.unwrap_or(Duration::ZERO),
         )?;
+        let memory = match conf.memory_max {
+            Some(bytes) => bytes as u64,
+            None => available_bytes() / 2,
+        };
         let (executor, placement) =
-            Executor::start(conf.workers, conf.default_parallelism, conf.pin)?;
+            Executor::start(conf.workers, conf.default_parallelism, conf.pin, memory)?;
         Ok(StreamingContext::new(
             conf, interval, executor, placement, self.clock, site,
         ))

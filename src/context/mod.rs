@@ -14,9 +14,7 @@ use std::sync::{Arc, Mutex};
 pub use builder::StreamingContextBuilder;
 use life::Running;
 
-use crate::block::Memory;
 use crate::conf::Conf;
-use crate::cpu::memory;
 use crate::cpu::placement::Placement;
 use crate::dstream::{Graph, StreamingContextState};
 use crate::error::Result;
@@ -82,10 +80,8 @@ impl StreamingContext {
         clock: Arc<dyn Clock>,
         site: &'static Location<'static>,
     ) -> Self {
-        let memory_max = conf.memory_max.map(|bytes| bytes as u64);
-        let memory = Memory::new(memory_max.unwrap_or_else(|| memory::available_bytes() / 2));
         let inner = Inner {
-            graph: Graph::new(interval, Arc::new(executor), memory),
+            graph: Graph::new(interval, Arc::new(executor)),
             conf,
             clock,
             placement,

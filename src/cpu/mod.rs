@@ -39,7 +39,6 @@
 //! touch: the kernel places a page on the node of the thread that writes it first), CPU hot-plug
 //! after the start, cgroup CPU quotas (they limit time, not places), and the choice of how many
 //! workers there are.
-#![allow(dead_code, reason = "the executor that uses it comes next")]
 
 mod cpulist;
 pub(crate) mod memory;

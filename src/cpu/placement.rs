@@ -112,6 +112,7 @@ impl Placement {
     ///
     /// It is the node of its CPU; receivers without one are spread over the nodes in proportion to
     /// their workers.
+    #[cfg(test)]
     pub(crate) fn receiver_node(&self, i: usize) -> usize {
         match self.free.get(i) {
             Some(slot) => slot.node,

@@ -9,7 +9,6 @@ use super::input::Input;
 use super::input::receiver::DeclaredReceiver;
 use super::node::Control;
 use super::output::Output;
-use crate::block::Memory;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::id::{NodeId, OutputId, StreamId};
@@ -30,8 +29,6 @@ pub enum StreamingContextState {
 pub(crate) struct Graph {
     batch_interval: Duration,
     executor: Arc<Executor>,
-    /// Counts what is kept of batches that are done.
-    memory: Arc<Memory>,
     phase: AtomicU8,
     /// Written once at the start, before any thread that reads it exists.
     zero: AtomicI64,
@@ -53,15 +50,10 @@ struct State {
 }
 
 impl Graph {
-    pub(crate) fn new(
-        batch_interval: Duration,
-        executor: Arc<Executor>,
-        memory: Memory,
-    ) -> Arc<Self> {
+    pub(crate) fn new(batch_interval: Duration, executor: Arc<Executor>) -> Arc<Self> {
         Arc::new(Self {
             batch_interval,
             executor,
-            memory: Arc::new(memory),
             phase: AtomicU8::new(0),
             zero: AtomicI64::new(i64::MAX),
             last_cut: AtomicI64::new(i64::MIN),
@@ -76,10 +68,6 @@ impl Graph {
 
     pub(crate) fn executor(&self) -> &Arc<Executor> {
         &self.executor
-    }
-
-    pub(crate) fn memory(&self) -> &Arc<Memory> {
-        &self.memory
     }
 
     /// The time before the first batch; later than all times until the start.

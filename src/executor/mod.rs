@@ -19,10 +19,11 @@ mod task;
 mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::block::Memory;
 use crate::cpu::placement::Placement;
 use crate::cpu::topology::Topology;
 use crate::error::{Error, Result};
@@ -40,14 +41,17 @@ pub(crate) struct Executor {
     pools: Vec<NodePool>,
     workers: usize,
     default_parallelism: usize,
+    memory: Arc<Memory>,
 }
 
 impl Executor {
     /// Starts `workers` threads (one per allowed core if `None`), pinned if asked.
+    /// `memory` bounds the bytes that are kept beyond their batch.
     pub(crate) fn start(
         workers: Option<usize>,
         default_parallelism: Option<usize>,
         pin: bool,
+        memory: u64,
     ) -> Result<(Self, Placement)> {
         let topology = Topology::detect();
         let cores = topology
@@ -69,6 +73,7 @@ impl Executor {
                 pools,
                 workers,
                 default_parallelism,
+                memory: Arc::new(Memory::new(memory)),
             },
             placement,
         ))
@@ -77,6 +82,11 @@ impl Executor {
     /// How many partitions a shuffle makes unless told otherwise.
     pub(crate) fn default_parallelism(&self) -> usize {
         self.default_parallelism
+    }
+
+    /// Counts what is kept beyond its batch.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     /// An error inside a task, which must not wait for other tasks.

@@ -1,7 +1,9 @@
 use super::*;
 
 fn executor(workers: usize) -> Executor {
-    Executor::start(Some(workers), None, false).unwrap().0
+    Executor::start(Some(workers), None, false, u64::MAX)
+        .unwrap()
+        .0
 }
 
 #[test]

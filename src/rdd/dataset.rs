@@ -126,10 +126,7 @@ impl<P: Pipe<Out: Data>> Dataset<P::Out> for Piped<P> {
         Ok(base
             .iter()
             .map(|base| {
-                let part = PipedPartition {
-                    base: Arc::clone(base),
-                    pipe: Arc::clone(&self.pipe),
-                };
+                let part = PipedPartition::new(Arc::clone(base), Arc::clone(&self.pipe));
                 Arc::new(part) as Arc<dyn Partition<P::Out>>
             })
             .collect())
@@ -148,9 +145,16 @@ impl<P: Pipe<Out: Data>> Dataset<P::Out> for Piped<P> {
     }
 }
 
-struct PipedPartition<P: Pipe> {
+/// A partition behind a chain, which runs whenever it is read.
+pub(super) struct PipedPartition<P: Pipe> {
     base: Arc<dyn Partition<P::In>>,
     pipe: Arc<P>,
+}
+
+impl<P: Pipe> PipedPartition<P> {
+    pub(super) fn new(base: Arc<dyn Partition<P::In>>, pipe: Arc<P>) -> Self {
+        Self { base, pipe }
+    }
 }
 
 impl<P: Pipe<Out: Data>> Partition<P::Out> for PipedPartition<P> {

@@ -35,7 +35,7 @@ pub use op::flat_map_values::FlatMapValues;
 pub use op::for_each_partition::Records;
 pub use op::map::Map;
 pub use op::map_values::MapValues;
-pub(crate) use partition::{CHUNK, Partition, Partitions, at_rest};
+pub(crate) use partition::{AtRest, CHUNK, Partition, Partitions, at_rest};
 pub use pipe::Data;
 pub(crate) use pipe::Step;
 use pipe::{Chain, Narrow, Pipe, Sink, Source};

@@ -34,6 +34,12 @@ pub(crate) type Partitions<T> = Arc<[Arc<dyn Partition<T>>]>;
 /// Records at rest in memory.
 pub(crate) struct AtRest<T>(Vec<T>);
 
+impl<T> AtRest<T> {
+    pub(crate) fn new(records: Vec<T>) -> Self {
+        Self(records)
+    }
+}
+
 impl<T: Data> Partition<T> for AtRest<T> {
     fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
         for chunk in self.0.chunks(CHUNK) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::RingOptions;
 use super::budget::{Budget, Closed};
-use super::segment::{Block, Cutter, Measure, Outlet, Progress, Segment, Taken, ring};
+use super::segment::{Block, Cutter, Measure, Outlet, Progress, Segment, ring};
 use crate::arch;
 use crate::block::TextBlock;
 
@@ -21,7 +21,8 @@ impl Block for TextBlock {
     unsafe fn drop_records(&mut self, _end: usize) {}
 }
 
-impl Taken<TextBlock> {
+#[cfg(test)]
+impl super::Taken<TextBlock> {
     /// The bytes of the range: whole lines with their terminators.
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: the range was published, so nobody writes to it any more.

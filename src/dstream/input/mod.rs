@@ -114,7 +114,7 @@ impl<T: Data, I: Ingest<T>> Control for InputNode<T, I> {
             .collect();
         drop(batches);
         // What is done no longer counts as waiting in its ring, whoever holds it.
-        let memory = self.graph.memory();
+        let memory = self.graph.executor().memory();
         for rdd in kept {
             rdd.keep(memory);
         }

@@ -1,14 +1,22 @@
 //! `cache`: records that are computed once.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::rdd::pipe::{Data, Pipe};
-use crate::rdd::{Rdd, at_rest};
+use crate::block::Memory;
+use crate::error::Result;
+use crate::rdd::dataset::PipedPartition;
+use crate::rdd::pipe::{Chunk, Data, Pipe};
+use crate::rdd::{AtRest, Partition, Rdd, weight};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// The same records, kept in memory from the first action on, so that its
     /// chain runs once however often they are read. Records that rest already
     /// stay where they are.
+    ///
+    /// What is kept counts against `memory_max`, by the records' own size, not what
+    /// they point to. A partition that does not fit is computed each time that it
+    /// is read.
     ///
     /// # Examples
     /// ```
@@ -24,8 +32,94 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
             return self.boxed();
         }
         let executor = Arc::clone(&self.executor);
-        Rdd::lazy(self.num_partitions(), executor, move |_| {
-            Ok(at_rest(self.collect_partitions()?))
+        Rdd::lazy(self.num_partitions(), executor, move |executor| {
+            let base = self.partitions()?;
+            let parts = executor
+                .map(base.len(), weight(&base), |i| {
+                    let mut records = Vec::with_capacity(base[i].count().unwrap_or_default());
+                    self.feed(&*base[i], &mut records)?;
+                    Ok(match Kept::new(records, executor.memory()) {
+                        Some(kept) => Arc::new(kept) as Arc<dyn Partition<T>>,
+                        None => {
+                            let (base, pipe) = (Arc::clone(&base[i]), Arc::clone(&self.pipe));
+                            Arc::new(PipedPartition::new(base, pipe))
+                        }
+                    })
+                })
+                .map_err(|error| self.blame(None, error))?;
+            Ok(parts.into())
         })
+    }
+}
+
+/// Records at rest that are counted.
+struct Kept<T> {
+    records: AtRest<T>,
+    bytes: usize,
+    memory: Arc<Memory>,
+}
+
+impl<T: Data> Kept<T> {
+    /// Keeps the records, if they fit.
+    fn new(records: Vec<T>, memory: &Arc<Memory>) -> Option<Self> {
+        let bytes = records.capacity().saturating_mul(size_of::<T>());
+        memory.try_take(bytes).then(|| Self {
+            records: AtRest::new(records),
+            bytes,
+            memory: Arc::clone(memory),
+        })
+    }
+}
+
+impl<T> Drop for Kept<T> {
+    fn drop(&mut self) {
+        self.memory.give(self.bytes);
+    }
+}
+
+impl<T: Data> Partition<T> for Kept<T> {
+    fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
+        self.records.chunks(each)
+    }
+
+    fn count(&self) -> Option<usize> {
+        self.records.count()
+    }
+
+    fn weight(&self) -> usize {
+        self.records.weight()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::executor::Executor;
+    use crate::rdd::at_rest;
+
+    #[test]
+    fn what_does_not_fit_into_memory_is_computed_again() {
+        let room = 20 * size_of::<u64>() as u64;
+        let (executor, _) = Executor::start(Some(1), None, false, room).unwrap();
+        let executor = Arc::new(executor);
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let parts = [(0..15).collect(), (15..30).collect(), (30..35).collect()];
+        let cached = Rdd::ready(at_rest(parts), Arc::clone(&executor))
+            .map(move |n: u64| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                n
+            })
+            .cache();
+        let expected: Vec<_> = (0..35).collect();
+        for runs in [35 + 15, 35 + 15 + 15] {
+            assert_eq!(cached.collect().unwrap(), expected);
+            assert_eq!(calls.load(Ordering::Relaxed), runs);
+        }
+        assert_eq!(executor.memory().used(), room);
+        drop(cached);
+        assert_eq!(executor.memory().used(), 0);
     }
 }
