@@ -11,7 +11,7 @@ use super::partition::{Partitions, at_rest};
 use super::pipe::{Chunk, Data, Pipe, Sink, Step};
 use super::shuffle::{HashPartitioner, exchange};
 use super::table::KeyTable;
-use super::{Rdd, blame, weight};
+use super::{Rdd, blame, pieces, weight};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::hash::KeyHash;
@@ -164,12 +164,12 @@ where
     {
         let parts = input.data.partitions(executor)?;
         let partials = executor
-            .fold(
-                parts.len(),
+            .fold_pieces(
+                pieces(&parts),
                 weight(&parts),
                 || self.partial(),
-                |partial, i| {
-                    parts[i].chunks(&mut |chunk| {
+                |partial, part, piece| {
+                    parts[part].piece(piece, &mut |chunk| {
                         self.take_in(&*input.pipe, chunk, partial);
                         ControlFlow::Continue(())
                     })

@@ -360,6 +360,31 @@ fn lines_by_hand() {
 }
 
 #[test]
+fn a_large_partition_is_shared_and_stays_one() {
+    let line = "some words of a line that is longer than a short string";
+    for workers in [1, 2, 4] {
+        let text = format!("{line}\r\n").repeat(5_000);
+        let lines = Rdd::ready(
+            Arc::new([Arc::new(Lines::copy_of(text.as_bytes())) as Arc<dyn Partition<Str>>]),
+            executor(workers),
+        );
+        let words = lines.clone().flat_map(|line| line.split(' '));
+        assert_eq!(words.num_partitions(), 1);
+        assert_eq!(words.count().unwrap(), 60_000);
+        let counts = words.clone().boxed().count_by_value_into(1);
+        assert!(counts.collect().unwrap().contains(&("line".into(), 5_000)));
+        let naive: Vec<&str> = line.split(' ').collect();
+        assert_eq!(words.collect().unwrap(), naive.repeat(5_000));
+
+        let numbers = numbers(50_000, 1, workers);
+        assert_eq!(numbers.reduce(|a, b| a + b).unwrap(), Some(1_249_975_000));
+        assert_eq!(numbers.collect().unwrap(), (0..50_000).collect::<Vec<_>>());
+        let dealt = numbers.repartition(3).collect().unwrap();
+        assert_eq!(sorted(dealt), (0..50_000).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn a_merge_of_many_keys_runs_on_all_workers() {
     for workers in [1, 2, 4] {
         let pairs = numbers(60_000, 8, workers).map(|x| (x % 20_000, 1_u64));

@@ -215,3 +215,108 @@ fn lines_in_one(splits: &[Split]) -> Option<Lines> {
     let text = unsafe { Str::shared(all.header, all.offset as usize, all.len()) };
     Some(Lines { text, by, count })
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::block::TextRange;
+
+    /// Parts of one text, as neighbours in its block; short ones stand inline.
+    fn parts(text: &str, cut: char) -> Vec<Str> {
+        Str::from(text).split(cut).collect()
+    }
+
+    fn joined(texts: &[Str], separator: char) -> usize {
+        let splits: Vec<_> = texts.iter().map(|t| t.clone().split(separator)).collect();
+        lines_in_one(&splits).map_or(1, |lines| lines.count)
+    }
+
+    const THREE: &str =
+        "a line of some words\nand one more of the same\nand a third line, the last";
+
+    #[test]
+    fn neighbouring_lines_are_split_as_one_text() {
+        let lines = parts(THREE, '\n');
+        assert_eq!(joined(&lines, ' '), 3);
+        assert_eq!(joined(&lines[1..], ','), 2);
+        assert_eq!(joined(&lines[..1], ' '), 1);
+        // Not these.
+        assert_eq!(joined(&parts(&THREE.replace('\n', ","), ','), ' '), 1);
+        assert_eq!(joined(&[lines[0].clone(), lines[2].clone()], ' '), 1);
+        assert_eq!(joined(&lines, 'ß'), 1);
+        let copies: Vec<_> = lines.iter().map(|line| Str::from(line.as_str())).collect();
+        assert_eq!(joined(&copies, ' '), 1);
+        let lines = THREE.replace('\n', "\r\n");
+        let range = TextRange::copy_of(lines.as_bytes());
+        let mut lines = Vec::new();
+        range.lines_in(0..range.len(), |line| {
+            lines.push(line);
+            true
+        });
+        assert_eq!((lines.len(), joined(&lines, ' ')), (3, 1));
+        let short = "a line of some words\nshort\nand a third line, the last";
+        assert_eq!(joined(&parts(short, '\n'), ' '), 1);
+    }
+
+    #[test]
+    fn a_split_that_was_begun_or_differs_ends_the_lines() {
+        let lines = parts(THREE, '\n');
+        let mut splits: Vec<_> = lines.iter().map(|line| line.clone().split(' ')).collect();
+        splits[2].next();
+        assert_eq!(lines_in_one(&splits).map(|lines| lines.count), Some(2));
+        splits[1] = lines[1].clone().split(',');
+        assert!(lines_in_one(&splits).is_none());
+    }
+
+    #[test]
+    fn texts_with_line_ends_of_their_own_are_not_lines() {
+        let block = Str::from("to be\nor not to be\nthat is the question");
+        let texts = [block.part(0, 18), block.part(19, block.len())];
+        assert_eq!(joined(&texts, ' '), 1);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: if cfg!(miri) { 8 } else { 512 },
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn many_texts_have_the_parts_of_each(
+            text in prop::collection::vec(
+                prop::sample::select(vec!["some words", "x", " ", " ", ",", "\n", "\n", "\r", "ß"]),
+                0..if cfg!(miri) { 40 } else { 300 },
+            ),
+            cut in prop::sample::select(vec!['\n', ',', 'ß']),
+            // Which texts are left out, and which are split by something else.
+            odd in prop::collection::vec(0_u8..30, 1..40),
+            begun in 0..4_usize,
+        ) {
+            let texts = parts(&text.concat(), cut);
+            let splits = || texts.iter().zip(odd.iter().cycle()).filter_map(|(text, odd)| {
+                let by = match odd {
+                    0 => return None,
+                    1 => ',',
+                    2 => '\n',
+                    3 => 'ß',
+                    _ => ' ',
+                };
+                Some(text.clone().split(by))
+            });
+            let naive: Vec<Str> = splits()
+                .flat_map(|split| {
+                    let parts = split.text.as_str().split(split.separator);
+                    parts.map(Str::from).collect::<Vec<_>>()
+                })
+                .collect();
+            prop_assert_eq!(&Split::all(splits()).collect::<Vec<_>>(), &naive);
+            let mut all = Split::all(splits());
+            let mut found: Vec<Str> = all.by_ref().take(begun).collect();
+            all.for_each(|part| found.push(part));
+            prop_assert_eq!(&found, &naive);
+        }
+    }
+}

@@ -82,6 +82,18 @@ impl<T: Data> Partition<T> for Kept<T> {
         self.records.chunks(each)
     }
 
+    fn pieces(&self) -> usize {
+        self.records.pieces()
+    }
+
+    fn piece(
+        &self,
+        index: usize,
+        each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.records.piece(index, each)
+    }
+
     fn count(&self) -> Option<usize> {
         self.records.count()
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::rdd::pipe::{Data, Pipe, Sink};
 use crate::rdd::shuffle::exchange;
-use crate::rdd::{Rdd, at_rest, concat, weight};
+use crate::rdd::{Rdd, at_rest, concat, pieces, weight};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// Spreads the records evenly over `partitions` partitions (at least one).
@@ -15,14 +15,16 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
         Rdd::lazy(n, executor, move |executor| {
             let parts = self.partitions()?;
             let dealt = executor
-                .fold(
-                    parts.len(),
+                .fold_pieces(
+                    pieces(&parts),
                     weight(&parts),
                     || Dealer {
                         hands: (0..n).map(|_| Vec::new()).collect(),
                         next: 0,
                     },
-                    |dealer, i| self.feed(&*parts[i], dealer),
+                    |dealer, part, piece| {
+                        parts[part].piece(piece, &mut |chunk| self.feed_chunk(chunk, dealer))
+                    },
                 )
                 .map_err(|error| self.blame(None, error))?;
             let hands = dealt.into_iter().map(|dealer| dealer.hands).collect();
