@@ -82,7 +82,7 @@ pub(crate) mod state;
 pub(crate) mod sync;
 pub mod time;
 
-pub use block::{Split, Str};
+pub use block::{Split, SplitWhitespace, Str};
 pub use context::{StreamingContext, StreamingContextBuilder};
 pub use dstream::{DStream, RddQueue, StreamingContextState};
 pub use error::{Error, ErrorKind, Result};

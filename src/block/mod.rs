@@ -12,5 +12,5 @@ pub(crate) use ring::{
     Block, Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter,
     text_ring, typed_ring,
 };
-pub use str::{Split, Str};
+pub use str::{Split, SplitWhitespace, Str};
 pub(crate) use text::{Lease, TextBlock};

@@ -7,20 +7,22 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 
+use memchr::memmem;
+
 use super::text::{self, Header, TextBlock};
 use crate::arch::{self, SHORT as INLINE, Words};
 use crate::hash::KeyHash;
-
-mod split;
-
 pub use split::Split;
+pub use split_whitespace::SplitWhitespace;
 
 /// An immutable UTF-8 string in 16 bytes.
 ///
 /// Up to 15 bytes stand inline; a longer string is a counted slice of the
 /// block that it was received in, without a copy. Cloning never copies text.
 /// It dereferences to [`str`], hashes and compares as two machine words when it
-/// is inline.
+/// is inline. The methods of its own that are named as those of `str` give a `Str`
+/// in place of a `&str`, or of a `String`; for all others there is
+/// [`slice_ref`](Str::slice_ref).
 ///
 /// A long `Str` keeps its whole block (1 MiB by default) in memory: one that
 /// outlives its batch should be [`compact`](Str::compact)ed.
@@ -203,6 +205,30 @@ impl Str {
         }
     }
 
+    /// The `Str` of a part of this text, which is not copied: for what the methods
+    /// of [`str`] return.
+    ///
+    /// # Panics
+    /// If `part` is not a part of this text.
+    ///
+    /// # Examples
+    /// ```
+    /// # use millstream::Str;
+    /// let line = Str::from("warning: disk nearly full");
+    /// let message = line.strip_prefix("warning: ").map(|message| line.slice_ref(message));
+    /// assert_eq!(message.as_deref(), Some("disk nearly full"));
+    /// ```
+    #[must_use]
+    pub fn slice_ref(&self, part: &str) -> Self {
+        let start = part.as_ptr().addr().wrapping_sub(self.as_ptr().addr());
+        if start > self.len() || part.len() > self.len() - start {
+            // An empty text may point anywhere.
+            assert!(part.is_empty(), "{part:?} is not a part of {self:?}");
+            return Self::new();
+        }
+        self.part(start, start + part.len())
+    }
+
     /// The parts between separators, as [`str::split`] gives them, each a `Str`
     /// that stands on its own.
     ///
@@ -218,6 +244,48 @@ impl Str {
     #[inline]
     pub fn split(self, separator: char) -> Split {
         Split::new(self, separator)
+    }
+
+    /// What stands before and behind the first separator, a character or a text, as
+    /// [`str::split_once`] gives it; `None` if there is no separator.
+    ///
+    /// # Examples
+    /// ```
+    /// # use millstream::Str;
+    /// let (key, value) = Str::from("user: ann: 1").split_once(": ").unwrap();
+    /// assert_eq!((&*key, &*value), ("user", "ann: 1"));
+    /// assert_eq!(Str::from("user").split_once(':'), None);
+    /// ```
+    #[must_use]
+    pub fn split_once(&self, separator: impl Into<Self>) -> Option<(Self, Self)> {
+        let separator = separator.into();
+        let at = memmem::find(self.as_bytes(), separator.as_bytes())?;
+        let behind = at + separator.len();
+        Some((self.part(0, at), self.part(behind, self.len())))
+    }
+
+    /// The text without white space at both ends, as [`str::trim`] gives it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use millstream::Str;
+    /// assert_eq!(Str::from("  42\t").trim(), "42");
+    /// ```
+    #[must_use]
+    pub fn trim(&self) -> Self {
+        self.slice_ref(self.as_str().trim())
+    }
+
+    /// The text without white space at its start, as [`str::trim_start`] gives it.
+    #[must_use]
+    pub fn trim_start(&self) -> Self {
+        self.slice_ref(self.as_str().trim_start())
+    }
+
+    /// The text without white space at its end, as [`str::trim_end`] gives it.
+    #[must_use]
+    pub fn trim_end(&self) -> Self {
+        self.slice_ref(self.as_str().trim_end())
     }
 
     /// A part of this string, on the boundaries of characters. Not inlined: the
@@ -439,5 +507,8 @@ impl FromIterator<char> for Str {
     }
 }
 
+mod case;
+mod split;
+mod split_whitespace;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -11,6 +11,7 @@
 
 mod graph;
 pub(crate) mod input;
+mod lift;
 mod node;
 mod op;
 pub(crate) mod output;
@@ -18,7 +19,7 @@ mod stateful;
 mod window;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::sync::Arc;
 
 pub(crate) use graph::Graph;
@@ -159,66 +160,9 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
         }
     }
 
-    /// A node that applies an operation to each batch on its own.
-    ///
-    /// # Panics
-    /// If the context was started.
-    fn lift<U, F>(&self, name: &'static str, site: &'static Location<'static>, f: F) -> DStream<U>
-    where
-        U: Data,
-        F: Fn(Rdd<T, P>, BatchTime) -> Result<Rdd<U>> + Send + Sync + 'static,
-    {
-        self.graph.assert_open(site);
-        let meta = Meta::new(
-            &self.graph,
-            name,
-            site,
-            self.slide_interval(),
-            vec![self.control()],
-        );
-        let node = Node::declare(
-            &self.graph,
-            meta,
-            Lifted {
-                parent: self.clone(),
-                step: Step::new(name, site),
-                f,
-            },
-        );
-        DStream::from_node(Arc::clone(&self.graph), node)
-    }
-
     /// How many partitions a shuffle makes unless told otherwise.
     fn default_parallelism(&self) -> usize {
         self.graph.executor().default_parallelism()
-    }
-}
-
-/// See [`DStream::lift`].
-struct Lifted<T: Data, P: Pipe<Out = T>, F> {
-    parent: DStream<T, P>,
-    step: Step,
-    f: F,
-}
-
-impl<T, P, U, F> Operator for Lifted<T, P, F>
-where
-    T: Data,
-    P: Pipe<Out = T>,
-    U: Data,
-    F: Fn(Rdd<T, P>, BatchTime) -> Result<Rdd<U>> + Send + Sync + 'static,
-{
-    type Item = U;
-
-    fn compute(&self, time: BatchTime) -> Result<Option<Rdd<U>>> {
-        let Some(rdd) = self.parent.at(time)? else {
-            return Ok(None);
-        };
-        // User code, in `transform`; a parent's error has a place already.
-        catch_unwind(AssertUnwindSafe(|| (self.f)(rdd, time)))
-            .unwrap_or_else(|payload| Err(Error::from_panic(payload, self.step.name)))
-            .map(Some)
-            .map_err(|error| error.in_batch(time.as_millis()).at(self.step.site))
     }
 }
 

@@ -32,6 +32,9 @@ pub(crate) use task::in_task;
 
 /// Work that is expected to be done sooner than another thread would wake up.
 const SMALL: usize = 4096;
+/// The weight of a task that may be large for all that is known: two of them are
+/// worth waking somebody.
+pub(crate) const UNKNOWN: usize = SMALL;
 /// How long the calling thread works alone on what was expected to be small.
 const ALONE: Duration = Duration::from_micros(50);
 
@@ -168,6 +171,15 @@ impl Executor {
         let mut all: Vec<_> = states.into_iter().flatten().collect();
         all.sort_unstable_by_key(|&(i, _)| i);
         Ok(all.into_iter().map(|(_, result)| result).collect())
+    }
+
+    /// Runs user code that belongs to no partition, on the calling thread: a panic
+    /// is an error here too.
+    pub(crate) fn once<R>(&self, task: impl FnOnce() -> R) -> Result<R> {
+        self.check_outside()?;
+        let _inside = task::Inside::enter();
+        catch_unwind(AssertUnwindSafe(task))
+            .map_err(|payload| Error::from_panic(payload, "the merge of all partitions"))
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashTable;
 
-use super::partition::{Partitions, at_rest};
 use super::pipe::{Chunk, Data, Pipe, Sink, Step};
 use super::shuffle::{HashPartitioner, exchange};
 use super::table::KeyTable;
@@ -153,12 +152,12 @@ where
         self.partitioner.partitions()
     }
 
-    /// Runs the aggregation over a data set.
+    /// Runs the aggregation over a data set; the result by partition.
     pub(crate) fn run<P>(
         &self,
         input: &Rdd<(K, V), P>,
         executor: &Executor,
-    ) -> Result<Partitions<(K, C::Combined)>>
+    ) -> Result<Vec<Vec<(K, C::Combined)>>>
     where
         P: Pipe<Out = (K, V)>,
     {
@@ -192,7 +191,7 @@ where
             })
             .map_err(|error| blame(&[self.step], error))?;
         self.give_back(tables);
-        Ok(at_rest(records))
+        Ok(records)
     }
 
     fn partial(&self) -> Partial<K, V, C> {

@@ -10,6 +10,7 @@
 
 mod aggregate;
 mod dataset;
+mod join;
 mod lines;
 pub(crate) mod op;
 mod partition;
@@ -33,8 +34,10 @@ pub use op::filter::Filter;
 pub use op::flat_map::FlatMap;
 pub use op::flat_map_values::FlatMapValues;
 pub use op::for_each_partition::Records;
+pub use op::keys::Keys;
 pub use op::map::Map;
 pub use op::map_values::MapValues;
+pub use op::values::Values;
 pub(crate) use partition::{AtRest, CHUNK, Partition, Partitions, at_rest};
 pub use pipe::Data;
 pub(crate) use pipe::Step;
@@ -221,7 +224,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     fn each_partition<R: Send>(
         &self,
         last: Option<Step>,
-        weight: impl FnOnce(&Partitions<P::In>) -> usize,
+        weight: impl FnOnce(&[Arc<dyn Partition<P::In>>]) -> usize,
         task: impl Fn(usize, &dyn Partition<P::In>) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
         let parts = self.partitions()?;
@@ -268,8 +271,10 @@ fn pieces<T>(parts: &Partitions<T>) -> impl Iterator<Item = usize> {
     parts.iter().map(|part| part.pieces())
 }
 
-fn weight<T>(parts: &Partitions<T>) -> usize {
-    parts.iter().map(|part| part.weight()).sum()
+/// The expected work of reading partitions.
+fn weight<T>(parts: &[Arc<dyn Partition<T>>]) -> usize {
+    let add = |sum: usize, part: &Arc<dyn Partition<T>>| sum.saturating_add(part.weight());
+    parts.iter().fold(0, add)
 }
 
 impl<T, P: Pipe<Out = T>> Clone for Rdd<T, P> {

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::pipe::{Chunk, Data};
+use super::weight;
 use crate::block::{Memory, Taken, TypedBlock};
 use crate::error::Result;
 
@@ -148,5 +149,50 @@ pub(crate) fn at_rest<T: Data>(parts: impl IntoIterator<Item = Vec<T>>) -> Parti
     parts
         .into_iter()
         .map(|records| Arc::new(AtRest(records)) as Arc<dyn Partition<T>>)
+        .collect()
+}
+
+/// Partitions that are read one after the other, as one.
+struct Group<T>(Vec<Arc<dyn Partition<T>>>);
+
+impl<T> Partition<T> for Group<T> {
+    fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
+        let mut flow = ControlFlow::Continue(());
+        for part in &self.0 {
+            part.chunks(&mut |chunk| {
+                flow = each(chunk);
+                flow
+            })?;
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self) -> Option<usize> {
+        self.0.iter().map(|part| part.count()).sum()
+    }
+
+    fn weight(&self) -> usize {
+        weight(&self.0)
+    }
+
+    fn keep(&self, memory: &Arc<Memory>) {
+        for part in &self.0 {
+            part.keep(memory);
+        }
+    }
+}
+
+/// `n` partitions of as many neighbours each as can be; of no more than there are.
+pub(super) fn grouped<T: Data>(parts: &Partitions<T>, n: usize) -> Partitions<T> {
+    let n = n.min(parts.len());
+    if n == parts.len() {
+        return Arc::clone(parts);
+    }
+    let group = |i: usize| Group(parts[parts.len() * i / n..parts.len() * (i + 1) / n].to_vec());
+    (0..n)
+        .map(|i| Arc::new(group(i)) as Arc<dyn Partition<T>>)
         .collect()
 }

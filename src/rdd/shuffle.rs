@@ -1,10 +1,13 @@
 //! The one place where records change the worker that owns them.
 //!
 //! Every keyed or regrouping operation first makes *buckets*: each worker sorts
-//! what it sees into one bucket per output partition. [`exchange`] then gives
-//! all buckets of a partition to one task. Running on several machines will
-//! mean another implementation of this one function.
+//! what it sees into one bucket per output partition ([`scatter`](Rdd::scatter),
+//! or the tables of an aggregation). [`exchange`] then gives all buckets of a
+//! partition to one task. Running on several machines will mean another
+//! implementation of this one function.
 
+use super::Rdd;
+use super::pipe::{Data, Pipe, Sink, Step};
 use crate::error::Result;
 use crate::executor::Executor;
 
@@ -28,6 +31,46 @@ impl HashPartitioner {
     pub(crate) fn of(self, hash: u64) -> usize {
         ((((hash >> 24) & 0xffff_ffff) * self.partitions as u64) >> 32) as usize
     }
+}
+
+impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
+    /// Each worker's records in `n` buckets. `choose` makes the function that
+    /// tells a worker which bucket (below `n`) a record belongs to; `last` names
+    /// it if it is the user's.
+    pub(super) fn scatter<F>(
+        &self,
+        n: usize,
+        last: Option<Step>,
+        choose: impl Fn() -> F + Sync,
+    ) -> Result<Vec<Vec<Vec<T>>>>
+    where
+        F: FnMut(&T) -> usize + Send,
+    {
+        let scattered = self.fold(last, || Scatter {
+            buckets: (0..n).map(|_| Vec::new()).collect(),
+            choose: choose(),
+        })?;
+        Ok(scattered.into_iter().map(|worker| worker.buckets).collect())
+    }
+}
+
+/// Sorts one worker's records into buckets.
+struct Scatter<T, F> {
+    buckets: Vec<Vec<T>>,
+    choose: F,
+}
+
+impl<T, F: FnMut(&T) -> usize> Sink<T> for Scatter<T, F> {
+    #[inline(always)]
+    fn push(&mut self, record: T) {
+        let bucket = (self.choose)(&record);
+        self.buckets[bucket].push(record);
+    }
+}
+
+/// How many records there are in the buckets of all workers.
+pub(super) fn records<T>(buckets: &[Vec<Vec<T>>]) -> usize {
+    buckets.iter().flatten().map(Vec::len).sum()
 }
 
 /// Gives the buckets of each partition, from all workers, to one `merge`.

@@ -20,8 +20,13 @@ pub(crate) struct KeyTable<K, V> {
 
 impl<K: Hash + Eq, V> KeyTable<K, V> {
     pub(crate) fn new() -> Self {
+        Self::with_capacity(0)
+    }
+
+    /// A table with room for `n` keys.
+    pub(crate) fn with_capacity(n: usize) -> Self {
         Self {
-            table: HashTable::new(),
+            table: HashTable::with_capacity(n),
             hash: KeyHash::get(),
             used: 0,
             recent: 0,
@@ -57,6 +62,19 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
         }
     }
 
+    /// The value of `key`.
+    #[inline(always)]
+    pub(crate) fn get_mut(&mut self, hash: u64, key: &K) -> Option<&mut V> {
+        let entry = self.table.find_mut(hash, |entry| entry.0 == *key);
+        entry.map(|entry| &mut entry.1)
+    }
+
+    /// Takes `key` out, if it is there.
+    pub(crate) fn remove(&mut self, hash: u64, key: &K) -> Option<(K, V)> {
+        let entry = self.table.find_entry(hash, |entry| entry.0 == *key);
+        entry.ok().map(|entry| entry.remove().0)
+    }
+
     /// Asks for the cache line in which the key of a hash most likely is. One miss
     /// is slow; many at a time are not.
     #[inline(always)]
@@ -82,6 +100,15 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
         if self.table.capacity() > LARGE.max(self.recent.saturating_mul(16)) {
             self.table = HashTable::new();
         }
+    }
+}
+
+impl<K, V> IntoIterator for KeyTable<K, V> {
+    type Item = (K, V);
+    type IntoIter = hashbrown::hash_table::IntoIter<(K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.table.into_iter()
     }
 }
 

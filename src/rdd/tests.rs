@@ -1,5 +1,9 @@
 //! Every operation against a naive twin on plain vectors.
 
+mod joins;
+mod order;
+mod regroup;
+
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -538,14 +542,15 @@ fn a_panic_drops_all_records() {
     assert_eq!(Arc::strong_count(&clones), 1, "nothing is left");
 }
 
-/// The error of an action that panicked in a step at this line of this file.
+/// The error of an action that panicked in a step at this line of the caller's file.
 #[track_caller]
 fn assert_names<T>(result: Result<T>, steps: &[(&str, u32)]) {
+    let file = Location::caller().file();
     let error = result.err().expect("an error");
     assert_eq!(error.kind(), ErrorKind::Panic);
     let steps: Vec<_> = steps
         .iter()
-        .map(|(name, line)| format!("{name} at {}:{line}", file!()))
+        .map(|(name, line)| format!("{name} at {file}:{line}"))
         .collect();
     let text = error.to_string();
     let start = format!("panic: in {}: panic: partition ", steps.join(", "));

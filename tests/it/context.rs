@@ -140,7 +140,7 @@ fn ctx_8_nothing_is_added_after_the_start() {
             refused(|| drop(input.count())),
             refused(|| drop(input.map(|x| (x, x)).group_by_key())),
             refused(|| drop(input.transform(|rdd, _| Ok(rdd)))),
-            refused(|| drop(input.boxed())),
+            refused(|| drop(input.map(|x| x).boxed())),
             refused(|| input.print()),
             refused(|| input.foreach_rdd(|_, _| Ok(()))),
             refused(|| input.save_as_text_files("no", "where")),

@@ -3,6 +3,7 @@
 mod context;
 mod dstream;
 mod helpers;
+mod joins;
 mod output;
 mod queue;
 mod several_streams;

@@ -30,6 +30,29 @@ fn ctx_19_transform_of_many() {
 }
 
 #[test]
+fn tun_12_outputs_run_one_after_the_other_and_a_union_is_one() {
+    let program = Program::new();
+    let (queues, streams): (Vec<_>, Vec<_>) = (0..2).map(|_| program.queue::<u64>()).unzip();
+    let seen = Seen::new();
+    let output = |stream: &DStream<u64>, name: &'static str| {
+        let seen = seen.clone();
+        stream.foreach_rdd(move |rdd, time| {
+            seen.add(time, (name, rdd.count()?));
+            Ok(())
+        });
+    };
+    output(&streams[0], "one");
+    output(&streams[1], "two");
+    output(&program.ssc.union(streams).unwrap(), "both");
+    program.start();
+    queues[0].push(program.ssc.parallelize([1, 2], 2));
+    queues[1].push(program.ssc.parallelize([3], 1));
+    program.tick();
+    let jobs = [("one", 2), ("two", 1), ("both", 3)];
+    assert_eq!(seen.take(), jobs.map(|job| (1000, job)));
+}
+
+#[test]
 fn ctx_19_union_of_many() {
     let program = Program::new();
     let (queues, streams): (Vec<_>, Vec<_>) = (0..3).map(|_| program.queue()).unzip();

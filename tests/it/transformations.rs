@@ -1,5 +1,6 @@
 //! Transformations on streams (TRF) and the checked vectors of Spark (S-24).
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -28,6 +29,38 @@ fn trf_2_flat_map() {
 fn trf_3_filter() {
     let out = run([vec![1, 2, 3, 4], vec![5]], |s| s.filter(|x| x % 2 == 0));
     assert_eq!(out, [vec![2, 4], vec![]]);
+}
+
+#[test]
+fn trf_4_map_partitions_sees_empty_partitions_too() {
+    let program = Program::new();
+    let (queue, input) = program.queue::<u64>();
+    let sums = input.map(|x| x * 10).map_partitions(|records| {
+        let index = records.partition_index();
+        [(index, records.len(), records.sum::<u64>())]
+    });
+    let seen = watch_partitions(&sums);
+    program.start();
+    queue.push(program.ssc.parallelize([1, 2], 3));
+    program.tick();
+    program.tick();
+    let first = vec![vec![(0, 0, 0)], vec![(1, 1, 10)], vec![(2, 1, 20)]];
+    assert_eq!(seen.take(), [(1000, first), (2000, vec![vec![(0, 0, 0)]])]);
+}
+
+#[test]
+fn trf_5_glom() {
+    let program = Program::new();
+    let (queue, input) = program.queue::<u64>();
+    let seen = watch(&input.filter(|x| *x > 1).glom());
+    program.start();
+    queue.push(program.ssc.parallelize([1, 2, 3], 2));
+    program.tick();
+    program.tick();
+    assert_eq!(
+        seen.take(),
+        [(1000, vec![vec![], vec![2, 3]]), (2000, vec![vec![]])]
+    );
 }
 
 #[test]
@@ -77,6 +110,20 @@ fn trf_7_map_values_keeps_keys_and_partitions() {
         ]
     );
     assert_eq!(kept.take(), [(1000, vec![("b", 4)]), (2000, vec![])]);
+}
+
+#[test]
+fn trf_7_flat_map_values_keeps_keys_and_partitions() {
+    let program = Program::new();
+    let (queue, input) = program.queue();
+    let below = input.flat_map_values(|x: i64| 0..x);
+    let seen = watch_partitions(&below);
+    program.start();
+    let batch = pairs(&[("b", 2), ("a", 0), ("b", 1)]);
+    queue.push(program.ssc.parallelize(batch, 2));
+    program.tick();
+    let parts = vec![vec![("b", 0), ("b", 1)], vec![("b", 0)]];
+    assert_eq!(seen.take(), [(1000, parts)]);
 }
 
 #[test]
@@ -211,11 +258,54 @@ fn tun_4_partitions_of_a_shuffle() {
         watch_partitions(&input.reduce_by_key_into(|a, _| a, 3)),
         watch_partitions(&input.count_by_value().map(|_| (0, 0))),
         watch_partitions(&input.group_by_key_into(2).map(|_| (0, 0))),
+        watch_partitions(&input.count_by_value_into(4).map(|_| (0, 0))),
+        watch_partitions(
+            &input
+                .combine_by_key_into(|_| (), |(), _| (), |(), ()| (), 6)
+                .map(|_| (0, 0)),
+        ),
     ];
     program.start();
     program.tick();
     let counts = seen.map(|seen| seen.take()[0].1.len());
-    assert_eq!(counts, [5, 3, 5, 2]);
+    assert_eq!(counts, [5, 3, 5, 2, 4, 6]);
+}
+
+#[test]
+fn trf_19_partition_by_the_program_s_function() {
+    let program = Program::new();
+    let (queue, input) = program.queue::<(u64, char)>();
+    // More than there are partitions: taken modulo.
+    let seen = watch_partitions(&input.partition_by(|&key| key as usize + 3, 3));
+    program.start();
+    queue.push(
+        program
+            .ssc
+            .parallelize([(0, 'a'), (1, 'b'), (2, 'c'), (4, 'd')], 1),
+    );
+    program.tick();
+    program.tick();
+    let parts = vec![vec![(0, 'a')], vec![(1, 'b'), (4, 'd')], vec![(2, 'c')]];
+    assert_eq!(seen.take(), [(1000, parts), (2000, vec![vec![]; 3])]);
+}
+
+#[test]
+fn trf_20_the_top_of_each_batch() {
+    let top = |lines: DStream<&'static str>| {
+        let counts = lines.count_by_value();
+        counts.transform(|rdd, _| {
+            let ranked = rdd
+                .sort_by(|&(word, n)| (Reverse(n), word))
+                .zip_with_index();
+            Ok(ranked.filter(|&(_, rank)| rank < 2).keys())
+        })
+    };
+    let out = run([vec!["b", "a", "c", "a", "b"], vec![], vec!["c"]], top);
+    assert_eq!(out, [vec![("a", 2), ("b", 2)], vec![], vec![("c", 1)]]);
+    let out = run([vec![3, 1, 3, 2], vec![]], |numbers| {
+        numbers.transform(|rdd, _| Ok(rdd.distinct().sort().coalesce(1).glom()))
+    });
+    assert_eq!(out, [[vec![1, 2, 3]], [vec![]]]);
 }
 
 #[test]

@@ -30,22 +30,42 @@ fn std_hash(text: &Str) -> u64 {
     std::hash::BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
 }
 
-/// The parts by `next`, by `fold`, and by `fold` after one `next`.
-fn splits(text: &Str, separator: char) -> [Vec<Str>; 3] {
+/// What an iterator gives by `next`, by `fold`, and by `fold` after one `next`.
+fn drained<I: Iterator<Item = Str> + Clone>(parts: &I) -> [Vec<Str>; 3] {
     let mut next = Vec::new();
-    let mut parts = text.clone().split(separator);
-    for part in parts.by_ref() {
+    let mut left = parts.clone();
+    for part in left.by_ref() {
         next.push(part);
     }
-    assert!(parts.next().is_none());
+    assert!(left.next().is_none());
     let mut fold = Vec::new();
-    text.clone()
-        .split(separator)
-        .for_each(|part| fold.push(part));
-    let mut parts = text.clone().split(separator);
-    let mut mixed: Vec<Str> = parts.next().into_iter().collect();
-    parts.for_each(|part| mixed.push(part));
+    parts.clone().for_each(|part| fold.push(part));
+    let mut left = parts.clone();
+    let mut mixed: Vec<Str> = left.next().into_iter().collect();
+    left.for_each(|part| mixed.push(part));
     [next, fold, mixed]
+}
+
+fn splits(text: &Str, separator: char) -> [Vec<Str>; 3] {
+    drained(&text.clone().split(separator))
+}
+
+/// Texts with white space of all kinds, and what looks like it.
+fn spaced() -> impl Strategy<Value = String> {
+    let chars = vec![
+        'a', 'B', ' ', ' ', '\t', '\n', '\r', '\u{8}', '\u{b}', '\u{c}', '\u{e}', '\u{1f}',
+        '\u{85}', '\u{a0}', '\u{2003}', 'ß',
+    ];
+    let words = prop::sample::select(vec!["word", "fifteen bytes in", "", "Z"]);
+    prop_oneof![
+        prop::collection::vec(prop::sample::select(chars.clone()), 0..40)
+            .prop_map(String::from_iter),
+        (
+            prop::collection::vec(words, 0..12),
+            prop::sample::select(chars)
+        )
+            .prop_map(|(words, space)| words.join(&String::from(space))),
+    ]
 }
 
 proptest! {
@@ -96,6 +116,39 @@ proptest! {
                 prop_assert_eq!(std_hash(part), std_hash(&Str::from(*naive)));
             }
         }
+    }
+
+    #[test]
+    fn splits_at_white_space_as_its_text(text in spaced(), separator in prop::sample::select(vec!['\t', 'B', 'ß'])) {
+        let whole = Str::from(text.as_str());
+        let naive: Vec<&str> = text.split_whitespace().collect();
+        for words in drained(&whole.clone().split_whitespace()) {
+            prop_assert_eq!(words, &naive[..]);
+        }
+        prop_assert_eq!(whole.trim(), text.trim());
+        prop_assert_eq!(whole.trim_start(), text.trim_start());
+        prop_assert_eq!(whole.trim_end(), text.trim_end());
+        let once = whole.split_once(separator);
+        prop_assert_eq!(
+            once.as_ref().map(|(before, behind)| (&**before, &**behind)),
+            text.split_once(separator)
+        );
+        let once = whole.split_once("a\n");
+        prop_assert_eq!(
+            once.as_ref().map(|(before, behind)| (&**before, &**behind)),
+            text.split_once("a\n")
+        );
+        for part in text.split(separator) {
+            let at = part.as_ptr().addr() - text.as_ptr().addr();
+            prop_assert_eq!(whole.slice_ref(&whole[at..at + part.len()]), part);
+        }
+    }
+
+    #[test]
+    fn changes_case_as_its_text(text in "[ -~]{0,17}|[ -~]{15}|[@A-\\[`a-{ßÄİ]{0,9}") {
+        let whole = Str::from(text.as_str());
+        prop_assert_eq!(whole.to_lowercase(), text.to_lowercase());
+        prop_assert_eq!(whole.to_uppercase(), text.to_uppercase());
     }
 
     #[test]
@@ -270,4 +323,23 @@ fn blocks_of_zeros_are_zeros() {
     // SAFETY: zeroed, and nobody writes to it.
     assert_eq!(unsafe { block.slice(0, 1000) }, [0; 1000]);
     assert_eq!(TextBlock::zeroed(0).capacity(), 0);
+}
+
+#[test]
+fn parts_by_reference_are_not_copied() {
+    let block = block_of(LONG);
+    let line = slice(&block, 0, LONG.len());
+    let part = line.slice_ref(&line[10..40]);
+    assert_eq!(part, LONG[10..40]);
+    assert_eq!(line.slice_ref(""), "", "whatever it points to");
+    drop(line);
+    assert!(!block.is_unique());
+    drop(part);
+    assert!(block.is_unique());
+}
+
+#[test]
+#[should_panic(expected = "\"other\" is not a part of \"text\"")]
+fn a_part_of_another_text_is_refused() {
+    let _ = Str::from("text").slice_ref("other");
 }

@@ -3,10 +3,11 @@
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::dstream::lift::guarded;
 use crate::dstream::{DStream, Meta, Node, Operator};
 use crate::error::{Error, Result};
 use crate::rdd::Rdd;
-use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::pipe::{Data, Pipe, Step};
 use crate::time::BatchTime;
 
 /// # Transformations
@@ -72,6 +73,7 @@ where
         meta,
         Transformed {
             parents: streams,
+            step: Step::new("transform", site),
             f,
         },
     );
@@ -81,6 +83,7 @@ where
 /// Calls `f` with the batches of its parents.
 struct Transformed<T: Data, F> {
     parents: Vec<DStream<T>>,
+    step: Step,
     f: F,
 }
 
@@ -97,9 +100,10 @@ where
         let parents = self
             .parents
             .iter()
-            .map(|parent| parent.at_or_error("transform", time));
-        Ok(Some(
-            (self.f)(parents.collect::<Result<_>>()?, time)?.boxed(),
-        ))
+            .map(|parent| parent.at_or_error(self.step.name, time))
+            .collect::<Result<_>>()?;
+        guarded(self.step, time, || {
+            Ok(Some((self.f)(parents, time)?.boxed()))
+        })
     }
 }

@@ -17,13 +17,20 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     ///
     /// # Errors
     /// If a step fails or panics.
-    #[doc(alias = "glom")]
     pub fn collect_partitions(&self) -> Result<Vec<Vec<T>>> {
         self.each_partition(None, weight, |_, part| {
             let mut records = Vec::with_capacity(part.count().unwrap_or_default());
             self.feed(part, &mut records)?;
             Ok(records)
         })
+    }
+
+    /// The first record, in the order of the partitions; `None` if there are none.
+    ///
+    /// # Errors
+    /// If a step fails or panics.
+    pub fn first(&self) -> Result<Option<T>> {
+        Ok(self.take(1)?.pop())
     }
 
     /// The first `n` records, in the order of the partitions. Reads no more
@@ -42,7 +49,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
             Ok(first.records)
         };
         let run = |from: usize, to: usize| {
-            let weight = parts[from..to].iter().map(|part| part.weight()).sum();
+            let weight = weight(&parts[from..to]);
             self.executor
                 .map(to - from, weight, |i| first_of(from + i))
                 .map_err(|error| self.blame(None, error))

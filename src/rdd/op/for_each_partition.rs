@@ -4,8 +4,8 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::error::Result;
-use crate::rdd::Rdd;
 use crate::rdd::pipe::{Data, Pipe, Step};
+use crate::rdd::{Partition, Rdd};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// Calls `f` once per partition, on the workers in parallel, with all its
@@ -34,16 +34,19 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
         self.each_partition(
             step,
             |_| usize::MAX,
-            |index, part| {
-                let mut records = Vec::with_capacity(part.count().unwrap_or_default());
-                self.feed(part, &mut records)?;
-                f(Records {
-                    index,
-                    records: records.into_iter(),
-                })
-            },
+            |index, part| f(self.records(index, part)?),
         )?;
         Ok(())
+    }
+
+    /// The records of the partition `part`, brought together.
+    pub(super) fn records(&self, index: usize, part: &dyn Partition<P::In>) -> Result<Records<T>> {
+        let mut records = Vec::with_capacity(part.count().unwrap_or_default());
+        self.feed(part, &mut records)?;
+        Ok(Records {
+            index,
+            records: records.into_iter(),
+        })
     }
 }
 
@@ -58,6 +61,10 @@ impl<T> Records<T> {
     #[must_use]
     pub fn partition_index(&self) -> usize {
         self.index
+    }
+
+    pub(super) fn into_vec(self) -> Vec<T> {
+        self.records.collect()
     }
 }
 

@@ -29,26 +29,10 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
             so_far: None,
             f: &f,
         })?;
-        let mut partial = partial
-            .into_iter()
-            .filter_map(|reduced| reduced.so_far)
-            .peekable();
-        if partial.peek().is_none() {
-            return Ok(None);
-        }
-        // The last joins run on the executor too, where a panic is caught.
-        let partial = std::sync::Mutex::new(Some(partial.collect::<Vec<_>>()));
-        let joined = self
-            .executor
-            .map(1, 1, |_| {
-                let partial = partial
-                    .lock()
-                    .unwrap_or_else(|poison| poison.into_inner())
-                    .take();
-                Ok(partial.unwrap_or_default().into_iter().reduce(&f))
-            })
-            .map_err(|error| blame(&[step], error))?;
-        Ok(joined.into_iter().next().flatten())
+        let partial = partial.into_iter().filter_map(|worker| worker.so_far);
+        self.executor
+            .once(|| partial.reduce(&f))
+            .map_err(|error| blame(&[step], error))
     }
 
     /// The reduced records as a data set of at most one element.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::rdd::pipe::{Data, Pipe, Sink};
-use crate::rdd::shuffle::exchange;
-use crate::rdd::{Rdd, at_rest, concat, pieces, weight};
+use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::shuffle::{exchange, records};
+use crate::rdd::{Rdd, at_rest, concat};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// Spreads the records evenly over `partitions` partitions (at least one).
@@ -13,40 +13,18 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
         let n = partitions.max(1);
         let executor = Arc::clone(&self.executor);
         Rdd::lazy(n, executor, move |executor| {
-            let parts = self.partitions()?;
-            let dealt = executor
-                .fold_pieces(
-                    pieces(&parts),
-                    weight(&parts),
-                    || Dealer {
-                        hands: (0..n).map(|_| Vec::new()).collect(),
-                        next: 0,
-                    },
-                    |dealer, part, piece| {
-                        parts[part].piece(piece, &mut |chunk| self.feed_chunk(chunk, dealer))
-                    },
-                )
-                .map_err(|error| self.blame(None, error))?;
-            let hands = dealt.into_iter().map(|dealer| dealer.hands).collect();
-            let merged = exchange(executor, n, hands, weight(&parts), concat)?;
+            // In turn, as cards are dealt.
+            let buckets = self.scatter(n, None, || {
+                let mut next = 0;
+                move |_| {
+                    let this = next;
+                    next = if this + 1 == n { 0 } else { this + 1 };
+                    this
+                }
+            })?;
+            let weight = records(&buckets);
+            let merged = exchange(executor, n, buckets, weight, concat)?;
             Ok(at_rest(merged))
         })
-    }
-}
-
-/// Gives the records to the partitions in turn.
-struct Dealer<T> {
-    hands: Vec<Vec<T>>,
-    next: usize,
-}
-
-impl<T> Sink<T> for Dealer<T> {
-    #[inline]
-    fn push(&mut self, record: T) {
-        self.hands[self.next].push(record);
-        self.next += 1;
-        if self.next == self.hands.len() {
-            self.next = 0;
-        }
     }
 }
