@@ -170,6 +170,25 @@ impl<T> Partition<T> for Group<T> {
         Ok(())
     }
 
+    fn pieces(&self) -> usize {
+        self.0.iter().map(|part| part.pieces()).sum()
+    }
+
+    fn piece(
+        &self,
+        mut index: usize,
+        each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        for part in &self.0 {
+            let pieces = part.pieces();
+            if index < pieces {
+                return part.piece(index, each);
+            }
+            index -= pieces;
+        }
+        Ok(())
+    }
+
     fn count(&self) -> Option<usize> {
         self.0.iter().map(|part| part.count()).sum()
     }
