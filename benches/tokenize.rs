@@ -45,6 +45,24 @@ fn tokenize(c: &mut Criterion) {
             BatchSize::LargeInput,
         );
     });
+    let at_white_space = |lines: &mut Vec<Str>| {
+        let words = lines.drain(..).flat_map(Str::split_whitespace);
+        words.fold((0, 0), |(count, bytes), word| {
+            (count + 1, bytes + word.len())
+        })
+    };
+    assert_eq!(at_white_space(&mut lines.clone()), expected);
+    group.bench_function("white_space", |b| {
+        b.iter_batched_ref(|| lines.clone(), at_white_space, BatchSize::LargeInput);
+    });
+    let in_lower_case = |lines: &mut Vec<Str>| {
+        let words = lines.drain(..).flat_map(|line| line.split(' '));
+        words.fold(0, |bytes, word| bytes + word.to_lowercase().len())
+    };
+    assert_eq!(in_lower_case(&mut lines.clone()), expected.1);
+    group.bench_function("lower_case", |b| {
+        b.iter_batched_ref(|| lines.clone(), in_lower_case, BatchSize::LargeInput);
+    });
     let by_std = || {
         black_box(&text)
             .lines()
@@ -55,6 +73,15 @@ fn tokenize(c: &mut Criterion) {
     };
     assert_eq!(by_std(), expected);
     group.bench_function("std", |b| b.iter(by_std));
+    let at_white_space_by_std = || {
+        black_box(&text)
+            .split_whitespace()
+            .fold((0, 0), |(count, bytes), word| {
+                (count + 1, bytes + word.len())
+            })
+    };
+    assert_eq!(at_white_space_by_std(), expected);
+    group.bench_function("white_space_std", |b| b.iter(at_white_space_by_std));
     group.finish();
 }
 

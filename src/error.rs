@@ -24,6 +24,8 @@ pub enum ErrorKind {
     IllegalState,
     /// The operating system refused a file, directory or socket operation.
     Io,
+    /// What was read is not what was written: it was damaged, or is of another kind.
+    Corrupt,
     /// A receiver failed.
     Receiver,
     /// A job of a batch failed.
@@ -34,6 +36,8 @@ pub enum ErrorKind {
     Timeout,
     /// The request is understood, but this build or platform cannot do it.
     Unsupported,
+    /// None of these: an error of the program's own, or of another library.
+    Other,
 }
 
 impl fmt::Display for ErrorKind {
@@ -43,11 +47,13 @@ impl fmt::Display for ErrorKind {
             Self::InvalidArgument => "invalid argument",
             Self::IllegalState => "illegal state",
             Self::Io => "input/output error",
+            Self::Corrupt => "corrupt data",
             Self::Receiver => "receiver error",
             Self::Job => "job failed",
             Self::Panic => "panic",
             Self::Timeout => "timed out",
             Self::Unsupported => "unsupported",
+            Self::Other => "error",
         })
     }
 }
@@ -130,6 +136,33 @@ impl Error {
     #[must_use]
     pub fn io(what: impl Into<String>, cause: std::io::Error) -> Self {
         Self::new(ErrorKind::Io, what).with_source(cause)
+    }
+
+    /// An error of kind [`ErrorKind::Other`] from any error, or from a text. With it the `?` of a
+    /// closure takes what other libraries return; an `Error` that comes in stays as it is.
+    ///
+    /// ```
+    /// use millstream::{Error, ErrorKind};
+    ///
+    /// fn port(text: &str) -> millstream::Result<u16> {
+    ///     let port = text.parse().map_err(Error::other)?;
+    ///     if port == 0 {
+    ///         return Err(Error::other("port 0 is no port"));
+    ///     }
+    ///     Ok(port)
+    /// }
+    ///
+    /// let error = port("x").unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Other);
+    /// assert_eq!(error.to_string(), "error: invalid digit found in string");
+    /// assert_eq!(port("0").unwrap_err().to_string(), "error: port 0 is no port");
+    /// ```
+    #[must_use]
+    pub fn other(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        match cause.into().downcast::<Self>() {
+            Ok(own) => *own,
+            Err(cause) => Self::new(ErrorKind::Other, "").with_source(cause),
+        }
     }
 
     /// An error of kind [`ErrorKind::Panic`] from a caught panic of `what`, with the panic's text
@@ -290,6 +323,13 @@ impl From<std::io::Error> for Error {
     }
 }
 
+/// As [`Error::other`]: for functions that return boxed errors.
+impl From<Box<dyn std::error::Error + Send + Sync>> for Error {
+    fn from(cause: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        Self::other(cause)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::error::Error as _;
@@ -311,11 +351,13 @@ mod tests {
             (ErrorKind::InvalidArgument, "invalid argument"),
             (ErrorKind::IllegalState, "illegal state"),
             (ErrorKind::Io, "input/output error"),
+            (ErrorKind::Corrupt, "corrupt data"),
             (ErrorKind::Receiver, "receiver error"),
             (ErrorKind::Job, "job failed"),
             (ErrorKind::Panic, "panic"),
             (ErrorKind::Timeout, "timed out"),
             (ErrorKind::Unsupported, "unsupported"),
+            (ErrorKind::Other, "error"),
         ];
         for (kind, text) in words {
             let error = Error::new(kind, "x");
@@ -380,6 +422,27 @@ mod tests {
                 .downcast_ref::<std::io::Error>()
                 .is_some()
         );
+    }
+
+    #[test]
+    fn question_mark_takes_boxed_errors() {
+        fn boxed(text: &str) -> Result<u8, Box<dyn std::error::Error + Send + Sync>> {
+            match text {
+                "" => Err(Box::new(Error::config("empty"))),
+                _ => Ok(text.parse()?),
+            }
+        }
+        fn ours(text: &str) -> Result<u8> {
+            Ok(boxed(text)?)
+        }
+        assert_eq!(ours("7").unwrap(), 7);
+        let error = ours("x").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Other);
+        assert_eq!(error.to_string(), "error: invalid digit found in string");
+        assert!(error.source().unwrap().is::<std::num::ParseIntError>());
+        let own = ours("").unwrap_err();
+        assert_eq!(own.to_string(), "configuration error: empty");
+        assert!(own.source().is_none());
     }
 
     #[test]

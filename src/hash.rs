@@ -8,6 +8,11 @@
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
+/// A number that is different each time and cannot be foretold.
+pub(crate) fn random() -> u64 {
+    ahash::RandomState::new().hash_one(0_u64)
+}
+
 /// The hash function of keyed records; cheap to copy, the same all through a
 /// process.
 #[derive(Clone, Copy, Debug)]

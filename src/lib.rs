@@ -34,15 +34,20 @@
 //!   out.
 //! * [`Str`]: text in 16 bytes, mostly without a copy. [`Text`]: how records
 //!   are printed.
-//! * [`receiver`]: sources of your own.
+//! * [`receiver`]: sources of your own. [`rdd::format`]: files of your own.
+//! * [`shared`]: accumulators, broadcast variables, pools of connections.
 //! * [`conf`]: settings. [`listener`]: what happened. [`time`]: batch times, and
 //!   the clock that tests move. [`error`], [`id`]: words that all share.
+//! * [`testing`]: a kit for testing programs, without waiting.
 //! * [`prelude`]: the names that most programs use.
 //!
 //! # Features
 //!
-//! None is on by default.
-//!
+//! * `checkpoint`, the only one that is on by default: records as bytes
+//!   ([`codec`]), and with them `save_as_object_files`.
+//! * `formats`: files of JSON lines and of comma-separated values.
+//! * `gzip`: `text_file_stream` reads compressed files.
+//! * `serde`: serde's traits for [`Str`]. Comes with the two above.
 //! * `signals`: `StreamingContext::stop_on_signals`, which stops at SIGTERM and
 //!   Ctrl-C.
 //!
@@ -65,12 +70,14 @@
 
 pub(crate) mod arch;
 pub(crate) mod block;
+pub mod codec;
 pub mod conf;
 pub mod context;
 pub(crate) mod cpu;
 pub mod dstream;
 pub mod error;
 pub(crate) mod executor;
+pub mod guide;
 pub(crate) mod hash;
 pub mod id;
 pub mod listener;
@@ -78,16 +85,23 @@ pub mod prelude;
 pub mod rdd;
 pub mod receiver;
 pub(crate) mod scheduler;
+pub mod shared;
 pub(crate) mod state;
 pub(crate) mod sync;
+pub(crate) mod task;
+pub mod testing;
 pub mod time;
 
 pub use block::{Split, SplitWhitespace, Str};
 pub use context::{StreamingContext, StreamingContextBuilder};
-pub use dstream::{DStream, RddQueue, StreamingContextState};
+pub use dstream::{
+    DStream, Directory, MapWithStateDStream, RddQueue, StateSpec, StreamingContextState,
+    UpdateOptions,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use rdd::pipe::Data;
-pub use rdd::{Rdd, Shown, Text};
+pub use rdd::{InputFile, Rdd, Shown, StorageLevel, Text};
+pub use state::{State, StateEntries};
 
 // Compiles the programs in the README.
 #[cfg(doctest)]

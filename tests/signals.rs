@@ -1,5 +1,7 @@
 //! Signals concern the whole process, so they have a test binary of their own.
 
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use millstream::prelude::*;
@@ -36,4 +38,36 @@ fn sigterm_stops_gracefully_when_asked() {
     ssc.await_termination().unwrap();
     // The clock never moved: both batches are what the stop found waiting.
     assert_eq!(*seen.lock().unwrap(), [(1000, vec![1, 2]), (2000, vec![3])]);
+}
+
+/// Once there is nothing left to stop, a signal ends the process as ever.
+#[test]
+fn a_signal_after_the_stop_has_its_usual_effect() {
+    const INSIDE: &str = "SIGNALS_INSIDE";
+    if let Some(how) = std::env::var_os(INSIDE) {
+        let ssc = StreamingContext::builder()
+            .batch_interval(Duration::from_secs(1))
+            .ignore_environment()
+            .build()
+            .unwrap();
+        ssc.stop_on_signals().unwrap();
+        if how == "stopped" {
+            ssc.stop(false).unwrap();
+        }
+        let _kept = (how == "stopped").then_some(ssc);
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        loop {
+            std::thread::park();
+        }
+    }
+    for how in ["stopped", "dropped"] {
+        let test = "a_signal_after_the_stop_has_its_usual_effect";
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args([test, "--exact", "--test-threads=1"])
+            .env(INSIDE, how)
+            .output()
+            .unwrap()
+            .status;
+        assert_eq!(status.signal(), Some(SIGTERM), "{how}: {status}");
+    }
 }

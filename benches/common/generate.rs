@@ -138,6 +138,6 @@ pub(crate) fn uniform_keys(n: usize, distinct: usize) -> Vec<u64> {
 }
 
 /// Keys of real programs are ids, not ranks: one to one onto all 64 bits.
-fn spread(rank: u64) -> u64 {
+pub(crate) fn spread(rank: u64) -> u64 {
     Random::new(rank).bits()
 }

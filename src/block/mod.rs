@@ -1,13 +1,16 @@
 //! Blocks: where received data rests, and the strings that point into them.
 
+mod line;
 mod memory;
 mod range;
+mod reader;
 mod ring;
 mod str;
 mod text;
 
 pub(crate) use memory::Memory;
 pub(crate) use range::TextRange;
+pub(crate) use reader::{LineReader, LineRules};
 pub(crate) use ring::{
     Block, Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter,
     text_ring, typed_ring,

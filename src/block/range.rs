@@ -17,7 +17,8 @@ pub(crate) struct TextRange {
     block: TextBlock,
     start: usize,
     end: usize,
-    count: usize,
+    /// How many lines there are, if somebody counted them.
+    count: Option<usize>,
     /// Goes behind `block`, so that a writer that is woken finds the block free.
     taken: Option<Taken<TextBlock>>,
 }
@@ -25,16 +26,22 @@ pub(crate) struct TextRange {
 impl TextRange {
     /// Copies a text of whole lines; the last one may lack its terminator.
     pub(crate) fn copy_of(text: &[u8]) -> Self {
-        let mut count = 0;
-        arch::lines(text, |_, _, _| {
-            count += 1;
-            true
-        });
         Self {
             block: TextBlock::copy_of(text),
             start: 0,
             end: text.len(),
-            count,
+            count: Some(count_lines(text)),
+            taken: None,
+        }
+    }
+
+    /// Whole lines in a block that is not written to before the range is gone.
+    pub(super) fn at_rest(block: TextBlock, start: usize, end: usize) -> Self {
+        Self {
+            block,
+            start,
+            end,
+            count: None,
             taken: None,
         }
     }
@@ -46,7 +53,7 @@ impl TextRange {
 
     /// How many lines there are.
     pub(crate) fn count(&self) -> usize {
-        self.count
+        self.count.unwrap_or_else(|| count_lines(self.bytes()))
     }
 
     /// See [`Taken::keep`].
@@ -112,10 +119,19 @@ impl From<Taken<TextBlock>> for TextRange {
             block: taken.block().clone(),
             start: taken.start(),
             end: taken.end(),
-            count: taken.records(),
+            count: Some(taken.records()),
             taken: Some(taken),
         }
     }
+}
+
+fn count_lines(text: &[u8]) -> usize {
+    let mut count = 0;
+    arch::lines(text, |_, _, _| {
+        count += 1;
+        true
+    });
+    count
 }
 
 impl fmt::Debug for TextRange {
@@ -237,7 +253,7 @@ mod tests {
             cutter.cut(&mut taken);
             TextRange::from(taken.remove(0))
         };
-        let memory = Arc::new(Memory::new(10));
+        let memory = Arc::new(Memory::new(10, "".into()));
         let (first, second) = (take(b"a line\n"), take(b"another\n"));
         first.keep(&memory);
         first.keep(&memory);

@@ -508,6 +508,8 @@ impl FromIterator<char> for Str {
 }
 
 mod case;
+#[cfg(feature = "serde")]
+mod serde;
 mod split;
 mod split_whitespace;
 #[cfg(all(test, not(loom)))]

@@ -97,6 +97,16 @@ impl TextBlock {
         bytes_of(self.header)
     }
 
+    /// All bytes, to be written to, if this handle is the only reference.
+    pub(super) fn get_mut(&mut self) -> Option<&mut [u8]> {
+        if !self.is_unique() {
+            return None;
+        }
+        // SAFETY: a block is made of zeros or of a copy that fills it; nobody else
+        // has it, and it is borrowed for as long.
+        Some(unsafe { std::slice::from_raw_parts_mut(self.as_ptr(), self.capacity()) })
+    }
+
     /// Copies `bytes` to `offset`.
     ///
     /// # Safety

@@ -195,6 +195,9 @@ impl Key {
     }
 }
 
+/// The default of `spill_dir`: the system's directory for temporary files.
+pub(crate) const SYSTEM_TEMP: &str = "system temp";
+
 /// All settings.
 ///
 /// ```
@@ -283,6 +286,15 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::OptNumber(&mut conf.memory_max),
     },
     Key {
+        name: "spill_dir",
+        env: "MILLSTREAM_SPILL_DIR",
+        guide: &["spark.local.dir"],
+        kind: Kind::Text,
+        default: SYSTEM_TEMP,
+        meaning: "directory for the files of persisted records that do not fit into memory",
+        slot: |conf| Slot::Text(&mut conf.spill_dir),
+    },
+    Key {
         name: "block_queue_size",
         env: "MILLSTREAM_BLOCK_QUEUE_SIZE",
         guide: &["spark.streaming.blockQueueSize"],
@@ -313,6 +325,34 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::Duration(&mut conf.receiver_restart_delay),
     },
     Key {
+        name: "receiver_max_restart_delay",
+        env: "MILLSTREAM_RECEIVER_MAX_RESTART_DELAY",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 0 },
+        default: "1m",
+        meaning: "what that pause grows to while a receiver fails again and again without data",
+        slot: |conf| Slot::Duration(&mut conf.receiver_max_restart_delay),
+    },
+    Key {
+        name: "socket_keepalive",
+        env: "MILLSTREAM_SOCKET_KEEPALIVE",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 0 },
+        default: "1m",
+        meaning: "time after which a connection fails whose peer vanished without a word; whole \
+                  seconds, at least four; zero is never",
+        slot: |conf| Slot::Duration(&mut conf.socket_keepalive),
+    },
+    Key {
+        name: "socket_read_timeout",
+        env: "MILLSTREAM_SOCKET_READ_TIMEOUT",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 1 },
+        default: "none",
+        meaning: "time without data after which a connection counts as failed",
+        slot: |conf| Slot::OptDuration(&mut conf.socket_read_timeout),
+    },
+    Key {
         name: "max_line_bytes",
         env: "MILLSTREAM_MAX_LINE_BYTES",
         guide: &[],
@@ -329,6 +369,40 @@ pub static KEYS: &[Key] = &[
         default: "64MiB",
         meaning: "largest frame taken from a raw socket",
         slot: |conf| Slot::Number(&mut conf.max_frame_bytes),
+    },
+    Key {
+        name: "file_stream_min_remember_duration",
+        env: "MILLSTREAM_FILE_STREAM_MIN_REMEMBER_DURATION",
+        guide: &[
+            "spark.streaming.fileStream.minRememberDuration",
+            "spark.streaming.minRememberDuration",
+        ],
+        kind: Kind::Duration { min_ms: 1 },
+        default: "1m",
+        meaning: "age up to which a file that turns up in a watched directory is read",
+        slot: |conf| Slot::Duration(&mut conf.file_stream_min_remember_duration),
+    },
+    Key {
+        name: "max_inflated_bytes",
+        env: "MILLSTREAM_MAX_INFLATED_BYTES",
+        guide: &[],
+        kind: Kind::Bytes { min: 1 },
+        default: "16GiB",
+        meaning: "bytes that may come out of one compressed file (feature gzip)",
+        slot: |conf| Slot::Number(&mut conf.max_inflated_bytes),
+    },
+    Key {
+        name: "max_inflate_ratio",
+        env: "MILLSTREAM_MAX_INFLATE_RATIO",
+        guide: &[],
+        kind: Kind::Integer {
+            min: 1,
+            max: 1 << 20,
+        },
+        default: "200",
+        meaning: "bytes that may come out of a compressed file for each of its own, beyond the \
+                  first 1 MiB (feature gzip)",
+        slot: |conf| Slot::Number(&mut conf.max_inflate_ratio),
     },
     Key {
         name: "pin",
@@ -361,6 +435,16 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::Number(&mut conf.max_queued_batches),
     },
     Key {
+        name: "batch_stuck_after",
+        env: "MILLSTREAM_BATCH_STUCK_AFTER",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 0 },
+        default: "1m",
+        meaning: "time after which listeners and the log are told that a batch is still running; \
+                  zero is never",
+        slot: |conf| Slot::Duration(&mut conf.batch_stuck_after),
+    },
+    Key {
         name: "graceful_stop_timeout",
         env: "MILLSTREAM_GRACEFUL_STOP_TIMEOUT",
         guide: &["spark.streaming.gracefulStopTimeout"],
@@ -369,6 +453,16 @@ pub static KEYS: &[Key] = &[
         meaning: "longest time that a graceful stop waits for received data to be processed; \
                   default ten batch intervals, at least ten seconds",
         slot: |conf| Slot::OptDuration(&mut conf.graceful_stop_timeout),
+    },
+    Key {
+        name: "stop_timeout",
+        env: "MILLSTREAM_STOP_TIMEOUT",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 1 },
+        default: "2s",
+        meaning: "longest time that a stop waits for what is running to end, after a graceful one \
+                  has processed what it could",
+        slot: |conf| Slot::Duration(&mut conf.stop_timeout),
     },
     Key {
         name: "stop_gracefully_on_shutdown",
@@ -387,6 +481,16 @@ pub static KEYS: &[Key] = &[
         default: "none",
         meaning: "least time that every stream keeps its batches, for queries from outside",
         slot: |conf| Slot::OptDuration(&mut conf.remember),
+    },
+    Key {
+        name: "unpersist",
+        env: "MILLSTREAM_UNPERSIST",
+        guide: &["spark.streaming.unpersist"],
+        kind: Kind::Flag,
+        default: "true",
+        meaning: "forget batches that no operation needs any more; if not, all are kept for \
+                  queries from outside",
+        slot: |conf| Slot::Flag(&mut conf.unpersist),
     },
     Key {
         name: "one_active_context",

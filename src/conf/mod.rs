@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
+pub(crate) use keys::SYSTEM_TEMP;
 pub use keys::{KEYS, Key, Kind};
 
 use nearest::nearest;
@@ -78,16 +79,34 @@ pub struct Conf {
     /// Bytes of processed batches that windows may keep; beyond them receivers wait. `None` is half
     /// of what the process may use. Default: `None`.
     pub memory_max: Option<usize>,
+    /// Directory for the files of persisted records that do not fit into memory. Default: `system
+    /// temp`, the system's directory for temporary files.
+    pub spill_dir: String,
     /// Blocks received and not yet cut into a batch, per receiver. Default: 4096.
     pub block_queue_size: usize,
     /// Records per second that one receiver takes; `None` is unlimited. Default: `None`.
     pub receiver_max_rate: Option<u64>,
     /// Pause before a failed receiver starts again. Default: 2 s.
     pub receiver_restart_delay: Duration,
+    /// What that pause grows to while a receiver fails again and again without data. Default: 60 s.
+    pub receiver_max_restart_delay: Duration,
+    /// Time after which a connection fails whose peer vanished without a word; zero is never.
+    /// Default: 60 s.
+    pub socket_keepalive: Duration,
+    /// Time without data after which a connection counts as failed. Default: `None`.
+    pub socket_read_timeout: Option<Duration>,
     /// Longest line of text taken, in bytes. Default: 1 MiB.
     pub max_line_bytes: usize,
     /// Largest frame taken from a raw socket, in bytes. Default: 64 MiB.
     pub max_frame_bytes: usize,
+    /// How long a file may have been modified before it turns up in a watched directory and is read;
+    /// rounded up to whole batch intervals. Default: 60 s.
+    pub file_stream_min_remember_duration: Duration,
+    /// Bytes that may come out of one compressed file. Default: 16 GiB.
+    pub max_inflated_bytes: usize,
+    /// Bytes that may come out of a compressed file for each of its own; 1 MiB in any case. Default:
+    /// 200.
+    pub max_inflate_ratio: usize,
     /// Whether each worker and receiver thread is bound to a core of its own. Default: `false`.
     pub pin: bool,
     /// Output jobs that run at the same time. Default: 1.
@@ -95,13 +114,20 @@ pub struct Conf {
     /// Batches that may wait; beyond it no batch is cut and data stays at its source. Default:
     /// 10000.
     pub max_queued_batches: usize,
+    /// Time after which it is told that a batch is still running; zero is never. Default: 60 s.
+    pub batch_stuck_after: Duration,
     /// Longest time that a graceful stop waits for received data to be processed; `None` is ten
     /// batch intervals, at least ten seconds. Default: `None`.
     pub graceful_stop_timeout: Option<Duration>,
+    /// Longest time that a stop waits for what is running to end. Default: 2 s.
+    pub stop_timeout: Duration,
     /// Whether received data is finished when the process is asked to end. Default: `false`.
     pub stop_gracefully_on_shutdown: bool,
     /// Least time that every stream keeps its batches, for queries from outside. Default: `None`.
     pub remember: Option<Duration>,
+    /// Whether batches that no operation needs any more are forgotten; if not, all are kept for
+    /// queries from outside. Default: `true`.
+    pub unpersist: bool,
     /// Whether a second context in the same process is refused. Default: `false`.
     pub one_active_context: bool,
     /// Where the value of a key, in this spelling, was set. A field that holds another value by now
@@ -157,17 +183,27 @@ impl Conf {
             block_bytes: 0,
             ring_bytes: 0,
             memory_max: None,
+            spill_dir: String::new(),
             block_queue_size: 0,
             receiver_max_rate: None,
             receiver_restart_delay: Duration::ZERO,
+            receiver_max_restart_delay: Duration::ZERO,
+            socket_keepalive: Duration::ZERO,
+            socket_read_timeout: None,
             max_line_bytes: 0,
             max_frame_bytes: 0,
+            file_stream_min_remember_duration: Duration::ZERO,
+            max_inflated_bytes: 0,
+            max_inflate_ratio: 0,
             pin: false,
             concurrent_jobs: 0,
             max_queued_batches: 0,
+            batch_stuck_after: Duration::ZERO,
             graceful_stop_timeout: None,
+            stop_timeout: Duration::ZERO,
             stop_gracefully_on_shutdown: false,
             remember: None,
+            unpersist: false,
             one_active_context: false,
             set_by: BTreeMap::new(),
             warnings: Vec::new(),

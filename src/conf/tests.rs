@@ -67,15 +67,28 @@ fn defaults() {
     assert_eq!(conf.block_bytes, 1 << 20);
     assert_eq!(conf.ring_bytes, 256 << 20);
     assert_eq!(conf.memory_max, None);
+    assert_eq!(conf.spill_dir, "system temp");
+    assert!(conf.unpersist);
     assert_eq!(conf.block_queue_size, 4096);
     assert_eq!(conf.receiver_max_rate, None);
     assert_eq!(conf.receiver_restart_delay, Duration::from_secs(2));
+    assert_eq!(conf.receiver_max_restart_delay, Duration::from_secs(60));
+    assert_eq!(conf.socket_keepalive, Duration::from_secs(60));
+    assert_eq!(conf.socket_read_timeout, None);
     assert_eq!(conf.max_line_bytes, 1 << 20);
     assert_eq!(conf.max_frame_bytes, 64 << 20);
+    assert_eq!(
+        conf.file_stream_min_remember_duration,
+        Duration::from_secs(60)
+    );
+    assert_eq!(conf.max_inflated_bytes, 16 << 30);
+    assert_eq!(conf.max_inflate_ratio, 200);
     assert!(!conf.pin);
     assert_eq!(conf.concurrent_jobs, 1);
     assert_eq!(conf.max_queued_batches, 10_000);
+    assert_eq!(conf.batch_stuck_after, Duration::from_secs(60));
     assert_eq!(conf.graceful_stop_timeout, None);
+    assert_eq!(conf.stop_timeout, Duration::from_secs(2));
     assert!(!conf.stop_gracefully_on_shutdown);
     assert_eq!(conf.remember, None);
     assert!(!conf.one_active_context);
@@ -93,17 +106,27 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("block_bytes", "64KiB"),
         ("ring_bytes", "3MiB"),
         ("memory_max", "8GiB"),
+        ("spill_dir", "/var/spill"),
         ("block_queue_size", "8"),
         ("receiver_max_rate", "5000"),
         ("receiver_restart_delay", "0ms"),
+        ("receiver_max_restart_delay", "5s"),
+        ("socket_keepalive", "0ms"),
+        ("socket_read_timeout", "90s"),
         ("max_line_bytes", "100"),
         ("max_frame_bytes", "2GiB"),
+        ("file_stream_min_remember_duration", "5s"),
+        ("max_inflated_bytes", "1GiB"),
+        ("max_inflate_ratio", "1000"),
         ("pin", "true"),
         ("concurrent_jobs", "2"),
         ("max_queued_batches", "1"),
+        ("batch_stuck_after", "0ms"),
         ("graceful_stop_timeout", "1m"),
+        ("stop_timeout", "1s"),
         ("stop_gracefully_on_shutdown", "true"),
         ("remember", "1h"),
+        ("unpersist", "false"),
         ("one_active_context", "true"),
     ];
     assert_eq!(
@@ -258,6 +281,7 @@ fn wrong_values_are_refused_and_change_nothing() {
         ("max_queued_batches", "0"),
         ("graceful_stop_timeout", "soon"),
         ("stop_gracefully_on_shutdown", "no"),
+        ("unpersist", "maybe"),
         ("one_active_context", "-1"),
     ] {
         assert_eq!(
@@ -460,12 +484,14 @@ fn validation_checks_fields_and_rules_between_them() {
         "block_bytes = 1MiB (default) is more than ring_bytes = 512KiB (program): \
          no block fits; lower the first or raise the second",
     );
-    let zero_sizes: [fn(&mut Conf); 7] = [
+    let zero_sizes: [fn(&mut Conf); 9] = [
         |conf| conf.block_bytes = 4095,
         |conf| conf.ring_bytes = 0,
         |conf| conf.block_queue_size = 0,
         |conf| conf.max_line_bytes = 0,
         |conf| conf.max_frame_bytes = 0,
+        |conf| conf.max_inflated_bytes = 0,
+        |conf| conf.max_inflate_ratio = 0,
         |conf| conf.concurrent_jobs = 0,
         |conf| conf.max_queued_batches = 0,
     ];
@@ -502,27 +528,37 @@ fn the_effective_settings_are_a_table() {
         .load_env(env([("MILLSTREAM_RING_BYTES", "2097152")]))
         .unwrap();
     let expected = "\
-name                         value               source
-app_name                     millstream          default
-batch_interval               not set             default
-workers                      2                   program
-default_parallelism          workers             default
-block_interval               200ms               default
-block_bytes                  1MiB                default
-ring_bytes                   2MiB                environment MILLSTREAM_RING_BYTES
-memory_max                   half                default
-block_queue_size             4096                default
-receiver_max_rate            unlimited           default
-receiver_restart_delay       2s                  default
-max_line_bytes               1MiB                default
-max_frame_bytes              64MiB               default
-pin                          true                program
-concurrent_jobs              1                   default
-max_queued_batches           10000               default
-graceful_stop_timeout        10 batch intervals  default
-stop_gracefully_on_shutdown  false               default
-remember                     none                default
-one_active_context           false               default
+name                               value               source
+app_name                           millstream          default
+batch_interval                     not set             default
+workers                            2                   program
+default_parallelism                workers             default
+block_interval                     200ms               default
+block_bytes                        1MiB                default
+ring_bytes                         2MiB                environment MILLSTREAM_RING_BYTES
+memory_max                         half                default
+spill_dir                          system temp         default
+block_queue_size                   4096                default
+receiver_max_rate                  unlimited           default
+receiver_restart_delay             2s                  default
+receiver_max_restart_delay         1m                  default
+socket_keepalive                   1m                  default
+socket_read_timeout                none                default
+max_line_bytes                     1MiB                default
+max_frame_bytes                    64MiB               default
+file_stream_min_remember_duration  1m                  default
+max_inflated_bytes                 16GiB               default
+max_inflate_ratio                  200                 default
+pin                                true                program
+concurrent_jobs                    1                   default
+max_queued_batches                 10000               default
+batch_stuck_after                  1m                  default
+graceful_stop_timeout              10 batch intervals  default
+stop_timeout                       2s                  default
+stop_gracefully_on_shutdown        false               default
+remember                           none                default
+unpersist                          true                default
+one_active_context                 false               default
 ";
     assert_eq!(conf.to_string(), expected);
 }

@@ -4,7 +4,8 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::StreamingContext;
-use crate::conf::Conf;
+use crate::block::Memory;
+use crate::conf::{Conf, SYSTEM_TEMP};
 use crate::cpu::memory::available_bytes;
 use crate::error::Result;
 use crate::executor::Executor;
@@ -132,10 +133,12 @@ impl StreamingContextBuilder {
             "batch_interval",
             conf.batch_interval.unwrap_or(Duration::ZERO),
         )?;
-        let memory = match conf.memory_max {
-            Some(bytes) => bytes as u64,
-            None => available_bytes() / 2,
+        let memory_max = conf.memory_max.map(|bytes| bytes as u64);
+        let spill = match conf.spill_dir.as_str() {
+            "" | SYSTEM_TEMP => std::env::temp_dir(),
+            directory => directory.into(),
         };
+        let memory = Memory::new(memory_max.unwrap_or_else(|| available_bytes() / 2), spill);
         let (executor, placement) =
             Executor::start(conf.workers, conf.default_parallelism, conf.pin, memory)?;
         Ok(StreamingContext::new(

@@ -9,12 +9,14 @@ use crate::block::{Budget, RingOptions, Str, text_ring, typed_ring};
 use crate::dstream::input::constant::ConstantIngest;
 use crate::dstream::input::queue::QueueIngest;
 use crate::dstream::input::receiver::ReceiverIngest;
-use crate::dstream::{DStream, RddQueue, check_like, transform_of, union_of};
+use crate::dstream::input::source::CustomDirect;
+use crate::dstream::{DStream, InputSource, RddQueue, check_like, transform_of, union_of};
 use crate::error::{Error, Result};
 use crate::rdd::pipe::{Data, Pipe};
-use crate::rdd::{Lines, Partition, Rdd, at_rest};
+use crate::rdd::{Lines, Partition, Rdd};
 use crate::receiver::{
-    ConvertedSocket, CustomSource, RateLimiter, RawSocket, Receiver, Source, Supervisor, TextSocket,
+    Backoff, ConvertedSocket, CustomSource, Peer, RateLimiter, RawSocket, Receiver, Source,
+    Supervisor, TextSocket,
 };
 use crate::time::BatchTime;
 
@@ -27,16 +29,7 @@ impl StreamingContext {
         records: impl IntoIterator<Item = T>,
         partitions: usize,
     ) -> Rdd<T> {
-        let mut records = records.into_iter().collect::<Vec<_>>().into_iter();
-        let (n, p) = (records.len(), partitions.max(1));
-        let slices = (0..p).map(|i| {
-            let len = cut_point(i + 1, n, p) - cut_point(i, n, p);
-            records.by_ref().take(len).collect::<Vec<_>>()
-        });
-        Rdd::ready(
-            at_rest(slices.collect::<Vec<_>>()),
-            Arc::clone(self.inner.graph.executor()),
-        )
+        Rdd::parallelize(records, partitions, self.inner.graph.executor())
     }
 
     /// The lines of a text as a data set, in blocks of `block_bytes`: the text is
@@ -55,11 +48,6 @@ impl StreamingContext {
         let parts = text_blocks(text.as_ref(), self.inner.conf.block_bytes);
         Rdd::ready(parts.into(), Arc::clone(self.inner.graph.executor()))
     }
-}
-
-/// Where slice `i` of `p` begins, of `n` records.
-fn cut_point(i: usize, n: usize, p: usize) -> usize {
-    (i as u128 * n as u128 / p as u128) as usize
 }
 
 /// Copies a text into blocks of whole lines.
@@ -86,15 +74,15 @@ fn block_end(text: &[u8], block_bytes: usize) -> usize {
     }
 }
 
-/// An address of the form `host:port`; whether it can be reached is found out
-/// when the receiver starts.
-fn check_address(address: String, site: &'static Location<'static>) -> Result<String> {
+/// Whether an address is of the form `host:port`; whether it can be reached is
+/// found out when the receiver starts.
+fn check_address(address: &str, site: &'static Location<'static>) -> Result<()> {
     let port = address
         .rsplit_once(':')
         .filter(|(host, _)| !host.is_empty())
         .map(|(_, port)| port);
     match port.map(str::parse::<u16>) {
-        Some(Ok(_)) => Ok(address),
+        Some(Ok(_)) => Ok(()),
         _ => Err(Error::invalid_argument(format!(
             "the address {address:?} is not of the form host:port"
         ))
@@ -146,8 +134,11 @@ impl StreamingContext {
     /// context connects: UTF-8, ended by `\n`, `\r` or `\r\n`; bytes that are not
     /// UTF-8 become U+FFFD. A last line without an end counts when the server
     /// closes. If the connection is refused, fails or ends, it is made again
-    /// after `receiver_restart_delay`. A line of more than `max_line_bytes` is
-    /// dropped and reported.
+    /// after `receiver_restart_delay`; while that gives no data, the pause grows up
+    /// to `receiver_max_restart_delay`. A peer that vanished is noticed within
+    /// `socket_keepalive`, one that has nothing to say within
+    /// `socket_read_timeout`, which is not set by default. A line of more than
+    /// `max_line_bytes` is dropped and reported.
     ///
     /// Received bytes stay in the block that they were read into; a line is a
     /// slice of it. When `ring_bytes` are waiting to be processed, reading
@@ -159,18 +150,18 @@ impl StreamingContext {
     #[track_caller]
     pub fn socket_text_stream(&self, address: impl Into<String>) -> Result<DStream<Str>> {
         let site = Location::caller();
-        let address = check_address(address.into(), site)?;
+        let peer = self.peer(address.into(), site)?;
         ReceiverIngest::declare(&self.inner.graph, "Socket", site, |_| {
             let max_line = self.inner.conf.max_line_bytes;
             let (writer, cutter, budget) = text_ring(self.ring_options(), max_line);
-            let source = TextSocket::new(address, writer, self.limiter());
+            let source = TextSocket::new(peer, writer, self.limiter());
             (cutter, self.supervisor(source, budget))
         })
     }
 
     /// Records that `convert` makes of the bytes from a server at `address`
     /// (`host:port`). When its iterator ends or gives an error, the connection is
-    /// made again after `receiver_restart_delay`.
+    /// made again, as with [`socket_text_stream`](Self::socket_text_stream).
     ///
     /// # Errors
     /// If the context was started, or the address is not of the form `host:port`.
@@ -200,10 +191,10 @@ impl StreamingContext {
         F: Fn(Box<dyn Read + Send>) -> I + Send + 'static,
     {
         let site = Location::caller();
-        let address = check_address(address.into(), site)?;
+        let peer = self.peer(address.into(), site)?;
         ReceiverIngest::declare(&self.inner.graph, "Socket", site, |_| {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
-            let source = ConvertedSocket::new(address, convert, writer, self.limiter());
+            let source = ConvertedSocket::new(peer, convert, writer, self.limiter());
             (cutter, self.supervisor(source, budget))
         })
     }
@@ -219,10 +210,10 @@ impl StreamingContext {
     #[track_caller]
     pub fn raw_socket_stream(&self, address: impl Into<String>) -> Result<DStream<Arc<[u8]>>> {
         let site = Location::caller();
-        let address = check_address(address.into(), site)?;
+        let peer = self.peer(address.into(), site)?;
         ReceiverIngest::declare(&self.inner.graph, "Raw socket", site, |_| {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
-            let source = RawSocket::new(address, writer, self.inner.conf.max_frame_bytes);
+            let source = RawSocket::new(peer, writer, self.inner.conf.max_frame_bytes);
             (cutter, self.supervisor(source, budget))
         })
     }
@@ -237,9 +228,22 @@ impl StreamingContext {
         let site = Location::caller();
         ReceiverIngest::declare(&self.inner.graph, "Receiver", site, |stream_id| {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
-            let source = CustomSource::new(receiver, stream_id, writer, self.limiter());
+            // A block never spans batches.
+            let block_interval = self.inner.conf.block_interval.min(self.batch_interval());
+            let limiter = self.limiter();
+            let source = CustomSource::new(receiver, stream_id, writer, limiter, block_interval);
             (cutter, self.supervisor(source, budget))
         })
+    }
+
+    /// The batches that a source of the program's own gives when it is asked.
+    ///
+    /// # Errors
+    /// If the context was started.
+    #[doc(alias = "InputDStream")]
+    #[track_caller]
+    pub fn input_stream<T: Data>(&self, source: impl InputSource<T>) -> Result<DStream<T>> {
+        CustomDirect::declare(&self.inner.graph, Location::caller(), source)
     }
 
     fn ring_options(&self) -> RingOptions {
@@ -255,12 +259,21 @@ impl StreamingContext {
         self.inner.conf.receiver_max_rate.map(RateLimiter::new)
     }
 
+    fn peer(&self, address: String, site: &'static Location<'static>) -> Result<Peer> {
+        check_address(&address, site)?;
+        Ok(Peer {
+            address,
+            keepalive: self.inner.conf.socket_keepalive,
+            read_timeout: self.inner.conf.socket_read_timeout,
+        })
+    }
+
     fn supervisor(&self, source: impl Source, budget: Arc<Budget>) -> Supervisor {
-        let restart_delay = self.inner.conf.receiver_restart_delay;
+        let conf = &self.inner.conf;
         Supervisor {
             source: Box::new(source),
             budget,
-            restart_delay,
+            backoff: Backoff::new(conf.receiver_restart_delay, conf.receiver_max_restart_delay),
         }
     }
 

@@ -1,27 +1,24 @@
 //! Start, stop, and what lies between.
 
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, MutexGuard};
-use std::thread::JoinHandle;
 
 use super::{Inner, StreamingContext, active};
-use crate::cpu::thread;
+use crate::cpu::thread::{self, Thread};
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
-use crate::executor::in_task;
 use crate::scheduler::{Generator, JobScheduler, ReceiverTracker};
+use crate::task::in_task;
 use crate::time::{BatchTime, Duration, first_batch_time};
-
-/// The least time that a graceful stop waits for the queued batches.
-const LEAST_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The threads of a running context.
 pub(super) struct Running {
-    receivers: ReceiverTracker,
-    generator: Generator,
-    jobs: Arc<JobScheduler>,
-    job_threads: Vec<JoinHandle<()>>,
-    bus_thread: JoinHandle<()>,
+    pub(super) receivers: ReceiverTracker,
+    /// None if the start failed before it.
+    pub(super) generator: Option<Generator>,
+    pub(super) jobs: Arc<JobScheduler>,
+    pub(super) job_threads: Vec<Thread>,
+    pub(super) bus_thread: Option<Thread>,
 }
 
 impl StreamingContext {
@@ -64,9 +61,7 @@ impl StreamingContext {
                 Ok(())
             }
             Err(error) => {
-                inner.graph.set_phase(StreamingContextState::Stopped);
-                active::leave(inner);
-                inner.waiter.stopped();
+                inner.end();
                 Err(error)
             }
         }
@@ -75,17 +70,23 @@ impl StreamingContext {
     /// Stops the context for good.
     ///
     /// Gracefully: the receivers are stopped, everything they stored is cut and
-    /// processed, then the threads end; it returns as soon as that is done, and
-    /// gives up on receivers, and then on batches, after `graceful_stop_timeout`
-    /// (ten batch intervals, at least ten seconds). Not gracefully: the jobs that
-    /// are running end, the rest is dropped. Either way a job that is running is
-    /// waited for. Stopping twice, or before a start, is no error; a second stop
-    /// waits for the first.
+    /// processed, then the threads end; it returns as soon as that is done. It
+    /// gives up on receivers after half of `graceful_stop_timeout` (ten batch
+    /// intervals, at least ten seconds), on batches after all of it, and then goes
+    /// on as a stop that is not graceful. That one drops what waits, and lets the
+    /// threads end what they are at: receivers and jobs have `stop_timeout` (two
+    /// seconds), then inputs, and then listeners for the last events, what is left of
+    /// it and at least half. Whatever has not ended then is left alone, and ends by itself.
+    /// So a stop always returns.
+    ///
+    /// Stopping twice, or before a start, is no error; a second stop waits for the
+    /// first.
     ///
     /// # Errors
-    /// If the time ran out (what is left is named, and dropped), or when called
-    /// on a thread of the context itself, such as inside an output operation,
-    /// which would wait for itself: stop from another thread.
+    /// If the time ran out: what was left running and what was not processed is
+    /// named. Or when called on a thread of the context itself, such as inside an
+    /// output operation or a listener, which would wait for itself: stop from
+    /// another thread.
     pub fn stop(&self, graceful: bool) -> Result<()> {
         if thread::is_engine_thread() || in_task() {
             return Err(Error::illegal_state(
@@ -168,39 +169,43 @@ impl Inner {
             self.graph.set_phase(StreamingContextState::Stopped);
             running.take()
         };
-        let Some(running) = running else {
-            tracing::warn!("the context is not running: stop() does nothing");
-            self.waiter.stopped();
-            return Ok(());
+        let result = match running {
+            Some(running) => running.stop(self, graceful),
+            None => {
+                tracing::warn!("the context is not running: stop() does nothing");
+                Ok(())
+            }
         };
-        let timeout = self.conf.graceful_stop_timeout.unwrap_or_else(|| {
-            self.graph
-                .batch_interval()
-                .saturating_mul(10)
-                .max(LEAST_STOP_TIMEOUT)
-        });
-        let result = running.stop(graceful.then_some(timeout), &self.bus);
+        self.end();
+        result
+    }
+
+    /// Leaves nothing to wait for.
+    fn end(&self) {
+        self.graph.set_phase(StreamingContextState::Stopped);
         active::leave(self);
         // A closure that holds the context would keep it, and itself, for ever.
-        self.graph.dismantle();
+        let dismantled = catch_unwind(AssertUnwindSafe(|| self.graph.dismantle()));
+        if let Err(payload) = dismantled {
+            // What the program's closures own is dropped here.
+            let error = Error::from_panic(payload, "dropping the streams");
+            tracing::error!(%error, "the streams were not let go cleanly");
+        }
         self.waiter.stopped();
-        result
     }
 
     /// The last handle goes away.
     pub(super) fn abandon(&self) {
-        let Some(running) = self.running().take() else {
-            return;
-        };
-        self.graph.set_phase(StreamingContextState::Stopped);
-        active::leave(self);
-        if thread::is_engine_thread() || in_task() {
-            // On a thread of the context: it cannot wait for itself.
-            running.release(&self.bus);
-        } else if let Err(error) = running.stop(None, &self.bus) {
-            tracing::error!(%error, "a dropped context did not stop cleanly");
+        if let Some(running) = self.running().take() {
+            self.graph.set_phase(StreamingContextState::Stopped);
+            if thread::is_engine_thread() || in_task() {
+                // On a thread of the context: it cannot wait for itself.
+                running.release(&self.graph, &self.bus);
+            } else if let Err(error) = running.stop(self, false) {
+                tracing::error!(%error, "a dropped context did not stop cleanly");
+            }
         }
-        self.waiter.stopped();
+        self.end();
     }
 }
 
@@ -208,86 +213,59 @@ impl Running {
     fn start(inner: &Inner) -> Result<Self> {
         let interval = inner.graph.batch_interval();
         let zero = first_batch_time(inner.clock.now_millis(), interval) - interval;
-        inner.graph.initialize(zero, inner.conf.remember);
+        let remember = match inner.conf.unpersist {
+            true => inner.conf.remember,
+            false => Some(Duration::MAX),
+        };
+        inner.graph.initialize(zero, remember);
+        inner.graph.start_inputs()?;
         // Before any thread runs: a first job may ask.
         inner.graph.set_phase(StreamingContextState::Active);
-        let jobs = Arc::new(JobScheduler::new(
-            Arc::clone(&inner.graph),
-            Arc::clone(&inner.clock),
-            Arc::clone(&inner.bus),
-            Arc::clone(&inner.waiter),
-        ));
-        Self::start_threads(inner, zero, Arc::clone(&jobs)).inspect_err(|_| {
-            // The threads that did start.
-            jobs.close();
-            inner.bus.close();
-        })
+        let mut running = Self {
+            receivers: ReceiverTracker::default(),
+            generator: None,
+            jobs: Arc::new(JobScheduler::new(
+                Arc::clone(&inner.graph),
+                Arc::clone(&inner.clock),
+                Arc::clone(&inner.bus),
+                Arc::clone(&inner.waiter),
+                inner.conf.batch_stuck_after,
+            )),
+            job_threads: Vec::new(),
+            bus_thread: None,
+        };
+        match running.start_threads(inner, zero) {
+            Ok(()) => Ok(running),
+            Err(error) => {
+                // The threads that did start.
+                if let Err(left) = running.stop(inner, false) {
+                    tracing::error!(error = %left, "a failed start did not end cleanly");
+                }
+                Err(error)
+            }
+        }
     }
 
-    fn start_threads(inner: &Inner, zero: BatchTime, jobs: Arc<JobScheduler>) -> Result<Self> {
+    fn start_threads(&mut self, inner: &Inner, zero: BatchTime) -> Result<()> {
         let refused = |cause| Error::io("a thread of the context cannot be started", cause);
         let bus = Arc::clone(&inner.bus);
         let bus_thread = thread::spawn("listeners", None, move || bus.run()).map_err(refused)?;
-        let mut job_threads = Vec::new();
+        self.bus_thread = Some(bus_thread);
         for i in 0..inner.conf.concurrent_jobs {
-            let jobs = Arc::clone(&jobs);
-            job_threads.push(
-                thread::spawn(format!("jobs-{i}"), None, move || jobs.run()).map_err(refused)?,
-            );
+            let jobs = Arc::clone(&self.jobs);
+            let thread = thread::spawn(format!("jobs-{i}"), None, move || jobs.run());
+            self.job_threads.push(thread.map_err(refused)?);
         }
-        let receivers =
-            ReceiverTracker::start(&inner.graph, &inner.placement, &inner.clock, &inner.bus)?;
-        let generator = Generator::start(
+        self.receivers
+            .start(&inner.graph, &inner.placement, &inner.clock, &inner.bus)?;
+        self.generator = Some(Generator::start(
             Arc::clone(&inner.graph),
-            Arc::clone(&jobs),
+            Arc::clone(&self.jobs),
             Arc::clone(&inner.clock),
             zero,
             inner.conf.block_interval,
             inner.conf.max_queued_batches,
-        )
-        .inspect_err(|_| receivers.shut_down())?;
-        Ok(Self {
-            receivers,
-            generator,
-            jobs,
-            job_threads,
-            bus_thread,
-        })
-    }
-
-    /// Ends all threads; `graceful` is how long the queued batches may take.
-    fn stop(self, graceful: Option<Duration>, bus: &crate::listener::Bus) -> Result<()> {
-        // First, so that everything that was stored is there to be cut.
-        let stopped = self.receivers.stop(graceful.unwrap_or(LEAST_STOP_TIMEOUT));
-        let drained = match graceful {
-            Some(timeout) => {
-                self.generator.drain();
-                self.jobs.drain(timeout)
-            }
-            None => Ok(()),
-        };
-        self.generator.end();
-        self.jobs.close();
-        // A job that outlasts the time is left alone: it may never end.
-        if drained.is_ok() {
-            for thread in self.job_threads {
-                if thread.join().is_err() {
-                    tracing::error!("a job thread panicked");
-                }
-            }
-        }
-        bus.close();
-        if self.bus_thread.join().is_err() {
-            tracing::error!("the listeners' thread panicked");
-        }
-        stopped.and(drained)
-    }
-
-    /// Tells all threads to end without waiting for them.
-    fn release(self, bus: &crate::listener::Bus) {
-        self.receivers.shut_down();
-        self.jobs.close();
-        bus.close();
-        self.generator.release();
+        )?);
+        Ok(())
     }
 }

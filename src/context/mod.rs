@@ -2,10 +2,15 @@
 
 mod active;
 mod builder;
+mod files;
 mod inputs;
 mod life;
+#[cfg(feature = "checkpoint")]
+mod object_file;
+mod shared;
 #[cfg(feature = "signals")]
 mod signals;
+mod stop;
 
 use std::fmt;
 use std::panic::Location;
@@ -129,15 +134,15 @@ impl StreamingContext {
 
     /// Tells `listener` from now on what happens.
     #[doc(alias = "addStreamingListener")]
-    pub fn add_listener(&self, listener: impl StreamingListener + 'static) {
-        self.inner.bus.add(Arc::new(listener));
+    pub fn add_listener<L: StreamingListener + 'static>(&self, listener: L) {
+        let name = std::any::type_name::<L>();
+        self.inner.bus.add(name, Box::new(listener));
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.abandon();
-        self.graph.dismantle();
     }
 }
 

@@ -7,13 +7,15 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 use super::{Inner, StreamingContext};
+use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
 
 /// # Signals
 impl StreamingContext {
     /// Stops the context at the first SIGTERM or SIGINT (Ctrl-C): gracefully if
     /// `stop_gracefully_on_shutdown` is on, else at once. A second signal has its
-    /// usual effect, so it ends a process that takes too long to stop.
+    /// usual effect, so it ends a process that takes too long to stop; so has any
+    /// signal once the context is stopped or gone.
     ///
     /// The handlers are those of the whole process, which is why nothing sets
     /// them unless asked; programs with handlers of their own call
@@ -28,11 +30,12 @@ impl StreamingContext {
         // Weak: a program that drops its context is not kept running by this.
         let context = Arc::downgrade(&self.inner);
         let waiting = move || {
-            let mut context = Some(context);
+            let mut heard_before = false;
             for signal in signals.forever() {
+                let first = !std::mem::replace(&mut heard_before, true);
                 // The stop has a thread of its own, so that a second signal is
                 // heard meanwhile.
-                let heard = match context.take() {
+                let heard = match first.then(|| unstopped(&context)).flatten() {
                     Some(context) => spawn("ms-signal-stop", move || stop(&context)),
                     None => emulate_default_handler(signal),
                 };
@@ -54,11 +57,13 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()
         .map(|_| ())
 }
 
-fn stop(context: &Weak<Inner>) {
-    let Some(inner) = context.upgrade() else {
-        return;
-    };
-    let context = StreamingContext { inner };
+/// The context, unless there is nothing left to stop.
+fn unstopped(context: &Weak<Inner>) -> Option<StreamingContext> {
+    let context = context.upgrade().map(|inner| StreamingContext { inner })?;
+    (context.state() != StreamingContextState::Stopped).then_some(context)
+}
+
+fn stop(context: &StreamingContext) {
     if let Err(error) = context.stop(context.conf().stop_gracefully_on_shutdown) {
         tracing::error!(%error, "the context did not stop cleanly");
     }

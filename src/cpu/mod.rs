@@ -23,6 +23,8 @@
 //! * [`memory`]: how much memory this process may use.
 //! * [`placement`]: decides who goes where; pure functions over a topology.
 //! * [`thread`]: starts named threads and pins them.
+//! * [`keepalive`]: a call to the system that concerns sockets; here, as this is the floor of such
+//!   calls.
 //!
 //! # Invariants
 //!
@@ -41,6 +43,7 @@
 //! workers there are.
 
 mod cpulist;
+pub(crate) mod keepalive;
 pub(crate) mod memory;
 pub(crate) mod placement;
 pub(crate) mod thread;

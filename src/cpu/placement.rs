@@ -107,6 +107,32 @@ impl Placement {
         self.free.get(i)?.cpu
     }
 
+    /// Whether a worker is pinned to this CPU.
+    pub(crate) fn has_worker_on(&self, cpu: usize) -> bool {
+        let mut workers = self.nodes.iter().flat_map(|node| &node.workers);
+        workers.any(|worker| worker.cpu == Some(cpu))
+    }
+
+    /// What is wrong when so many receivers are to run beside pinned workers: some
+    /// have no CPU of their own, and take turns with a worker on its. Nothing is if
+    /// no worker is pinned, as the kernel moves them all.
+    pub(crate) fn crowded(&self, receivers: usize) -> Option<String> {
+        let pinned = |node: &NodeSlots| node.workers.iter().filter(|w| w.cpu.is_some()).count();
+        let workers: usize = self.nodes.iter().map(pinned).sum();
+        let without = receivers.saturating_sub(self.free.len());
+        if workers == 0 || without == 0 {
+            return None;
+        }
+        let remedy = match workers.saturating_sub(without) {
+            0 => "do not pin, or read several sources in one receiver".to_owned(),
+            fewer => format!("set workers to {fewer}"),
+        };
+        Some(format!(
+            "{without} of {receivers} receivers have no core of their own beside {workers} pinned \
+             workers, and slow these down: {remedy}"
+        ))
+    }
+
     /// The node whose workers take the blocks of receiver `i`, as an index into
     /// [`nodes`](Self::nodes).
     ///
@@ -330,6 +356,31 @@ mod tests {
     fn there_is_always_a_worker() {
         let placement = Placement::plan(&topology("one_node", &[0, 1]), 0, true);
         assert_eq!(workers(&placement), [(0, pinned(&[0]))]);
+    }
+
+    #[test]
+    fn receivers_without_a_cpu_of_their_own_are_told_of() {
+        let four = topology("two_nodes", &[0, 1, 2, 3]);
+        let plan = |workers, pin| Placement::plan(&four, workers, pin);
+        assert_eq!(plan(4, false).crowded(9), None, "nothing is pinned");
+        assert_eq!(plan(2, true).crowded(2), None);
+        assert_eq!(plan(4, true).crowded(0), None);
+        let told = |workers, receivers| plan(workers, true).crowded(receivers).unwrap();
+        assert_eq!(
+            told(3, 2),
+            "1 of 2 receivers have no core of their own beside 3 pinned workers, and slow these \
+             down: set workers to 2"
+        );
+        assert_eq!(
+            told(1, 5),
+            "2 of 5 receivers have no core of their own beside 1 pinned workers, and slow these \
+             down: do not pin, or read several sources in one receiver"
+        );
+        let two = plan(2, true);
+        let with_worker = (0..6).filter(|&cpu| two.has_worker_on(cpu)).count();
+        assert_eq!(with_worker, 2);
+        assert!((0..2).all(|i| !two.has_worker_on(two.receiver_cpu(i).unwrap())));
+        assert!(!plan(2, false).has_worker_on(0));
     }
 
     /// Any number of workers on any mask of any tree: the workers are all there, and no CPU has two

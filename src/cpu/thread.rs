@@ -7,7 +7,9 @@
 use std::{
     cell::Cell,
     io,
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{Builder, JoinHandle},
+    time::Duration,
 };
 
 use core_affinity::CoreId;
@@ -36,9 +38,13 @@ pub(crate) fn spawn(
     name: impl Into<String>,
     cpu: Option<usize>,
     body: impl FnOnce() + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
+) -> io::Result<Thread> {
     let name = thread_name(&name.into());
-    Builder::new().name(name.clone()).spawn(move || {
+    let ended = Arc::new(Ended::default());
+    let signal = SignalOnDrop(Arc::clone(&ended));
+    let handle = Builder::new().name(name.clone()).spawn(move || {
+        // Also when the body panics.
+        let _signal = signal;
         if let Some(cpu) = cpu
             && !pin_current(cpu)
         {
@@ -50,7 +56,63 @@ pub(crate) fn spawn(
         }
         ENGINE.set(true);
         body();
-    })
+    })?;
+    Ok(Thread { handle, ended })
+}
+
+/// A thread that [`spawn`] started. Dropping the handle leaves the thread to itself.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    handle: JoinHandle<()>,
+    ended: Arc<Ended>,
+}
+
+impl Thread {
+    /// Waits for its end, for `limit` at the most; says whether it came.
+    pub(crate) fn wait(&self, limit: Duration) -> bool {
+        self.ended.wait(limit)
+    }
+
+    /// Waits for its end, for `limit` at the most, and then for the system to be done with it. A
+    /// thread that does not end in time is left to itself, and the answer is `false`.
+    #[must_use]
+    pub(crate) fn join(self, limit: Duration) -> bool {
+        let ended = self.wait(limit);
+        if ended {
+            let name = self.handle.thread().name().unwrap_or_default().to_owned();
+            if self.handle.join().is_err() {
+                tracing::error!(thread = name, "a thread panicked");
+            }
+        }
+        ended
+    }
+}
+
+/// Whether a thread has ended: what the standard handle cannot be asked with a limit.
+#[derive(Debug, Default)]
+struct Ended {
+    ended: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Ended {
+    fn wait(&self, limit: Duration) -> bool {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let (ended, _) = self
+            .changed
+            .wait_timeout_while(ended, limit, |ended| !*ended)
+            .unwrap_or_else(PoisonError::into_inner);
+        *ended
+    }
+}
+
+struct SignalOnDrop(Arc<Ended>);
+
+impl Drop for SignalOnDrop {
+    fn drop(&mut self) {
+        *self.0.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.changed.notify_all();
+    }
 }
 
 thread_local! {
@@ -93,10 +155,8 @@ mod tests {
         probe: impl FnOnce() -> T + Send + 'static,
     ) -> T {
         let (send, receive) = mpsc::channel();
-        spawn(name, cpu, move || send.send(probe()).unwrap())
-            .unwrap()
-            .join()
-            .unwrap();
+        let thread = spawn(name, cpu, move || send.send(probe()).unwrap()).unwrap();
+        assert!(thread.join(Duration::MAX));
         receive.recv().unwrap()
     }
 
@@ -116,6 +176,25 @@ mod tests {
             on_thread("receiver-0", None, name).as_deref(),
             Some("ms-receiver-0")
         );
+    }
+
+    #[test]
+    fn a_thread_is_waited_for_as_long_as_wanted() {
+        let held = |name| {
+            let (go, wait) = mpsc::channel::<()>();
+            let body = move || assert!(wait.recv().is_err());
+            (spawn(name, None, body).unwrap(), go)
+        };
+        let (thread, go) = held("slow");
+        assert!(!thread.wait(Duration::ZERO));
+        assert!(!thread.wait(Duration::from_millis(1)));
+        drop(go);
+        assert!(thread.wait(Duration::MAX));
+        assert!(thread.join(Duration::ZERO));
+        let panics = spawn("panics", None, || panic!("expected")).unwrap();
+        assert!(panics.join(Duration::MAX));
+        let (endless, _go) = held("endless");
+        assert!(!endless.join(Duration::ZERO));
     }
 
     #[test]

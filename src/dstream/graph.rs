@@ -158,6 +158,29 @@ impl Graph {
         self.lock().inputs.clone()
     }
 
+    /// Starts the inputs; if one cannot be started, those that were are stopped.
+    pub(crate) fn start_inputs(&self) -> Result<()> {
+        let inputs = self.inputs();
+        for (i, input) in inputs.iter().enumerate() {
+            if let Err(error) = input.start() {
+                for started in &inputs[..i] {
+                    started.stop(true);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the inputs, `begin` with the name of each first. `all_ended` tells that
+    /// no job runs any more; else one that is in use is stopped by who uses it.
+    pub(crate) fn stop_inputs(&self, all_ended: bool, begin: impl Fn(&str)) {
+        for input in self.inputs() {
+            begin(input.name());
+            input.stop(all_ended);
+        }
+    }
+
     pub(crate) fn outputs(&self) -> Vec<Arc<Output>> {
         self.lock().outputs.clone()
     }

@@ -10,7 +10,8 @@ use crate::rdd::{Rdd, Step};
 use crate::time::BatchTime;
 
 impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
-    /// A node that applies an operation to each batch on its own.
+    /// A node that applies an operation to each batch on its own; where there is
+    /// none, it has none either.
     ///
     /// # Panics
     /// If the context was started.
@@ -24,12 +25,23 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
         U: Data,
         F: Fn(Rdd<T, P>, BatchTime) -> Result<Rdd<U>> + Send + Sync + 'static,
     {
-        self.graph.assert_open(site);
-        let parents = vec![self.control()];
-        let meta = Meta::new(&self.graph, name, site, self.slide_interval(), parents);
+        self.lift_as(Step::new(name, site), Gap::Passed, f)
+    }
+
+    /// As [`lift`](Self::lift), where `gap` tells what happens at a time at which
+    /// this stream has no batch.
+    pub(super) fn lift_as<U, F>(&self, step: Step, gap: Gap, f: F) -> DStream<U>
+    where
+        U: Data,
+        F: Fn(Rdd<T, P>, BatchTime) -> Result<Rdd<U>> + Send + Sync + 'static,
+    {
+        self.graph.assert_open(step.site);
+        let (slide, parents) = (self.slide_interval(), vec![self.control()]);
+        let meta = Meta::new(&self.graph, step.name, step.site, slide, parents);
         let lifted = Lifted {
             parent: self.clone(),
-            step: Step::new(name, site),
+            step,
+            gap,
             f,
         };
         let node = Node::declare(&self.graph, meta, lifted);
@@ -77,10 +89,20 @@ pub(super) fn guarded<T>(
         .map_err(|error| error.in_batch(time.as_millis()).at(step.site))
 }
 
+/// What a stream makes of a time at which its parent has no batch.
+#[derive(Clone, Copy)]
+pub(super) enum Gap {
+    /// It has none either.
+    Passed,
+    /// An error.
+    Refused,
+}
+
 /// See [`DStream::lift`].
 struct Lifted<T: Data, P: Pipe<Out = T>, F> {
     parent: DStream<T, P>,
     step: Step,
+    gap: Gap,
     f: F,
 }
 
@@ -94,10 +116,12 @@ where
     type Item = U;
 
     fn compute(&self, time: BatchTime) -> Result<Option<Rdd<U>>> {
-        let Some(rdd) = self.parent.at(time)? else {
-            return Ok(None);
+        let rdd = match self.gap {
+            Gap::Passed => self.parent.at(time)?,
+            Gap::Refused => Some(self.parent.at_or_error(self.step.name, time)?),
         };
-        guarded(self.step, time, || (self.f)(rdd, time)).map(Some)
+        rdd.map(|rdd| guarded(self.step, time, || (self.f)(rdd, time)))
+            .transpose()
     }
 }
 

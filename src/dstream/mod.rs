@@ -24,15 +24,20 @@ use std::sync::Arc;
 
 pub(crate) use graph::Graph;
 pub use graph::StreamingContextState;
+pub use input::file::Directory;
 pub use input::queue::RddQueue;
+pub use input::source::{InputBatch, InputSource};
+use node::may_ask;
 pub(crate) use node::{Control, Meta, Node, Operator, Stream};
+pub use op::map_with_state::{MapWithStateDStream, StateSpec};
 pub(crate) use op::transform::transform_of;
 pub(crate) use op::union::{check_like, union_of};
+pub use op::update_state_by_key::UpdateOptions;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::in_task;
 use crate::rdd::pipe::{Chain, Data, Narrow, Pipe, Source, as_source};
 use crate::rdd::{Rdd, Step};
+use crate::task::in_task;
 use crate::time::{BatchTime, Duration};
 
 /// A continuous series of batches of records.
@@ -108,7 +113,8 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     ///
     /// # Errors
     /// If the context was not started, a batch cannot be computed, or when called
-    /// inside a task.
+    /// inside a task. Inside the closure of [`transform`](Self::transform) only
+    /// streams of the same context that were declared before it can be sliced.
     pub fn slice(&self, from: BatchTime, to: BatchTime) -> Result<Vec<Rdd<T, P>>> {
         if self.graph.phase() == StreamingContextState::Initialized {
             return Err(Error::illegal_state("slice: the context was not started"));
@@ -118,7 +124,16 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
                 "slice was called inside a task, which must not wait for a batch: slice before",
             ));
         }
+        if !may_ask(&self.graph, self.node.meta().id) {
+            return Err(Error::illegal_state(format!(
+                "slice of {self:?} was called inside of a transform that does not come after it: \
+                 there, only streams that were declared before can be sliced"
+            )));
+        }
         let (zero, slide) = (self.graph.zero(), self.slide_interval());
+        if [from, to].iter().any(|end| !end.is_on_grid(zero, slide)) {
+            tracing::warn!(%from, %to, ?slide, "slice: a time off the grid of the stream is moved down to it");
+        }
         let from = from.max(zero).floor_from(zero, slide);
         if to < from {
             return Ok(Vec::new());

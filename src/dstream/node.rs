@@ -1,5 +1,6 @@
 //! A node of the graph: one boundary over time, with a memo per batch time.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -136,6 +137,39 @@ pub(crate) trait Operator: Send + Sync + 'static {
     fn compute(&self, time: BatchTime) -> Result<Option<Rdd<Self::Item>>>;
 }
 
+thread_local! {
+    /// The graph and the number of the node that this thread computes, the
+    /// innermost one if a node asks others.
+    static COMPUTING: Cell<Option<(*const Graph, NodeId)>> = const { Cell::new(None) };
+}
+
+/// Marks this thread as computing a node until it is dropped.
+struct Computing {
+    outer: Option<(*const Graph, NodeId)>,
+}
+
+impl Computing {
+    fn enter(graph: &Arc<Graph>, node: NodeId) -> Self {
+        let outer = COMPUTING.replace(Some((Arc::as_ptr(graph), node)));
+        Self { outer }
+    }
+}
+
+impl Drop for Computing {
+    fn drop(&mut self) {
+        COMPUTING.set(self.outer);
+    }
+}
+
+/// Whether this thread may ask the node for a batch. The code of an operator may
+/// ask only for nodes that were declared before its own: whoever computes holds
+/// locks of nodes, and takes them from later ones to earlier ones.
+pub(crate) fn may_ask(graph: &Arc<Graph>, node: NodeId) -> bool {
+    COMPUTING
+        .get()
+        .is_none_or(|(inside, computed)| inside == Arc::as_ptr(graph) && node < computed)
+}
+
 /// A derived node: an operator, and the Rdds that it gave.
 pub(crate) struct Node<O: Operator> {
     graph: Arc<Graph>,
@@ -159,6 +193,11 @@ impl<O: Operator> Node<O> {
         });
         graph.add_node(Arc::clone(&node) as Arc<dyn Control>);
         node
+    }
+
+    fn compute(&self, time: BatchTime) -> Result<Option<Rdd<O::Item>>> {
+        let _computing = Computing::enter(&self.graph, self.meta.id);
+        self.operator.compute(time)
     }
 
     fn memo(&self) -> MutexGuard<'_, Memo<O::Item>> {
@@ -191,7 +230,7 @@ impl<O: Operator> Stream<O::Item> for Node<O> {
         if time > self.graph.last_cut() {
             // Asked for from outside, too early: what is there now must not be
             // taken for the batch that will be cut.
-            return self.operator.compute(time);
+            return self.compute(time);
         }
         // Held while computing, so that two jobs get the same Rdd; computing
         // asks only parents, so locks are taken from child to parent.
@@ -199,7 +238,7 @@ impl<O: Operator> Stream<O::Item> for Node<O> {
         if let Some(rdd) = memo.get(&time) {
             return rdd.clone();
         }
-        let rdd = self.operator.compute(time);
+        let rdd = self.compute(time);
         memo.insert(time, rdd.clone());
         rdd
     }

@@ -2,18 +2,22 @@
 //! and leaves, state by key.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::DStream;
 use super::graph::Graph;
-use super::node::{Control, Meta, Stream};
-use crate::error::Result;
+use super::node::{Control, Meta, Node, Operator, Stream};
+use crate::error::{Error, Result};
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
 use crate::time::{BatchTime, Duration};
 
 /// What a stateful node does from one of its times to the next.
 pub(crate) trait Advance: Send + 'static {
-    type Item: Data;
+    /// What it gives for a time: an Rdd, or what the nodes that show parts of it
+    /// make their Rdds of.
+    type Output: Clone + Send + 'static;
 
     /// How far back, before the time that it advances to, it reads its parents.
     fn reach(&self) -> Duration {
@@ -26,7 +30,7 @@ pub(crate) trait Advance: Send + 'static {
     ///
     /// The work is done here, not when an action asks: the next time builds on it,
     /// whether this one is read or not.
-    fn advance(&mut self, time: BatchTime) -> Result<Rdd<Self::Item>>;
+    fn advance(&mut self, time: BatchTime) -> Result<Self::Output>;
 }
 
 /// A node that keeps state from batch to batch.
@@ -45,7 +49,7 @@ struct State<A: Advance> {
     /// The time that the operator has reached.
     reached: Option<BatchTime>,
     /// What was given for each time; an error is kept too.
-    memo: BTreeMap<BatchTime, Result<Rdd<A::Item>>>,
+    memo: BTreeMap<BatchTime, Result<A::Output>>,
 }
 
 impl<A: Advance> StatefulNode<A> {
@@ -70,8 +74,32 @@ impl<A: Advance> StatefulNode<A> {
             .unwrap_or_else(|poison| poison.into_inner())
     }
 
-    fn nothing(&self) -> Rdd<A::Item> {
-        Rdd::ready(Vec::new().into(), Arc::clone(self.graph.executor()))
+    /// What was given for `time`; nothing if that is no time of this stream, is
+    /// still to come, or was forgotten.
+    pub(crate) fn output(&self, time: BatchTime) -> Result<Option<A::Output>> {
+        // Asked for from outside, a time may be too early: the state must not run
+        // ahead.
+        if !self.meta.is_valid(&self.graph, time) || time > self.graph.last_cut() {
+            return Ok(None);
+        }
+        let state = &mut *self.state();
+        let remember = self.meta.remember();
+        let mut next = state.reached.unwrap_or(self.graph.zero()) + self.meta.slide;
+        while next <= time {
+            // Times that nobody asked for count too; they are kept only if a stream
+            // behind can still ask, as a copy of the state is the price.
+            state.reached = Some(next);
+            let output = catch_unwind(AssertUnwindSafe(|| state.operator.advance(next)))
+                .unwrap_or_else(|payload| {
+                    let error = Error::from_panic(payload, self.meta.name);
+                    Err(error.in_batch(next.as_millis()).at(self.meta.site))
+                });
+            if next == time || time - next <= remember {
+                state.memo.insert(next, output);
+            }
+            next = next + self.meta.slide;
+        }
+        state.memo.get(&time).cloned().transpose()
     }
 }
 
@@ -90,32 +118,51 @@ impl<A: Advance> Control for StatefulNode<A> {
     }
 }
 
-impl<A: Advance> Stream<A::Item> for StatefulNode<A> {
-    fn rdd(&self, time: BatchTime) -> Result<Option<Rdd<A::Item>>> {
+impl<T: Data, A: Advance<Output = Rdd<T>>> Stream<T> for StatefulNode<A> {
+    fn rdd(&self, time: BatchTime) -> Result<Option<Rdd<T>>> {
         if !self.meta.is_valid(&self.graph, time) {
             return Ok(None);
         }
-        if time > self.graph.last_cut() {
-            // Asked for from outside, too early: the state must not run ahead.
-            return Ok(Some(self.nothing()));
-        }
-        let state = &mut *self.state();
-        let remember = self.meta.remember();
-        let mut next = state.reached.unwrap_or(self.graph.zero()) + self.meta.slide;
-        while next <= time {
-            // Times that nobody asked for count too; they are kept only if a stream
-            // behind can still ask, as a copy of the state is the price.
-            state.reached = Some(next);
-            let rdd = state.operator.advance(next);
-            if next == time || time - next <= remember {
-                state.memo.insert(next, rdd);
-            }
-            next = next + self.meta.slide;
-        }
-        match state.memo.get(&time) {
-            Some(rdd) => rdd.clone().map(Some),
-            // Forgotten, as a time of an input would be.
-            None => Ok(Some(self.nothing())),
-        }
+        // Too early or forgotten: as a time of an input would be.
+        let output = self.output(time)?;
+        Ok(Some(output.unwrap_or_else(|| {
+            Rdd::empty(Arc::clone(self.graph.executor()))
+        })))
+    }
+}
+
+/// A stream that shows a part of what a stateful node gave.
+pub(crate) struct View<A: Advance, T: Data> {
+    node: Arc<StatefulNode<A>>,
+    part: fn(A::Output) -> Option<Rdd<T>>,
+}
+
+impl<A: Advance, T: Data> View<A, T> {
+    /// Declares a stream of the parts; where there is none it gives no Rdd.
+    pub(crate) fn declare(
+        node: &Arc<StatefulNode<A>>,
+        name: &'static str,
+        part: fn(A::Output) -> Option<Rdd<T>>,
+    ) -> DStream<T> {
+        let (graph, of) = (&node.graph, &node.meta);
+        let parent = Arc::clone(node) as Arc<dyn Control>;
+        let meta = Meta::new(graph, name, of.site, of.slide, vec![parent]);
+        let view = Self {
+            node: Arc::clone(node),
+            part,
+        };
+        DStream::from_node(Arc::clone(graph), Node::declare(graph, meta, view))
+    }
+}
+
+impl<A: Advance, T: Data> Operator for View<A, T> {
+    type Item = T;
+
+    fn compute(&self, time: BatchTime) -> Result<Option<Rdd<T>>> {
+        Ok(match self.node.output(time)? {
+            Some(output) => (self.part)(output),
+            // As a time of an input would be.
+            None => Some(Rdd::empty(Arc::clone(self.node.graph.executor()))),
+        })
     }
 }

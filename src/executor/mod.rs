@@ -10,10 +10,11 @@
 //!
 //! Invariants: a task never waits (no lock is held across tasks, no action
 //! starts inside one); a panic in a task ends that piece of work, not the
-//! process.
+//! process; what tasks did beside their results counts if all of them succeed,
+//! and else not at all.
 
 mod pool;
-mod task;
+mod stopwatch;
 
 #[cfg(test)]
 mod tests;
@@ -27,8 +28,9 @@ use crate::block::Memory;
 use crate::cpu::placement::Placement;
 use crate::cpu::topology::Topology;
 use crate::error::{Error, Result};
+use crate::task::{Effects, Scope, in_task};
 use pool::NodePool;
-pub(crate) use task::in_task;
+use stopwatch::Stopwatch;
 
 /// Work that is expected to be done sooner than another thread would wake up.
 const SMALL: usize = 4096;
@@ -49,12 +51,12 @@ pub(crate) struct Executor {
 
 impl Executor {
     /// Starts `workers` threads (one per allowed core if `None`), pinned if asked.
-    /// `memory` bounds the bytes that are kept beyond their batch.
+    /// `memory` bounds what is kept beyond its batch.
     pub(crate) fn start(
         workers: Option<usize>,
         default_parallelism: Option<usize>,
         pin: bool,
-        memory: u64,
+        memory: Memory,
     ) -> Result<(Self, Placement)> {
         let topology = Topology::detect();
         let cores = topology
@@ -76,10 +78,19 @@ impl Executor {
                 pools,
                 workers,
                 default_parallelism,
-                memory: Arc::new(Memory::new(memory)),
+                memory: Arc::new(memory),
             },
             placement,
         ))
+    }
+
+    /// With so many workers, not pinned, and no bound on memory.
+    #[cfg(test)]
+    pub(crate) fn of(workers: usize) -> Self {
+        let memory = Memory::new(u64::MAX, std::env::temp_dir());
+        Self::start(Some(workers), None, false, memory)
+            .expect("threads can be started")
+            .0
     }
 
     /// How many partitions a shuffle makes unless told otherwise.
@@ -109,8 +120,9 @@ impl Executor {
     /// come in no particular order; there is at least one.
     ///
     /// # Errors
-    /// The first error or panic of a task; which partition is in the message. An
-    /// error too when called from inside a task.
+    /// The first error or panic of a task; which partition is in the message. Then no
+    /// [effect](crate::task::Effect) of any task counts. An error too when called
+    /// from inside a task.
     pub(crate) fn fold<S: Send>(
         &self,
         n: usize,
@@ -177,9 +189,11 @@ impl Executor {
     /// is an error here too.
     pub(crate) fn once<R>(&self, task: impl FnOnce() -> R) -> Result<R> {
         self.check_outside()?;
-        let _inside = task::Inside::enter();
-        catch_unwind(AssertUnwindSafe(task))
-            .map_err(|payload| Error::from_panic(payload, "the merge of all partitions"))
+        let scope = Scope::enter();
+        let result = catch_unwind(AssertUnwindSafe(task))
+            .map_err(|payload| Error::from_panic(payload, "the merge of all partitions"))?;
+        scope.leave().commit()?;
+        Ok(result)
     }
 }
 
@@ -190,13 +204,16 @@ struct Task {
     taken: AtomicBool,
 }
 
-/// One call of [`Executor::fold`]: which tasks are taken, and the first error.
+/// One call of [`Executor::fold`]: which tasks are taken, what those that ran did
+/// beside their results, and the first error.
 struct Work<'w, I, F> {
     init: &'w I,
     step: &'w F,
     tasks: Vec<Task>,
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
+    /// Of each thread whose tasks had any.
+    effects: Mutex<Vec<Effects>>,
 }
 
 impl<'w, S, I, F> Work<'w, I, F>
@@ -218,6 +235,7 @@ where
             tasks: tasks.collect(),
             failed: AtomicBool::new(false),
             error: Mutex::new(None),
+            effects: Mutex::default(),
         }
     }
 
@@ -236,7 +254,8 @@ where
 
     /// The calling thread works alone, for `limit` at the most.
     fn alone(&self, limit: Option<Duration>) -> S {
-        let since = task::Stopwatch::start();
+        let since = Stopwatch::start();
+        let scope = Scope::enter();
         let mut state = (self.init)();
         for task in 0..self.tasks.len() {
             let Some(task) = self.take(task) else { break };
@@ -247,12 +266,14 @@ where
                 break;
             }
         }
+        self.keep(scope.leave());
         state
     }
 
     /// What worker `worker` of `workers` makes of the tasks that it gets.
     fn join_in(&self, worker: usize, workers: usize) -> Option<S> {
         let n = self.tasks.len();
+        let scope = Scope::enter();
         let mut state = None;
         let own = (worker..n).step_by(workers);
         for task in own.chain(0..n) {
@@ -266,18 +287,25 @@ where
                 break;
             }
         }
+        self.keep(scope.leave());
         state
+    }
+
+    fn keep(&self, effects: Effects) {
+        if !effects.is_empty() {
+            self.effects
+                .lock()
+                .unwrap_or_else(|poison| poison.into_inner())
+                .push(effects);
+        }
     }
 
     fn run(&self, state: &mut S, task: &Task) -> bool {
         let &Task {
             partition, piece, ..
         } = task;
-        let outcome = {
-            let _inside = task::Inside::enter();
-            // A state that a panic left half changed is dropped with the work.
-            catch_unwind(AssertUnwindSafe(|| (self.step)(state, partition, piece)))
-        };
+        // A state that a panic left half changed is dropped with the work.
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.step)(state, partition, piece)));
         let error = match outcome {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => error,
@@ -293,13 +321,19 @@ where
     }
 
     fn into_result(self, states: Vec<S>) -> Result<Vec<S>> {
-        match self
+        let error = self
             .error
             .into_inner()
-            .unwrap_or_else(|poison| poison.into_inner())
-        {
-            Some(error) => Err(error),
-            None => Ok(states),
+            .unwrap_or_else(|poison| poison.into_inner());
+        if let Some(error) = error {
+            return Err(error);
         }
+        let effects = self
+            .effects
+            .into_inner()
+            .unwrap_or_else(|poison| poison.into_inner());
+        let each = effects.into_iter().map(Effects::commit);
+        each.fold(Ok(()), Result::and)?;
+        Ok(states)
     }
 }

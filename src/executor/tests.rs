@@ -1,9 +1,7 @@
 use super::*;
 
 fn executor(workers: usize) -> Executor {
-    Executor::start(Some(workers), None, false, u64::MAX)
-        .unwrap()
-        .0
+    Executor::of(workers)
 }
 
 #[test]

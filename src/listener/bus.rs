@@ -3,13 +3,16 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use super::{BatchInfo, ReceiverInfo, StreamingListener};
+use super::{BatchInfo, ReceiverInfo, StreamingListener, StuckBatchInfo};
 
 /// Events that may wait for a slow listener.
 const QUEUE: usize = 10_000;
+
+/// Panics in a row after which a listener is told nothing more.
+const PANICS: u32 = 10;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -17,6 +20,7 @@ pub(crate) enum Event {
     BatchSubmitted(BatchInfo),
     BatchStarted(BatchInfo),
     BatchCompleted(BatchInfo),
+    BatchStuck(StuckBatchInfo),
     ReceiverStarted(ReceiverInfo),
     ReceiverError(ReceiverInfo),
     ReceiverStopped(ReceiverInfo),
@@ -32,14 +36,30 @@ pub(crate) struct Bus {
 
 #[derive(Default)]
 struct State {
-    listeners: Vec<Arc<dyn StreamingListener>>,
+    listeners: Vec<Arc<Listener>>,
     events: VecDeque<Event>,
     closed: bool,
+    /// The listener that is being told something.
+    telling: Option<Arc<Listener>>,
+}
+
+struct Listener {
+    /// The name of its type.
+    name: &'static str,
+    listener: Box<dyn StreamingListener>,
+    /// How often it panicked since it last returned; only the thread that tells
+    /// it counts.
+    panics: AtomicU32,
 }
 
 impl Bus {
-    pub(crate) fn add(&self, listener: Arc<dyn StreamingListener>) {
-        self.lock().listeners.push(listener);
+    /// Adds a listener, with the name of its type.
+    pub(crate) fn add(&self, name: &'static str, listener: Box<dyn StreamingListener>) {
+        self.lock().listeners.push(Arc::new(Listener {
+            name,
+            listener,
+            panics: AtomicU32::new(0),
+        }));
     }
 
     /// Queues an event, or drops it if the listeners lag too far behind.
@@ -82,11 +102,39 @@ impl Bus {
             };
             drop(state);
             for listener in &listeners {
-                if catch_unwind(AssertUnwindSafe(|| tell(&**listener, &event))).is_err() {
-                    tracing::error!(?event, "a listener panicked");
-                }
+                self.lock().telling = Some(Arc::clone(listener));
+                self.tell(listener, &event);
             }
+            self.lock().telling = None;
         }
+    }
+
+    fn tell(&self, listener: &Arc<Listener>, event: &Event) {
+        let told = catch_unwind(AssertUnwindSafe(|| tell(&*listener.listener, event)));
+        // Relaxed: one thread's own count.
+        if told.is_ok() {
+            listener.panics.store(0, Ordering::Relaxed);
+            return;
+        }
+        let name = listener.name;
+        let panics = 1 + listener.panics.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(listener = name, ?event, "a listener panicked");
+        if panics == PANICS {
+            tracing::error!(
+                listener = name,
+                "the listener panicked {PANICS} times in a row: it is told nothing more"
+            );
+            let others = |other: &Arc<Listener>| !Arc::ptr_eq(other, listener);
+            self.lock().listeners.retain(others);
+        }
+    }
+
+    /// What [`run`](Self::run) is busy with, in words.
+    pub(crate) fn busy(&self) -> Option<String> {
+        let state = self.lock();
+        let listener = state.telling.as_ref()?.name;
+        let waiting = state.events.len();
+        Some(format!("the listener {listener} ({waiting} events wait)"))
     }
 
     /// Lets [`run`](Self::run) return once all queued events were told.
@@ -107,6 +155,7 @@ fn tell(listener: &dyn StreamingListener, event: &Event) {
         Event::BatchSubmitted(batch) => listener.on_batch_submitted(batch),
         Event::BatchStarted(batch) => listener.on_batch_started(batch),
         Event::BatchCompleted(batch) => listener.on_batch_completed(batch),
+        Event::BatchStuck(stuck) => listener.on_batch_stuck(stuck),
         Event::ReceiverStarted(receiver) => listener.on_receiver_started(receiver),
         Event::ReceiverError(receiver) => listener.on_receiver_error(receiver),
         Event::ReceiverStopped(receiver) => listener.on_receiver_stopped(receiver),

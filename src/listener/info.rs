@@ -1,5 +1,6 @@
 //! The records that listeners get.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -66,6 +67,15 @@ impl BatchInfo {
         between(Some(self.submission_nanos), self.processing_end_nanos)
     }
 
+    /// For how long it has been running at `now`, in nanoseconds since the Unix
+    /// epoch; zero before and after that.
+    pub(crate) fn running_for(&self, now: i64) -> Duration {
+        match self.processing_end_nanos {
+            None => between(self.processing_start_nanos, Some(now)),
+            Some(_) => Duration::ZERO,
+        }
+    }
+
     /// The first error among the output operations.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
@@ -80,6 +90,18 @@ fn between(from: Option<i64>, to: Option<i64>) -> Duration {
     }
 }
 
+/// A batch that has been running for long.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StuckBatchInfo {
+    /// The batch, as far as it has come.
+    pub batch: BatchInfo,
+    /// For how long it has been running.
+    pub running: Duration,
+    /// The output operations that are running now, with their numbers.
+    pub operations: Vec<(OutputId, String)>,
+}
+
 /// What an input contributed to a batch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -88,8 +110,21 @@ pub struct InputInfo {
     pub stream_id: StreamId,
     /// The input's name, such as `Socket stream [0]`.
     pub name: String,
-    /// Records in this batch.
+    /// Records in this batch. Of files and of inputs of the program's own, which are
+    /// asked when the batch runs, it is known when the batch completes; of files
+    /// it counts what was read to the end.
     pub num_records: u64,
+    /// What the batch was made of, when it completes: the names of the files, what
+    /// an input of the program's own tells. Else empty.
+    #[doc(alias = "metadata")]
+    pub description: String,
+    /// What a receiver said about its blocks in this batch
+    /// ([`store_many_with_metadata`](crate::receiver::ReceiverHandle::store_many_with_metadata)),
+    /// in their order; of the first 100 that it said something about.
+    #[doc(alias = "metadata")]
+    pub block_metadata: Vec<Arc<str>>,
+    /// Of how many blocks more it said something.
+    pub block_metadata_left_out: u64,
 }
 
 impl InputInfo {
@@ -98,6 +133,38 @@ impl InputInfo {
             stream_id,
             name,
             num_records,
+            description: String::new(),
+            block_metadata: Vec::new(),
+            block_metadata_left_out: 0,
+        }
+    }
+
+    pub(crate) fn with_block_metadata(self, metadata: Metadata) -> Self {
+        Self {
+            block_metadata: metadata.texts,
+            block_metadata_left_out: metadata.left_out,
+            ..self
+        }
+    }
+}
+
+/// What is said about the blocks of a batch; so much that it stays small.
+#[derive(Debug, Default)]
+pub(crate) struct Metadata {
+    texts: Vec<Arc<str>>,
+    left_out: u64,
+}
+
+impl Metadata {
+    const TEXTS: usize = 100;
+}
+
+impl FromIterator<Arc<str>> for Metadata {
+    fn from_iter<I: IntoIterator<Item = Arc<str>>>(texts: I) -> Self {
+        let mut texts = texts.into_iter();
+        Self {
+            texts: texts.by_ref().take(Self::TEXTS).collect(),
+            left_out: texts.count() as u64,
         }
     }
 }

@@ -8,11 +8,13 @@ mod bus;
 mod info;
 
 pub(crate) use bus::{Bus, Event};
-pub use info::{BatchInfo, InputInfo, OutputOperationInfo, ReceiverInfo};
+pub(crate) use info::Metadata;
+pub use info::{BatchInfo, InputInfo, OutputOperationInfo, ReceiverInfo, StuckBatchInfo};
 
 /// Is told what happens in a context. Every method does nothing by default.
 ///
-/// A listener that panics is reported, and goes on being called.
+/// A listener that panics is reported, and goes on being called; after ten panics
+/// in a row it is told nothing more.
 ///
 /// # Examples
 /// ```
@@ -42,6 +44,10 @@ pub trait StreamingListener: Send + Sync {
 
     /// All jobs of a batch ended, some perhaps with an error.
     fn on_batch_completed(&self, batch: &BatchInfo) {}
+
+    /// A batch has been running for longer than `batch_stuck_after`. Told once for
+    /// each such batch; it goes on running.
+    fn on_batch_stuck(&self, stuck: &StuckBatchInfo) {}
 
     /// A receiver began to receive.
     fn on_receiver_started(&self, receiver: &ReceiverInfo) {}

@@ -107,8 +107,8 @@ where
             // A finer partition by the same hash: each of its parts lies within a
             // part of the coarse one.
             let fine = HashPartitioner::new(n * (smaller / n / FIT).clamp(1, MOST));
-            let left = self.by_key(fine, step)?;
-            let right = other.by_key(fine, step)?;
+            let left = self.scatter_by_key(fine, step)?;
+            let right = other.scatter_by_key(fine, step)?;
             let weight = records(&left) + records(&right);
             let left = left
                 .into_iter()
@@ -132,7 +132,11 @@ where
         })
     }
 
-    fn by_key(&self, partitioner: HashPartitioner, step: Step) -> Result<Vec<Vec<Vec<(K, V)>>>> {
+    fn scatter_by_key(
+        &self,
+        partitioner: HashPartitioner,
+        step: Step,
+    ) -> Result<Vec<Vec<Vec<(K, V)>>>> {
         let hash = KeyHash::get();
         self.scatter(partitioner.partitions(), Some(step), || {
             move |(key, _): &(K, V)| partitioner.of(hash.hash(key))

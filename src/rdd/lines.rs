@@ -20,6 +20,12 @@ const PIECE: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Lines(TextRange);
 
+impl From<TextRange> for Lines {
+    fn from(range: TextRange) -> Self {
+        Self(range)
+    }
+}
+
 impl From<Taken<TextBlock>> for Lines {
     /// The lines that a cut took.
     fn from(taken: Taken<TextBlock>) -> Self {

@@ -9,10 +9,16 @@
 //! Deliberately not here: time, streams, receivers.
 
 mod aggregate;
+mod by_key;
 mod dataset;
+pub(crate) mod file;
+pub mod format;
 mod join;
+mod kept;
+mod level;
 mod lines;
 pub(crate) mod op;
+mod parallelize;
 mod partition;
 pub mod pipe;
 mod shuffle;
@@ -27,8 +33,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 pub(crate) use aggregate::{Aggregate, Combine};
+pub(crate) use by_key::{Arrivals, Buckets};
 pub(crate) use dataset::{Dataset, Ready, Union};
 use dataset::{Lazy, Piped};
+pub use file::{FileReader, InputFile};
+pub use level::StorageLevel;
 pub(crate) use lines::Lines;
 pub use op::filter::Filter;
 pub use op::flat_map::FlatMap;
@@ -38,10 +47,11 @@ pub use op::keys::Keys;
 pub use op::map::Map;
 pub use op::map_values::MapValues;
 pub use op::values::Values;
-pub(crate) use partition::{AtRest, CHUNK, Partition, Partitions, at_rest};
+pub(crate) use partition::{CHUNK, Partition, Partitions, at_rest};
 pub use pipe::Data;
 pub(crate) use pipe::Step;
 use pipe::{Chain, Chunk, Narrow, Pipe, Sink, Source};
+pub(crate) use shuffle::HashPartitioner;
 pub use text::{Shown, Text};
 
 use crate::block::Memory;
@@ -82,6 +92,11 @@ impl<T: Data> Rdd<T> {
             pipe: Source::new(),
             executor,
         }
+    }
+
+    /// No records, and no partitions.
+    pub(crate) fn empty(executor: Arc<Executor>) -> Self {
+        Self::ready(Vec::new().into(), executor)
     }
 
     /// Partitions that are there.
@@ -248,7 +263,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
 
 /// Names the steps in which a panic happened. All other errors have a message of
 /// their own: steps do not return errors.
-fn blame(steps: &[Step], error: Error) -> Error {
+pub(crate) fn blame(steps: &[Step], error: Error) -> Error {
     if steps.is_empty() || error.kind() != ErrorKind::Panic {
         return error;
     }

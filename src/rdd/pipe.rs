@@ -29,6 +29,16 @@ pub enum Chunk<'c, T> {
     Owned(&'c mut Vec<T>),
 }
 
+impl<T> Chunk<'_, T> {
+    /// How many records there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Shared(records) => records.len(),
+            Self::Owned(records) => records.len(),
+        }
+    }
+}
+
 /// Where a chain pushes its records.
 pub trait Sink<T> {
     /// Whether the sink may become full, so that loops have to ask.

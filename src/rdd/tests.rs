@@ -24,13 +24,7 @@ use crate::hash::KeyHash;
 /// One executor for each number of workers: threads are not free.
 fn executor(workers: usize) -> Arc<Executor> {
     static EXECUTORS: [OnceLock<Arc<Executor>>; 5] = [const { OnceLock::new() }; 5];
-    let executor = EXECUTORS[workers].get_or_init(|| {
-        Arc::new(
-            Executor::start(Some(workers), None, false, u64::MAX)
-                .unwrap()
-                .0,
-        )
-    });
+    let executor = EXECUTORS[workers].get_or_init(|| Arc::new(Executor::of(workers)));
     Arc::clone(executor)
 }
 

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
+use super::blocks::{BlockGenerator, BlockGeneratorListener, Blocks};
 use super::{Exit, RateLimiter, Session, Source, weight};
 use crate::block::TypedWriter;
 use crate::error::{Error, Result};
-use crate::id::StreamId;
+use crate::id::{BlockId, StreamId};
 use crate::rdd::Data;
 use crate::time::Duration;
 
@@ -20,9 +22,9 @@ use crate::time::Duration;
 /// and, after a delay, started again. An error or a panic in `on_start` counts
 /// as a failure.
 ///
-/// A receiver is *reliable* if it stores with
-/// [`store_many`](ReceiverHandle::store_many) and acknowledges to its source
-/// afterwards.
+/// A receiver is *reliable* if it acknowledges to its source what was stored, and
+/// nothing before: after [`store_many`](ReceiverHandle::store_many), or as a
+/// [block generator](ReceiverHandle::block_generator) tells it.
 ///
 /// # Examples
 /// ```
@@ -78,7 +80,14 @@ struct Shared<T: Send + Sync + 'static> {
     writer: Mutex<TypedWriter<T>>,
     limiter: Option<Mutex<RateLimiter>>,
     session: OnceLock<Arc<Session>>,
+    /// The block generators of this run; none between two runs.
+    generators: Mutex<Option<Vec<Arc<dyn Blocks>>>>,
+    /// The index of the next block that a generator ends.
+    next_block: AtomicU64,
 }
+
+/// The longest text about a block, in bytes; more would be no description.
+const METADATA: usize = 1024;
 
 impl<T: Data> ReceiverHandle<T> {
     /// Stores one record. Waits while the rate limit or the ring's bound
@@ -89,13 +98,34 @@ impl<T: Data> ReceiverHandle<T> {
     /// # Errors
     /// The record itself, when the context stops.
     pub fn store(&self, record: T) -> Result<(), T> {
-        if let (Some(limiter), Some(session)) = (&self.shared.limiter, self.shared.session.get()) {
-            let mut limiter = limiter.lock().unwrap_or_else(|poison| poison.into_inner());
-            if limiter.take(1, session).is_none() {
-                return Err(record);
-            }
+        match self.permit(1) {
+            Some(()) => self.push(record),
+            None => Err(record),
         }
+    }
+
+    /// As [`store`](Self::store), with the permit already in hand.
+    pub(super) fn push(&self, record: T) -> Result<(), T> {
         self.shared.writer().push(record, weight::<T>())
+    }
+
+    /// As [`push`](Self::push), for records that one cut has to take together.
+    pub(super) fn push_all(&self, records: Vec<T>) -> Result<(), Vec<T>> {
+        self.shared.writer().push_all(records, weight::<T>())
+    }
+
+    /// Waits until the rate limit lets so many records pass; none if the context
+    /// stops.
+    pub(super) fn permit(&self, mut records: usize) -> Option<()> {
+        let (Some(limiter), Some(session)) = (&self.shared.limiter, self.shared.session.get())
+        else {
+            return Some(());
+        };
+        let mut limiter = limiter.lock().unwrap_or_else(|poison| poison.into_inner());
+        while records > 0 {
+            records -= limiter.take(records, session)?;
+        }
+        Some(())
     }
 
     /// Stores records as one block, which becomes one partition. Not subject to
@@ -106,6 +136,54 @@ impl<T: Data> ReceiverHandle<T> {
     pub fn store_many(&self, records: Vec<T>) -> Result<(), Vec<T>> {
         let weight = records.len().saturating_mul(weight::<T>());
         self.shared.writer().push_block(records, weight)
+    }
+
+    /// As [`store_many`](Self::store_many), with a text about the block, such as
+    /// the offsets it holds. Listeners find it with the batch that the block is in
+    /// ([`InputInfo::block_metadata`](crate::listener::InputInfo::block_metadata)); it is
+    /// cut
+    /// to 1024 bytes. Without records there is no block, and nothing to say.
+    ///
+    /// # Errors
+    /// The records themselves, when the context stops.
+    pub fn store_many_with_metadata(
+        &self,
+        records: Vec<T>,
+        metadata: impl AsRef<str>,
+    ) -> Result<(), Vec<T>> {
+        let weight = records.len().saturating_mul(weight::<T>());
+        let text = metadata.as_ref();
+        let text = &text[..text.floor_char_boundary(METADATA)];
+        let mut writer = self.shared.writer();
+        writer.push_described(records, weight, Some(text.into()))
+    }
+
+    /// A block generator of this receiver's own, whose `listener` is told which
+    /// records were stored, block by block. It ends with this run of the receiver,
+    /// before `on_stop`: make one in each `on_start`. One that is made between two
+    /// runs is never active.
+    #[doc(alias = "createBlockGenerator")]
+    pub fn block_generator<L: BlockGeneratorListener>(&self, listener: L) -> BlockGenerator<T, L> {
+        let mut generators = self.shared.generators();
+        let (generator, blocks) = BlockGenerator::new(self.clone(), listener, generators.is_some());
+        if let Some(generators) = &mut *generators {
+            generators.push(blocks);
+        }
+        drop(generators);
+        // The receiver's thread has to end blocks from now on.
+        if let Some(session) = self.shared.session.get() {
+            session.nudge();
+        }
+        generator
+    }
+
+    /// The id of the next block.
+    pub(super) fn next_block(&self) -> BlockId {
+        BlockId {
+            stream: self.shared.stream_id,
+            // Relaxed: a number, no more.
+            index: self.shared.next_block.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     /// Tells listeners and the log about an error; receiving goes on.
@@ -168,6 +246,12 @@ impl<T: Data> ReceiverHandle<T> {
 }
 
 impl<T: Send + Sync + 'static> Shared<T> {
+    fn generators(&self) -> MutexGuard<'_, Option<Vec<Arc<dyn Blocks>>>> {
+        self.generators
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+
     fn writer(&self) -> MutexGuard<'_, TypedWriter<T>> {
         self.writer
             .lock()
@@ -195,6 +279,8 @@ impl<T: Send + Sync + 'static> fmt::Debug for ReceiverHandle<T> {
 pub(crate) struct CustomSource<T: Send + Sync + 'static, R> {
     receiver: R,
     handle: ReceiverHandle<T>,
+    /// How often its block generators end a block.
+    block_interval: Duration,
 }
 
 impl<T: Data, R: Receiver<T>> CustomSource<T, R> {
@@ -203,20 +289,55 @@ impl<T: Data, R: Receiver<T>> CustomSource<T, R> {
         stream_id: StreamId,
         writer: TypedWriter<T>,
         limiter: Option<RateLimiter>,
+        block_interval: Duration,
     ) -> Self {
         let shared = Shared {
             stream_id,
             writer: Mutex::new(writer),
             limiter: limiter.map(Mutex::new),
             session: OnceLock::new(),
+            generators: Mutex::default(),
+            next_block: AtomicU64::new(0),
         };
         Self {
             receiver,
             handle: ReceiverHandle {
                 shared: Arc::new(shared),
             },
+            block_interval,
         }
     }
+
+    /// Waits for the end of a run, and ends blocks meanwhile.
+    fn wait(&self, session: &Session) -> Exit {
+        let clock = session.clock();
+        let generators = || self.handle.shared.generators();
+        loop {
+            let boundary = next_boundary(clock.now_nanos(), self.block_interval);
+            let idle = generators().as_ref().is_none_or(Vec::is_empty);
+            if let Some(exit) = session.wait((!idle).then_some(boundary)) {
+                return exit;
+            }
+            if clock.now_nanos() >= boundary {
+                // Not with the lock in hand: this calls the program's code.
+                let present = generators().clone();
+                present
+                    .iter()
+                    .flatten()
+                    .for_each(|blocks| blocks.end_block());
+            }
+        }
+    }
+}
+
+/// The next multiple of the interval.
+fn next_boundary(now: i64, interval: Duration) -> i64 {
+    let interval = i64::try_from(interval.as_nanos())
+        .unwrap_or(i64::MAX)
+        .max(1);
+    now.div_euclid(interval)
+        .saturating_add(1)
+        .saturating_mul(interval)
 }
 
 impl<T: Data, R: Receiver<T>> Source for CustomSource<T, R> {
@@ -226,13 +347,17 @@ impl<T: Data, R: Receiver<T>> Source for CustomSource<T, R> {
             .session
             .get_or_init(|| Arc::clone(session));
         session.clear_request();
+        *self.handle.shared.generators() = Some(Vec::new());
         let handle = self.handle.clone();
         let started = catch_unwind(AssertUnwindSafe(|| self.receiver.on_start(handle)));
         let exit = match started {
-            Ok(Ok(())) => session.wait(),
+            Ok(Ok(())) => self.wait(session),
             Ok(Err(error)) => Exit::restart("the receiver could not start", Some(error)),
             Err(payload) => Exit::panicked(payload),
         };
+        // While the receiver can still acknowledge what its listeners are told.
+        let generators = self.handle.shared.generators().take();
+        generators.iter().flatten().for_each(|blocks| blocks.end());
         // Also after a failed start, which may have launched something before.
         self.receiver.on_stop();
         exit

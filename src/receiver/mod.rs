@@ -9,16 +9,21 @@
 //! Deliberately not here: batches and streams. The tracker of the floor above
 //! starts and stops the supervisors.
 
+mod backoff;
+mod blocks;
 mod custom;
 mod limiter;
 mod session;
 mod socket;
 mod supervisor;
 
+pub(crate) use backoff::Backoff;
+pub use blocks::{BlockGenerator, BlockGeneratorListener};
 pub(crate) use custom::CustomSource;
 pub use custom::{Receiver, ReceiverHandle};
 pub(crate) use limiter::RateLimiter;
 pub(crate) use session::{Reporter, Session};
+pub(crate) use socket::Peer;
 pub(crate) use socket::converted::ConvertedSocket;
 pub(crate) use socket::raw::RawSocket;
 pub(crate) use socket::text::TextSocket;
@@ -51,7 +56,7 @@ pub(crate) trait Source: Send + 'static {
 pub(crate) enum Exit {
     /// The context stops, or the ring was closed.
     Shutdown,
-    /// To be started again after the delay (the configured one if `None`).
+    /// To be started again after the delay (that of the [`Backoff`] if `None`).
     Restart {
         message: String,
         error: Option<Error>,

@@ -29,6 +29,16 @@ struct State {
     connection: Option<TcpStream>,
     /// What a receiver asked for.
     exit: Option<Exit>,
+    /// The source is to look again at what it waits for.
+    nudged: bool,
+    /// Ends a wait on the clock.
+    waiting: Option<Wake>,
+}
+
+impl State {
+    fn is_called(&self) -> bool {
+        self.shut_down || self.nudged || self.exit.is_some()
+    }
 }
 
 impl Session {
@@ -69,8 +79,7 @@ impl Session {
             // An error means that it is closed already.
             let _ = connection.shutdown(Shutdown::Both);
         }
-        drop(state);
-        self.changed.notify_all();
+        self.call(&state);
     }
 
     /// Takes the outcome of an attempt to connect, for
@@ -110,22 +119,51 @@ impl Session {
 
     /// Asks the source to end; the first request counts.
     pub(crate) fn request(&self, exit: Exit) {
-        self.lock().exit.get_or_insert(exit);
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.exit.get_or_insert(exit);
+        self.call(&state);
     }
 
-    /// Waits for a request or the shutdown.
-    pub(crate) fn wait(&self) -> Exit {
-        let state = self.lock();
-        let mut state = self
-            .changed
-            .wait_while(state, |state| state.exit.is_none() && !state.shut_down)
-            .unwrap_or_else(|poison| poison.into_inner());
-        if state.shut_down {
-            Exit::Shutdown
+    /// Lets a [`wait`](Self::wait) return.
+    pub(crate) fn nudge(&self) {
+        let mut state = self.lock();
+        state.nudged = true;
+        self.call(&state);
+    }
+
+    /// Waits for a request or the shutdown. None at the deadline, if there is one,
+    /// or after a nudge.
+    pub(crate) fn wait(&self, deadline_nanos: Option<i64>) -> Option<Exit> {
+        let mut state = self.lock();
+        if let Some(deadline) = deadline_nanos
+            && !state.is_called()
+        {
+            let wake = state.waiting.insert(Wake::new()).clone();
+            drop(state);
+            // The state tells why it ended.
+            let _ = self.clock.wait_until(deadline, &wake);
+            state = self.lock();
+            state.waiting = None;
         } else {
-            state.exit.take().unwrap_or(Exit::Shutdown)
+            state = self
+                .changed
+                .wait_while(state, |state| !state.is_called())
+                .unwrap_or_else(|poison| poison.into_inner());
         }
+        state.nudged = false;
+        if state.shut_down {
+            Some(Exit::Shutdown)
+        } else {
+            state.exit.take()
+        }
+    }
+
+    /// Wakes the source, wherever it waits.
+    fn call(&self, state: &State) {
+        if let Some(wake) = &state.waiting {
+            wake.wake();
+        }
+        self.changed.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,15 +1,14 @@
 //! The thread that cuts the batches.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use super::JobScheduler;
-use crate::cpu::thread;
+use crate::cpu::thread::{self, Thread};
 use crate::dstream::Graph;
 use crate::error::{Error, Result};
-use crate::time::{BatchTime, Clock, Duration, WaitResult, Wake};
+use crate::time::{BatchTime, Clock, Deadline, Duration, WaitResult, Wake};
 
 /// Handle to the generator's thread.
 #[derive(Debug)]
@@ -17,7 +16,7 @@ pub(crate) struct Generator {
     wake: Wake,
     /// Written by who stops the context, read by the thread.
     drain: Arc<AtomicBool>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Thread,
 }
 
 impl Generator {
@@ -53,13 +52,8 @@ impl Generator {
         Ok(Self {
             wake,
             drain,
-            thread: Mutex::new(Some(thread)),
+            thread,
         })
-    }
-
-    /// Tells the thread to end, without waiting for it.
-    pub(crate) fn release(&self) {
-        self.wake.wake();
     }
 
     /// Tells the thread to cut what waits at once, as batches of the next times
@@ -70,20 +64,16 @@ impl Generator {
         self.wake.wake();
     }
 
-    /// Ends the thread and waits for it; what was not cut stays where it is.
+    /// Tells the thread to end; what was not cut stays where it is.
     pub(crate) fn end(&self) {
         self.drain.store(false, Ordering::Release);
         self.wake.wake();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
-            .take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            tracing::error!("the batch generator panicked");
-        }
+    }
+
+    /// Waits for the thread's end until the deadline; says whether it came.
+    #[must_use]
+    pub(crate) fn join(self, deadline: Deadline) -> bool {
+        self.thread.join(deadline.rest())
     }
 }
 
@@ -122,6 +112,7 @@ impl Cutting {
             if next == block {
                 block = block + self.block_interval;
             }
+            self.jobs.watch();
         }
         // Asked each time: a source that never stops would keep it here.
         while self.drain.load(Ordering::Acquire)

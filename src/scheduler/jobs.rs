@@ -1,17 +1,17 @@
 //! The queue of batches and the threads that run their jobs.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::Waiter;
 use crate::dstream::Graph;
 use crate::dstream::output::Output;
-use crate::error::{Error, ErrorKind, Result};
-use crate::listener::{BatchInfo, Bus, Event, InputInfo, OutputOperationInfo};
-use crate::time::{BatchTime, Clock, Duration};
+use crate::error::{Error, ErrorKind};
+use crate::listener::{BatchInfo, Bus, Event, InputInfo, OutputOperationInfo, StuckBatchInfo};
+use crate::time::{BatchTime, Clock, Deadline, Duration};
 
 /// Runs the jobs of batches in order.
 pub(crate) struct JobScheduler {
@@ -19,6 +19,8 @@ pub(crate) struct JobScheduler {
     clock: Arc<dyn Clock>,
     bus: Arc<Bus>,
     waiter: Arc<Waiter>,
+    /// How long a batch may run before that is told; zero is for ever.
+    stuck_after: Duration,
     state: Mutex<State>,
     /// Told when a job is queued or the queue is closed.
     queued: Condvar,
@@ -28,7 +30,9 @@ pub(crate) struct JobScheduler {
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<Arc<Job>>,
+    /// The jobs that the threads are at, until all of them is let go.
+    running: Vec<Arc<Job>>,
     /// Batches with jobs to run or running.
     pending: BTreeSet<BatchTime>,
     /// Batches that are pending or whose data is being let go.
@@ -38,6 +42,8 @@ struct State {
     /// No further batch will be cut.
     sealed: bool,
     closed: bool,
+    /// Batches that were dropped when the queue was closed, with their records.
+    dropped: BTreeMap<BatchTime, u64>,
 }
 
 /// One output operation of one batch.
@@ -52,6 +58,9 @@ struct Batch {
     /// Jobs that have not ended; the one that takes it to zero completes the
     /// batch and must see what the others wrote.
     left: AtomicUsize,
+    /// Whether it was told that this batch runs for long. Only the thread that
+    /// watches uses it.
+    told_stuck: AtomicBool,
 }
 
 impl JobScheduler {
@@ -60,12 +69,14 @@ impl JobScheduler {
         clock: Arc<dyn Clock>,
         bus: Arc<Bus>,
         waiter: Arc<Waiter>,
+        stuck_after: Duration,
     ) -> Self {
         Self {
             graph,
             clock,
             bus,
             waiter,
+            stuck_after,
             state: Mutex::default(),
             queued: Condvar::new(),
             settled: Condvar::new(),
@@ -90,6 +101,7 @@ impl JobScheduler {
         }
         let mut state = self.lock();
         if state.closed {
+            state.dropped.insert(time, info.num_records());
             return;
         }
         state.last_time = Some(time);
@@ -99,11 +111,12 @@ impl JobScheduler {
         let batch = Arc::new(Batch {
             time,
             left: AtomicUsize::new(due.len()),
+            told_stuck: AtomicBool::new(false),
             info: Mutex::new(info),
         });
-        state.jobs.extend(due.into_iter().map(|output| Job {
-            batch: Arc::clone(&batch),
-            output,
+        state.jobs.extend(due.into_iter().map(|output| {
+            let batch = Arc::clone(&batch);
+            Arc::new(Job { batch, output })
         }));
         drop(state);
         self.queued.notify_one();
@@ -120,6 +133,38 @@ impl JobScheduler {
         self.waiter.report(error);
     }
 
+    /// Tells once of each batch that has been running for too long.
+    pub(crate) fn watch(&self) {
+        if self.stuck_after.is_zero() {
+            return;
+        }
+        let now = self.clock.now_nanos();
+        let state = self.lock();
+        for job in &state.running {
+            let batch = &job.batch;
+            let info = batch.info();
+            let running = info.running_for(now);
+            // Relaxed: one thread's own flag.
+            if running < self.stuck_after || batch.told_stuck.swap(true, Ordering::Relaxed) {
+                continue;
+            }
+            let operations: Vec<_> = state
+                .running
+                .iter()
+                .filter(|other| Arc::ptr_eq(&other.batch, batch))
+                .map(|other| (other.output.id(), other.output.describe()))
+                .collect();
+            tracing::warn!(batch = %batch.time, ?running, ?operations, "a batch is still running");
+            self.bus.post(|| {
+                Event::BatchStuck(StuckBatchInfo {
+                    batch: info.clone(),
+                    running,
+                    operations,
+                })
+            });
+        }
+    }
+
     /// Notes that no further batch will be cut.
     pub(crate) fn seal(&self) {
         self.lock().sealed = true;
@@ -130,16 +175,20 @@ impl JobScheduler {
     pub(crate) fn run(&self) {
         while let Some(job) = self.next() {
             self.run_job(&job);
+            self.lock()
+                .running
+                .retain(|running| !Arc::ptr_eq(running, &job));
         }
     }
 
-    fn next(&self) -> Option<Job> {
+    fn next(&self) -> Option<Arc<Job>> {
         let state = self.lock();
         let mut state = self
             .queued
             .wait_while(state, |state| state.jobs.is_empty() && !state.closed)
             .unwrap_or_else(|poison| poison.into_inner());
         let job = state.jobs.pop_front();
+        state.running.extend(job.clone());
         if !state.jobs.is_empty() {
             self.queued.notify_one();
         }
@@ -185,8 +234,19 @@ impl JobScheduler {
     }
 
     fn complete(&self, batch: &Batch, end: i64) {
+        let inputs = self.graph.inputs();
+        let reports: Vec<_> = inputs
+            .iter()
+            .filter_map(|input| input.report(batch.time))
+            .collect();
         {
             let mut info = batch.info();
+            for report in reports {
+                let id = report.stream_id;
+                if let Some(input) = info.inputs.iter_mut().find(|input| input.stream_id == id) {
+                    *input = report;
+                }
+            }
             info.processing_end_nanos = Some(end);
             info.outputs.sort_by_key(|output| output.id);
             tracing::debug!(
@@ -244,31 +304,17 @@ impl JobScheduler {
         );
     }
 
-    /// Waits until the last batch was cut and none is left, at most for `limit`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Timeout`], which names what is left.
-    pub(crate) fn drain(&self, limit: Duration) -> Result<()> {
+    /// Waits until the last batch was cut and none is left, or until the
+    /// deadline; says whether none is.
+    pub(crate) fn drain(&self, deadline: Deadline) -> bool {
         let (state, timeout) = self
             .settled
-            .wait_timeout_while(self.lock(), limit, |state| {
+            .wait_timeout_while(self.lock(), deadline.rest(), |state| {
                 !state.sealed || !state.unsettled.is_empty()
             })
             .unwrap_or_else(|poison| poison.into_inner());
-        if !timeout.timed_out() {
-            return Ok(());
-        }
-        let left = match state.unsettled.first() {
-            Some(oldest) => format!(
-                "there are {} batches left, the oldest is {oldest}",
-                state.unsettled.len()
-            ),
-            None => "an input still has data that was not cut".to_owned(),
-        };
-        Err(Error::new(
-            ErrorKind::Timeout,
-            format!("graceful stop: after {limit:?} {left}"),
-        ))
+        drop(state);
+        !timeout.timed_out()
     }
 
     /// Ends the job threads after the jobs that they are running; what is still
@@ -277,16 +323,48 @@ impl JobScheduler {
         let mut state = self.lock();
         state.closed = true;
         let dropped = std::mem::take(&mut state.jobs);
+        for job in &dropped {
+            let records = job.batch.info().num_records();
+            state.dropped.insert(job.batch.time, records);
+        }
         drop(state);
         drop(dropped);
         self.queued.notify_all();
         self.settled.notify_all();
     }
 
+    /// The jobs that are running, in words.
+    pub(crate) fn running(&self) -> Vec<String> {
+        let running = self.lock().running.clone();
+        running.iter().map(|job| job.describe()).collect()
+    }
+
+    /// What was dropped when the queue was closed, in words.
+    pub(crate) fn dropped(&self) -> Option<String> {
+        let state = self.lock();
+        let (oldest, _) = state.dropped.first_key_value()?;
+        let records: u64 = state.dropped.values().sum();
+        let batches = state.dropped.len();
+        Some(format!(
+            "batches that waited ({batches} with {records} records, the oldest of {oldest})"
+        ))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+impl Job {
+    fn describe(&self) -> String {
+        format!(
+            "output operation {} ({}) of the batch {}",
+            self.output.id().0,
+            self.output.describe(),
+            self.batch.time
+        )
     }
 }
 

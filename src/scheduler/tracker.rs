@@ -1,48 +1,53 @@
 //! Starts the receivers of a context, and stops them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::cpu::placement::Placement;
 use crate::dstream::Graph;
 use crate::error::Result;
 use crate::listener::Bus;
 use crate::receiver::{Reporter, SupervisorHandle};
-use crate::time::{Clock, SystemClock};
+use crate::time::{Clock, Deadline};
 
 /// The running receivers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ReceiverTracker {
     receivers: Vec<SupervisorHandle>,
 }
 
 impl ReceiverTracker {
-    /// Starts every declared receiver on a thread of its own. If one cannot be
-    /// started, those that were are stopped again.
+    /// Starts every declared receiver on a thread of its own.
+    ///
+    /// # Errors
+    /// If the thread of one cannot be started; those before it run.
     pub(crate) fn start(
+        &mut self,
         graph: &Graph,
         placement: &Placement,
         clock: &Arc<dyn Clock>,
         bus: &Arc<Bus>,
-    ) -> Result<Self> {
-        let mut tracker = Self {
-            receivers: Vec::new(),
-        };
-        for (i, declared) in graph.take_receivers().into_iter().enumerate() {
+    ) -> Result<()> {
+        let receivers = graph.take_receivers();
+        if let Some(warning) = placement.crowded(receivers.len()) {
+            tracing::warn!("{warning}");
+        }
+        for (i, declared) in receivers.into_iter().enumerate() {
             let reporter = Reporter::new(Arc::clone(bus), declared.stream_id, declared.name);
             let cpu = placement.receiver_cpu(i);
-            match declared
-                .supervisor
-                .start(i, cpu, Arc::clone(clock), reporter)
-            {
-                Ok(receiver) => tracker.receivers.push(receiver),
-                Err(error) => {
-                    tracker.shut_down();
-                    return Err(error);
-                }
+            // A preference is a wish for a core only where receivers are pinned.
+            let cpu = cpu.map(|cpu| declared.supervisor.preferred_cpu().unwrap_or(cpu));
+            if let Some(cpu) = cpu.filter(|&cpu| placement.has_worker_on(cpu)) {
+                tracing::warn!(
+                    receiver = reporter.name(),
+                    cpu,
+                    "it prefers the core of a worker"
+                );
             }
+            let clock = Arc::clone(clock);
+            let receiver = declared.supervisor.start(i, cpu, clock, reporter)?;
+            self.receivers.push(receiver);
         }
-        Ok(tracker)
+        Ok(())
     }
 
     /// Tells all receivers to end.
@@ -52,20 +57,19 @@ impl ReceiverTracker {
         }
     }
 
-    /// Ends all receivers and waits for them, at most for `limit`.
-    ///
-    /// # Errors
-    /// The first receiver that does not end is named; the others are waited for.
-    pub(crate) fn stop(self, limit: Duration) -> Result<()> {
-        self.shut_down();
-        // Real time, like all waiting of a stop: a manual clock may stand still.
-        let clock = SystemClock::new();
-        let started = clock.now_nanos();
-        let mut result = Ok(());
-        for receiver in self.receivers {
-            let spent = Duration::from_nanos(clock.now_nanos().abs_diff(started));
-            result = result.and(receiver.join(limit.saturating_sub(spent), limit));
-        }
-        result
+    /// Waits until all have ended, or until the deadline; says whether they have.
+    pub(crate) fn wait(&self, deadline: Deadline) -> bool {
+        self.receivers
+            .iter()
+            .all(|receiver| receiver.wait(deadline.rest()))
+    }
+
+    /// As [`wait`](Self::wait), and lets go of them; gives the names of those that
+    /// have not ended.
+    pub(crate) fn join(self, deadline: Deadline) -> Vec<String> {
+        let named = self.receivers.into_iter().map(|r| (r.name(), r));
+        named
+            .filter_map(|(name, receiver)| (!receiver.join(deadline.rest())).then_some(name))
+            .collect()
     }
 }

@@ -5,19 +5,35 @@
 //! shared with the Rdd of the batch; the next batch changes them in place when
 //! nobody else holds them, and copies them otherwise.
 //!
+//! State of a program's own ([`KeyedState`]) changes in steps, one per batch. A step
+//! logs what it changes ([`undo`]), and is taken back in all partitions when the
+//! program's function panics in any of them. Keys that were idle for too long are
+//! found by an index ([`idle`]), never by a scan.
+//!
 //! Deliberately not here: times, streams, and who decides what enters and leaves;
 //! that is in the nodes of the floor above.
 
+mod bits;
+mod calls;
+mod cogroup;
+mod grouped;
+mod handle;
+mod idle;
 mod inverse;
+mod keyed;
 mod table;
 mod two_stacks;
+mod undo;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+pub use cogroup::StateEntries;
+pub use handle::State;
 pub(crate) use inverse::InverseWindow;
+pub(crate) use keyed::KeyedState;
 pub(crate) use table::Rows;
 pub(crate) use two_stacks::TwoStacks;
 

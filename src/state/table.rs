@@ -44,6 +44,9 @@ pub(crate) struct Rows<K, V> {
 /// Keys whose rows are looked up together, so that their cache misses overlap.
 pub(crate) const AHEAD: usize = 32;
 
+/// The hashes of some keys, and where they most likely are.
+pub(crate) type Ahead = [(u64, Option<u32>); AHEAD];
+
 impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
     pub(crate) fn new() -> Self {
         Self {
@@ -68,6 +71,11 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         self.rows.entries.len()
     }
 
+    /// Whether a place has a row.
+    pub(crate) fn is_live(&self, place: u32) -> bool {
+        is_set(&self.rows.live, place as usize)
+    }
+
     /// The rows as they are now. As long as somebody holds them, the next
     /// [`edit`](Self::edit) copies them.
     pub(crate) fn rows(&self) -> Arc<Rows<K, V>> {
@@ -83,6 +91,11 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
             left: &mut self.left,
             hash: KeyHash::get(),
         }
+    }
+
+    /// Whether no row was removed since the table was settled.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.left.is_empty()
     }
 
     /// Ends a step: the places that it left can be used again. If most places are
@@ -167,6 +180,38 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
         Some(place)
     }
 
+    /// Looks ahead for the keys of the first [`AHEAD`] records; tells `each` where
+    /// one most likely is, so that it can ask for what belongs to the row.
+    #[inline]
+    pub(crate) fn look_ahead<W>(&self, records: &[(K, W)], mut each: impl FnMut(u32)) -> Ahead {
+        let mut ahead = [(0, None); AHEAD];
+        for (slot, (key, _)) in ahead.iter_mut().zip(records) {
+            let hash = self.hash(key);
+            let near = self.prefetch(hash);
+            if let Some(place) = near {
+                each(place);
+            }
+            *slot = (hash, near);
+        }
+        ahead
+    }
+
+    /// As [`find`](Self::find), after a look ahead said where to look first; the
+    /// table may have changed since.
+    #[inline]
+    pub(crate) fn find_near(&self, near: Option<u32>, hash: u64, key: &K) -> Option<u32> {
+        match near {
+            Some(near) if *self.key(near) == *key && self.is_live(near) => Some(near),
+            _ => self.find(hash, key),
+        }
+    }
+
+    /// Whether a place has a row.
+    #[inline]
+    pub(crate) fn is_live(&self, place: u32) -> bool {
+        is_set(&self.rows.live, place as usize)
+    }
+
     /// Asks for the cache line of a row.
     #[inline]
     pub(crate) fn prefetch_row(&self, place: u32) {
@@ -184,10 +229,21 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
             .copied()
     }
 
+    /// Makes room for `more` rows.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let (entries, hasher) = (&mut self.rows.entries, self.hash);
+        entries.reserve(more);
+        self.index
+            .reserve(more, |&place| hasher.hash(&entries[place as usize].0));
+    }
+
     /// Adds a row for a key that has none.
     pub(crate) fn insert(&mut self, hash: u64, mut key: K, value: V) -> u32 {
         settle_key(&mut key);
-        let entries = &mut self.rows.entries;
+        let (entries, hasher) = (&mut self.rows.entries, self.hash);
+        let hash_of = |entries: &[(K, V)], place: u32| hasher.hash(&entries[place as usize].0);
+        // Before anything is changed: a key's own `hash` may panic.
+        self.index.reserve(1, |&place| hash_of(entries, place));
         let place = match self.free.pop() {
             Some(place) => {
                 entries[place as usize] = (key, value);
@@ -202,11 +258,9 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
                 place
             }
         };
+        self.index
+            .insert_unique(hash, place, |&place| hash_of(entries, place));
         self.rows.mark(place, true);
-        let (entries, hasher) = (&self.rows.entries, self.hash);
-        self.index.insert_unique(hash, place, |&place| {
-            hasher.hash(&entries[place as usize].0)
-        });
         place
     }
 
@@ -217,6 +271,19 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
             entry.remove();
             self.rows.mark(place, false);
             self.left.push(place);
+        }
+    }
+
+    /// Puts back the rows that were removed since the table was settled.
+    pub(crate) fn restore(&mut self) {
+        let (entries, hasher) = (&self.rows.entries, self.hash);
+        let hash = |place: u32| hasher.hash(&entries[place as usize].0);
+        for &place in &*self.left {
+            self.index
+                .insert_unique(hash(place), place, |&place| hash(place));
+        }
+        for place in self.left.drain(..) {
+            self.rows.mark(place, true);
         }
     }
 
@@ -231,16 +298,18 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
                 Chunk::Shared(records) => records,
                 Chunk::Owned(records) => records,
             };
-            let mut hashes = [0; AHEAD];
             for records in records.chunks(AHEAD) {
-                for ((key, _), hash) in records.iter().zip(&mut hashes) {
-                    *hash = self.hash(key);
-                    if let Some(place) = self.prefetch(*hash) {
+                let mut ahead = [(0, None); AHEAD];
+                for (slot, (key, _)) in ahead.iter_mut().zip(records) {
+                    let hash = self.hash(key);
+                    let near = self.prefetch(hash);
+                    if let Some(place) = near {
                         each(self, LookUp::Ahead(place));
                     }
+                    *slot = (hash, near);
                 }
-                for (record, hash) in records.iter().zip(hashes) {
-                    let place = self.find(hash, &record.0);
+                for (record, (hash, near)) in records.iter().zip(ahead) {
+                    let place = self.find_near(near, hash, &record.0);
                     each(
                         self,
                         LookUp::Record {
@@ -261,8 +330,9 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
     }
 
     #[inline]
-    pub(crate) fn value(&self, place: u32) -> &V {
-        &self.rows.entries[place as usize].1
+    pub(crate) fn row_mut(&mut self, place: u32) -> (&K, &mut V) {
+        let (key, value) = &mut self.rows.entries[place as usize];
+        (key, value)
     }
 
     #[inline]
@@ -304,11 +374,9 @@ impl<K, V> Rows<K, V> {
         }
     }
 
-    /// The place and the row of each key.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &(K, V))> {
-        (0..)
-            .zip(&self.entries)
-            .filter(|&(place, _)| is_set(&self.live, place as usize))
+    /// The row at a place, if there is one.
+    pub(crate) fn row(&self, place: u32) -> Option<&(K, V)> {
+        is_set(&self.live, place as usize).then(|| &self.entries[place as usize])
     }
 }
 
@@ -473,7 +541,7 @@ mod tests {
                         let removed = plain.remove(&key);
                         if let Some(place) = places.remove(&key) {
                             let mut edit = table.edit();
-                            prop_assert_eq!(Some(*edit.value(place)), removed);
+                            prop_assert_eq!(Some(*edit.row_mut(place).1), removed);
                             edit.remove(place);
                         }
                     }
@@ -491,8 +559,10 @@ mod tests {
             }
             let expected: Vec<_> = plain.into_iter().collect();
             prop_assert_eq!(read(&table.rows()), expected);
-            let by_place: BTreeMap<_, _> =
-                table.rows().iter().map(|(place, row)| (row.0, place)).collect();
+            let rows = table.rows();
+            let by_place: BTreeMap<_, _> = (0..table.places() as u32)
+                .filter_map(|place| Some((rows.row(place)?.0, place)))
+                .collect();
             prop_assert_eq!(by_place, places);
         }
     }

@@ -11,6 +11,7 @@
 
 mod batch_time;
 mod clock;
+mod deadline;
 mod duration;
 mod manual_clock;
 
@@ -18,5 +19,6 @@ pub use std::time::Duration;
 
 pub use batch_time::{BatchTime, first_batch_time};
 pub use clock::{Clock, SystemClock, WaitResult, Wake};
+pub(crate) use deadline::Deadline;
 pub use duration::{DurationExt, check_interval};
 pub use manual_clock::ManualClock;

@@ -1,7 +1,7 @@
 //! Discretized streams (DST-1 to DST-7).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Barrier, OnceLock};
 
 use millstream::ErrorKind;
 use millstream::prelude::*;
@@ -241,4 +241,97 @@ fn dst_5_a_job_may_slice() {
     program.start();
     program.tick();
     assert_eq!(seen.take(), [(1000, 1)]);
+}
+
+/// A stream that its own `transform`, or one before it, asks for.
+#[test]
+fn dst_5_a_transform_may_slice_what_was_declared_before_it() {
+    let program = Program::new();
+    let (queue, input) = program.queue::<u64>();
+    let earlier = input.map(|x| x + 10).boxed();
+    let later = Arc::new(OnceLock::new());
+    let seen = Seen::new();
+    let (ask, add) = (Arc::clone(&later), seen.clone());
+    let asking = input.transform(move |rdd, time| {
+        let slices: &[DStream<u64>; 3] = ask.get().unwrap();
+        let told = slices.each_ref().map(|stream| {
+            stream
+                .slice(at(0), time)
+                .map_or_else(|error| format!("{error}"), |rdds| rdds.len().to_string())
+        });
+        add.add(time, told);
+        Ok(rdd)
+    });
+    let behind = asking.count();
+    later.set([earlier, asking, behind.clone()]).unwrap();
+    let out = watch(&behind);
+    program.start();
+    queue.push(program.ssc.parallelize([1, 2], 1));
+    program.tick();
+    program.tick();
+    program.stop();
+    assert_eq!(out.take(), [(1000, vec![2]), (2000, vec![0])]);
+    let seen = seen.take();
+    assert_eq!(seen.len(), 2);
+    for (time, [earlier, own, behind]) in seen {
+        assert_eq!(earlier, (time / 1000).to_string());
+        for told in [own, behind] {
+            assert!(
+                told.starts_with("illegal state: slice of DStream"),
+                "{told}"
+            );
+            assert!(told.contains("called inside of a transform"), "{told}");
+        }
+    }
+}
+
+/// Each waits for the other, and would do so for ever.
+#[test]
+fn dst_5_two_transforms_do_not_wait_for_each_other() {
+    let program = Program::with(|b| b.set("concurrent_jobs", "2"));
+    let (_queue, input) = program.queue::<u64>();
+    let streams: Arc<OnceLock<[DStream<u64>; 2]>> = Arc::default();
+    let meet = Arc::new(Barrier::new(2));
+    let seen = Seen::new();
+    let asking = |other: usize| {
+        let (streams, meet, add) = (Arc::clone(&streams), Arc::clone(&meet), seen.clone());
+        input.transform(move |rdd, time| {
+            // Both are at it.
+            meet.wait();
+            let slice = streams.get().unwrap()[other].slice(time, time);
+            add.add(time, (other, slice.is_ok()));
+            Ok(rdd)
+        })
+    };
+    let both = [asking(1), asking(0)];
+    both.iter()
+        .for_each(|stream| stream.foreach_rdd(|_, _| Ok(())));
+    streams.set(both).unwrap();
+    program.start();
+    program.tick();
+    program.stop();
+    let mut seen = seen.take();
+    seen.sort_unstable();
+    // The one declared last may look at the first, not the other way round.
+    assert_eq!(seen, [(1000, (0, true)), (1000, (1, false))]);
+}
+
+#[test]
+fn dst_5_a_transform_does_not_slice_another_context() {
+    let (program, other) = (Program::new(), Program::new());
+    let (_queue, foreign) = other.queue::<u64>();
+    let _out = watch(&foreign);
+    other.start();
+    let (_queue, input) = program.queue::<u64>();
+    let seen = Seen::new();
+    let add = seen.clone();
+    let asking = input.transform(move |rdd, time| {
+        add.add(time, foreign.slice(at(0), time).is_err());
+        Ok(rdd)
+    });
+    let _out = watch(&asking);
+    program.start();
+    program.tick();
+    program.stop();
+    assert_eq!(seen.take(), [(1000, true)]);
 }

@@ -2,11 +2,22 @@
 
 mod context;
 mod dstream;
+mod files;
+mod files_exactly_once;
 mod helpers;
+mod input_source;
 mod joins;
 mod output;
+#[path = "../common/own_process.rs"]
+mod own_process;
+#[cfg(feature = "checkpoint")]
+mod persistence;
 mod queue;
+mod saved_files;
 mod several_streams;
+mod shared;
+mod state;
+mod stop;
 mod text;
 mod threads;
 mod transformations;

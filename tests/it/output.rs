@@ -1,8 +1,6 @@
-//! Output operations (OUT-1 to OUT-9, S-16, S-17).
+//! Output operations (OUT-1 to OUT-3, OUT-7, OUT-9, S-16); those that save files are
+//! in `saved_files`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -10,42 +8,6 @@ use millstream::ErrorKind;
 use millstream::prelude::*;
 
 use crate::helpers::*;
-
-/// A directory that goes away with its test.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let name = format!("millstream-{}-{name}", process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("the temporary directory takes files");
-        Self(path)
-    }
-
-    fn file(&self, path: &str) -> String {
-        fs::read_to_string(self.0.join(path)).expect("the file was written")
-    }
-
-    fn prefix(&self, name: &str) -> String {
-        self.0.join(name).to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).expect("the directory is there");
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.expect("it can be read").file_name())
-        .map(|name| name.to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names
-}
 
 #[test]
 fn out_1_only_what_an_output_reaches_is_computed() {
@@ -118,90 +80,6 @@ fn out_3_print() {
         }
     }
     assert!(out.contains(&expected), "{out}\nhas not\n{expected}");
-}
-
-#[test]
-fn out_4_save_as_text_files() {
-    let scratch = Scratch::new("save");
-    let program = Program::new();
-    let (queue, input) = program.queue();
-    let lengths = input.map(|word: &str| (word, word.len()));
-    lengths.save_as_text_files(&scratch.prefix("words"), "txt");
-    lengths.save_as_text_files(&scratch.prefix("plain"), "");
-    program.start();
-    queue.push(program.ssc.parallelize(["a", "bb", "ccc"], 2));
-    program.tick();
-    program.tick();
-    program.stop();
-    assert_eq!(
-        names(&scratch.0),
-        [
-            "plain-1000",
-            "plain-2000",
-            "words-1000.txt",
-            "words-2000.txt"
-        ]
-    );
-    let files = names(&scratch.0.join("words-1000.txt"));
-    assert_eq!(files, ["_SUCCESS", "part-00000", "part-00001"]);
-    assert_eq!(scratch.file("words-1000.txt/part-00000"), "(a,1)\n");
-    assert_eq!(
-        scratch.file("words-1000.txt/part-00001"),
-        "(bb,2)\n(ccc,3)\n"
-    );
-    assert_eq!(scratch.file("words-1000.txt/_SUCCESS"), "");
-    assert_eq!(scratch.file("plain-1000/part-00000"), "(a,1)\n");
-    // The empty partition of an empty batch.
-    let files = names(&scratch.0.join("words-2000.txt"));
-    assert_eq!(files, ["_SUCCESS", "part-00000"]);
-    assert_eq!(scratch.file("words-2000.txt/part-00000"), "");
-}
-
-#[test]
-fn out_4_saving_again_overwrites() {
-    let scratch = Scratch::new("again");
-    for word in ["old and long", "new"] {
-        let rdd = Program::new().ssc.parallelize([word], 1);
-        rdd.save_as_text_file(scratch.0.join("out")).unwrap();
-    }
-    assert_eq!(scratch.file("out/part-00000"), "new\n");
-}
-
-#[test]
-fn out_9_a_failing_output_names_the_path_and_the_others_go_on() {
-    let scratch = Scratch::new("fail");
-    // A file stands where the directory of the second batch should be.
-    fs::write(scratch.0.join("out-2000"), "in the way").unwrap();
-    let program = Program::new();
-    let (_queue, input) = program.queue::<u64>();
-    let line = line!() + 1;
-    input.save_as_text_files(&scratch.prefix("out"), "");
-    let seen = watch(&input.count());
-    program.start();
-    for _ in 0..3 {
-        program.tick();
-    }
-    let error = program.ssc.await_termination().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Job);
-    let text = error.to_string();
-    let place = format!(
-        "output operation 0 (save_as_text_files at {}:{line})",
-        file!()
-    );
-    let path = format!("{} cannot be written", scratch.prefix("out-2000"));
-    for part in [&place, "batch 2000 ms", &path] {
-        assert!(text.contains(part), "{text} has not {part}");
-    }
-    program.stop();
-    assert_eq!(
-        seen.take(),
-        [(1000, vec![0]), (2000, vec![0]), (3000, vec![0])],
-        "other outputs of the batch run, and later batches"
-    );
-    assert_eq!(
-        names(&scratch.0.join("out-3000")),
-        ["_SUCCESS", "part-00000"]
-    );
 }
 
 #[test]

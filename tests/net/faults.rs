@@ -361,7 +361,8 @@ impl Receiver<u64> for Deaf {
 
 #[test]
 fn a_receiver_that_ignores_the_stop_is_named() {
-    let (ssc, _clock) = manual(1_000, &[("graceful_stop_timeout", "20ms")]);
+    let settings = [("graceful_stop_timeout", "1s"), ("stop_timeout", "500ms")];
+    let (ssc, _clock) = manual(1_000, &settings);
     let (entered, handles) = mpsc::channel();
     let (let_go, release) = mpsc::channel();
     let numbers = Gathered::of(&ssc.receiver_stream(Deaf { entered, release }).unwrap());
@@ -372,7 +373,7 @@ fn a_receiver_that_ignores_the_stop_is_named() {
     assert!(error.is_timeout());
     assert_eq!(
         error.to_string(),
-        "timed out: the receiver of Receiver stream [0] did not stop within 20ms"
+        "timed out: graceful stop: 1s ran out; left running: the receiver of Receiver stream [0]"
     );
     assert!(handle.is_stopped());
     assert_eq!(handle.store(2), Err(2));
@@ -384,7 +385,8 @@ fn a_receiver_that_ignores_the_stop_is_named() {
 
 #[test]
 fn several_receivers_that_ignore_the_stop_share_the_time() {
-    let (ssc, _clock) = manual(1_000, &[("graceful_stop_timeout", "2s")]);
+    let settings = [("graceful_stop_timeout", "2s"), ("stop_timeout", "500ms")];
+    let (ssc, _clock) = manual(1_000, &settings);
     let mut streams = Vec::new();
     let mut ends = Vec::new();
     let (entered, handles) = mpsc::channel();
@@ -399,7 +401,15 @@ fn several_receivers_that_ignore_the_stop_share_the_time() {
     ssc.start().unwrap();
     let handles: Vec<_> = handles.iter().take(100).collect();
     let error = ssc.stop(true).unwrap_err().to_string();
-    assert!(error.contains("did not stop within 2s"), "{error}");
+    // All of them are named.
+    let names: Vec<_> = (0..100)
+        .map(|n| format!("the receiver of Receiver stream [{n}]"))
+        .collect();
+    let text = format!(
+        "timed out: graceful stop: 2s ran out; left running: {}",
+        names.join(", ")
+    );
+    assert_eq!(error, text);
     assert!(handles.iter().all(ReceiverHandle::is_stopped));
     drop(ends);
 }
@@ -607,12 +617,14 @@ fn a_stop_does_not_wait_for_a_connection() {
 
 #[test]
 fn a_job_that_does_not_end_is_named_and_left_alone() {
-    let (ssc, clock) = manual(1_000, &[("graceful_stop_timeout", "20ms")]);
+    let settings = [("graceful_stop_timeout", "20ms"), ("stop_timeout", "500ms")];
+    let (ssc, clock) = manual(1_000, &settings);
     let (hands, held) = Hands::<u64>::new();
     let (running, is_running) = mpsc::channel();
     let (let_go, release) = mpsc::channel::<()>();
     let release = std::sync::Mutex::new(release);
     let numbers = ssc.receiver_stream(hands).unwrap();
+    let line = line!() + 1;
     numbers.foreach_rdd(move |rdd, _| {
         if rdd.count()? > 0 {
             running.send(()).unwrap();
@@ -629,7 +641,12 @@ fn a_job_that_does_not_end_is_named_and_left_alone() {
     let error = ssc.stop(true).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "timed out: graceful stop: after 20ms there are 2 batches left, the oldest is 1000 ms"
+        format!(
+            "timed out: graceful stop: 20ms ran out; left running: output operation 0 \
+             (foreach_rdd at {}:{line}) of the batch 1000 ms; not processed: batches that waited \
+             (1 with 1 records, the oldest of 2000 ms)",
+            file!()
+        )
     );
     assert_eq!(ssc.state(), StreamingContextState::Stopped);
     ssc.await_termination().unwrap();

@@ -4,8 +4,14 @@
     clippy::unwrap_used,
     reason = "a test that cannot go on fails where it stands"
 )]
+mod blocks;
+#[cfg(target_os = "linux")]
+mod connections;
 mod exactness;
 mod faults;
 mod helpers;
 mod memory;
+#[cfg(target_os = "linux")]
+#[path = "../common/own_process.rs"]
+mod own_process;
 mod receivers;

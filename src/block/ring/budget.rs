@@ -58,6 +58,12 @@ impl Budget {
             .saturating_sub(released) as usize
     }
 
+    /// Bytes that were ever published.
+    pub(crate) fn received(&self) -> u64 {
+        // Relaxed: only the count itself matters.
+        self.received.load(Ordering::Relaxed)
+    }
+
     /// How often the writer had to wait, for bytes or for a cut.
     pub(crate) fn waits(&self) -> u64 {
         // Acquire: who learns that the writer waits sees what it stored before.

@@ -413,6 +413,49 @@ fn cuts_are_exact_typed() {
     assert_eq!(budget.used(), 0);
 }
 
+/// No cut and no block comes between records that were stored together.
+#[test]
+fn records_stored_together_are_cut_together() {
+    // A block holds 64 records of this size.
+    type Member = (u32, u32, u64);
+    let options = RingOptions {
+        block: 1024,
+        bound: 16 << 10,
+        queue: 8,
+    };
+    let (mut writer, cutter, budget) = typed_ring::<Member>(options);
+    let (mut group, mut at) = (0, 0);
+    let len = |group: u32| [1, 3, 40, 64, 65, 200, 0, 7][group as usize % 8];
+    cut_while(
+        cutter,
+        |stored, stop| {
+            let (mut group, mut count) = (0, 0);
+            while !stop.load(Ordering::Relaxed) {
+                let members = (0..len(group)).map(|at| (group, at, 0)).collect();
+                writer.push_all(members, 16).unwrap();
+                count += len(group) as usize;
+                group += 1;
+                stored.store(count, Ordering::Release);
+            }
+        },
+        |range| {
+            assert_eq!(at, 0, "a range begins with a group");
+            for &member in range.as_slice() {
+                while len(group) == 0 {
+                    group += 1;
+                }
+                assert_eq!(member, (group, at, 0));
+                at += 1;
+                if at == len(group) {
+                    (group, at) = (group + 1, 0);
+                }
+            }
+            assert_eq!(at, 0, "a range ends with a group");
+        },
+    );
+    assert_eq!(budget.used(), 0);
+}
+
 #[test]
 fn cuts_are_exact_text() {
     let options = RingOptions {
@@ -682,5 +725,6 @@ fn a_closed_ring_takes_nothing_and_keeps_what_it_has() {
     budget.close();
     assert_eq!(writer.push(2, 1), Err(2));
     assert_eq!(writer.push_block(vec![3], 1), Err(vec![3]));
+    assert_eq!(writer.push_all(vec![4, 5], 1), Err(vec![4, 5]));
     assert_eq!(cut(&mut cutter)[0].as_slice(), [1]);
 }

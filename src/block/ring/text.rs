@@ -9,6 +9,7 @@ use super::budget::{Budget, Closed};
 use super::segment::{Block, Cutter, Measure, Outlet, Progress, Segment, ring};
 use crate::arch;
 use crate::block::TextBlock;
+use crate::block::line::{behind_terminator, end_with_feed, first_line};
 
 impl Block for TextBlock {
     fn measure(extent: usize, tally: usize) -> Measure {
@@ -381,39 +382,6 @@ impl fmt::Debug for TextWriter {
             .field("outlet", &self.outlet)
             .field("oversize_lines", &self.oversize)
             .finish_non_exhaustive()
-    }
-}
-
-/// A line at the start of some bytes.
-struct Line {
-    /// Without the terminator.
-    len: usize,
-    /// Behind the terminator.
-    next: usize,
-}
-
-/// The first line of `bytes`, if it ends there.
-fn first_line(bytes: &[u8]) -> Option<Line> {
-    let len = memchr::memchr2(b'\n', b'\r', bytes)?;
-    Some(Line {
-        len,
-        next: behind_terminator(bytes, len),
-    })
-}
-
-fn behind_terminator(bytes: &[u8], at: usize) -> usize {
-    if bytes[at..].starts_with(b"\r\n") {
-        at + 2
-    } else {
-        at + 1
-    }
-}
-
-/// Makes a `\r` at the end of `bytes` a `\n`, and those before it as well, so that
-/// it does not become the second half of theirs.
-fn end_with_feed(bytes: &mut [u8]) {
-    for byte in bytes.iter_mut().rev().take_while(|byte| **byte == b'\r') {
-        *byte = b'\n';
     }
 }
 

@@ -19,6 +19,8 @@ type Slot<T> = UnsafeCell<MaybeUninit<T>>;
 /// The block does not know how many: that is the segment's progress.
 pub(crate) struct TypedBlock<T> {
     slots: Vec<Slot<T>>,
+    /// What its receiver says about it.
+    metadata: Option<Arc<str>>,
 }
 
 // SAFETY: a slot is written by one thread before its publication and only read
@@ -30,17 +32,20 @@ impl<T> TypedBlock<T> {
         let mut slots = Vec::with_capacity(capacity);
         // SAFETY: an empty slot needs no initialisation.
         unsafe { slots.set_len(capacity) };
-        Self { slots }
+        Self {
+            slots,
+            metadata: None,
+        }
     }
 
     /// A block of records that are there already; they are not moved.
-    fn from_vec(items: Vec<T>) -> Self {
+    fn from_vec(items: Vec<T>, metadata: Option<Arc<str>>) -> Self {
         let mut items = ManuallyDrop::new(items);
         let (start, len, capacity) = (items.as_mut_ptr(), items.len(), items.capacity());
         // SAFETY: the parts of a vector that is given up, and a slot has the
         // layout of its record.
         let slots = unsafe { Vec::from_raw_parts(start.cast::<Slot<T>>(), len, capacity) };
-        Self { slots }
+        Self { slots, metadata }
     }
 
     fn capacity(&self) -> usize {
@@ -84,6 +89,12 @@ impl<T: Send + Sync + 'static> Taken<TypedBlock<T>> {
         // SAFETY: the range was published, so nobody writes to it any more, and
         // `self` keeps the block.
         unsafe { std::slice::from_raw_parts(first, self.end() - self.start()) }
+    }
+
+    /// What was said about the block when it was stored. Such a block comes as one
+    /// range.
+    pub(crate) fn metadata(&self) -> Option<&Arc<str>> {
+        self.block().metadata.as_ref()
     }
 }
 
@@ -146,20 +157,43 @@ impl<T: Send + Sync + 'static> TypedWriter<T> {
     #[inline]
     pub(crate) fn push(&mut self, item: T, weight: usize) -> Result<(), T> {
         let weight = clamp(weight);
-        if self.outlet.intake.room(0, weight).is_err() || self.ensure_open(weight).is_err() {
-            return Err(item);
-        }
-        let Some(open) = &mut self.open else {
+        let Some(open) = self.room_for(1, weight) else {
             return Err(item);
         };
         let place = open.segment.block().place(open.len);
-        // SAFETY: `ensure_open` saw room at this place, it is not published, and
-        // this is the one writer.
+        // SAFETY: there is room at this place, it is not published, and this is
+        // the one writer.
         unsafe { place.write(item) };
-        open.len += 1;
-        open.weight += weight;
-        self.outlet.intake.take(weight);
-        open.segment.publish(open.progress());
+        self.publish(1, weight);
+        Ok(())
+    }
+
+    /// Stores records of `weight` bytes each, all of them in one block and in one
+    /// cut; waits while there is no room.
+    ///
+    /// # Errors
+    /// The records, when the ring is closed.
+    ///
+    /// # Panics
+    /// If there are more than 2^31 - 1 records.
+    pub(crate) fn push_all(&mut self, items: Vec<T>, weight: usize) -> Result<(), Vec<T>> {
+        let (count, weight) = (items.len(), items.len().saturating_mul(weight));
+        if count > self.capacity || weight > self.full {
+            return self.push_block(items, weight);
+        }
+        if items.is_empty() {
+            return Ok(());
+        }
+        let Some(open) = self.room_for(count, weight) else {
+            return Err(items);
+        };
+        for (at, item) in (open.len..).zip(items) {
+            let place = open.segment.block().place(at);
+            // SAFETY: there is room for all of them from `len` on, none is
+            // published, and this is the one writer.
+            unsafe { place.write(item) };
+        }
+        self.publish(count, weight);
         Ok(())
     }
 
@@ -172,6 +206,22 @@ impl<T: Send + Sync + 'static> TypedWriter<T> {
     /// # Panics
     /// If there are more than 2^31 - 1 records.
     pub(crate) fn push_block(&mut self, items: Vec<T>, weight: usize) -> Result<(), Vec<T>> {
+        self.push_described(items, weight, None)
+    }
+
+    /// As [`push_block`](Self::push_block), with what is said about the block.
+    ///
+    /// # Errors
+    /// The records, when the ring is closed.
+    ///
+    /// # Panics
+    /// If there are more than 2^31 - 1 records.
+    pub(crate) fn push_described(
+        &mut self,
+        items: Vec<T>,
+        weight: usize,
+        metadata: Option<Arc<str>>,
+    ) -> Result<(), Vec<T>> {
         assert!(
             items.len() <= Progress::MAX_END,
             "a block holds less than 2^31 records"
@@ -185,7 +235,8 @@ impl<T: Send + Sync + 'static> TypedWriter<T> {
         }
         self.outlet.intake.take(weight);
         let progress = Progress::new(items.len(), weight).sealed();
-        self.outlet.open(TypedBlock::from_vec(items), progress);
+        let block = TypedBlock::from_vec(items, metadata);
+        self.outlet.open(block, progress);
         // Only now: a cut that finds the old block sealed finds the new one.
         self.seal();
         Ok(())
@@ -198,17 +249,29 @@ impl<T: Send + Sync + 'static> TypedWriter<T> {
         }
     }
 
-    /// Makes sure that a block is open with room for one more record.
+    /// Waits for room for `count` records, which one block can hold, and opens a
+    /// block for them; none when the ring is closed.
     #[inline]
-    fn ensure_open(&mut self, weight: usize) -> Result<(), Closed> {
-        match &self.open {
-            Some(open)
-                if open.len < open.segment.block().capacity()
-                    && (open.weight + weight <= self.full || open.len == 0) =>
-            {
-                Ok(())
-            }
-            _ => self.open_next(),
+    fn room_for(&mut self, count: usize, weight: usize) -> Option<&Open<T>> {
+        self.outlet.intake.room(0, weight).ok()?;
+        let fits = self.open.as_ref().is_some_and(|open| {
+            open.len + count <= open.segment.block().capacity()
+                && (open.weight + weight <= self.full || open.len == 0)
+        });
+        if !fits {
+            self.open_next().ok()?;
+        }
+        self.open.as_ref()
+    }
+
+    /// Makes `count` records more visible to the next cut.
+    #[inline]
+    fn publish(&mut self, count: usize, weight: usize) {
+        if let Some(open) = &mut self.open {
+            open.len += count;
+            open.weight += weight;
+            self.outlet.intake.take(weight);
+            open.segment.publish(open.progress());
         }
     }
 

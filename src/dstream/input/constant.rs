@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::{Ingest, InputNode};
+use super::{Cut, Ingest, InputNode};
 use crate::dstream::{DStream, Graph};
 use crate::error::Result;
 use crate::rdd::Rdd;
@@ -23,8 +23,8 @@ impl<T: Data> ConstantIngest<T> {
 }
 
 impl<T: Data> Ingest<T> for ConstantIngest<T> {
-    fn cut(&self) -> (Rdd<T>, u64) {
-        (self.0.clone(), self.0.known_count())
+    fn cut(&self) -> Cut<T> {
+        Cut::plain(self.0.clone())
     }
 
     fn is_waiting(&self) -> bool {

@@ -2,11 +2,15 @@
 //!
 //! At every boundary the generator cuts every input, whether an output will ask
 //! for that batch or not, and the input keeps what was cut under the batch time.
-//! Cutting is cheap and runs no user code.
+//! Cutting is cheap and runs no user code. An input that has to ask for its data,
+//! such as a directory, only notes the time then; see [`direct`].
 
 pub(crate) mod constant;
+mod direct;
+pub(crate) mod file;
 pub(crate) mod queue;
 pub(crate) mod receiver;
+pub(crate) mod source;
 
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -17,13 +21,25 @@ use super::graph::Graph;
 use super::node::{Control, Meta, Stream};
 use crate::error::Result;
 use crate::id::StreamId;
-use crate::listener::InputInfo;
+use crate::listener::{InputInfo, Metadata};
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
 use crate::time::BatchTime;
 
 /// What the scheduler does with an input.
 pub(crate) trait Input: Control {
+    /// Its name, such as `Socket stream [0]`.
+    fn name(&self) -> &str;
+
+    /// Called once, before the first batch.
+    fn start(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called once, behind the last batch. `all_ended` tells that no job of the
+    /// context runs any more.
+    fn stop(&self, _all_ended: bool) {}
+
     /// Ends a block at a block interval inside a batch.
     fn end_block(&self);
 
@@ -32,6 +48,12 @@ pub(crate) trait Input: Control {
 
     /// Whether anything waits to be cut.
     fn is_waiting(&self) -> bool;
+
+    /// What is known of the batch `time` after it was processed, if that is more
+    /// than the cut told.
+    fn report(&self, _time: BatchTime) -> Option<InputInfo> {
+        None
+    }
 }
 
 /// Where an input's data comes from.
@@ -39,13 +61,31 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
     /// Ends a block at a block interval inside a batch.
     fn end_block(&self) {}
 
-    /// Takes everything that is there now, with the number of records.
-    fn cut(&self) -> (Rdd<T>, u64)
+    /// Takes everything that is there now.
+    fn cut(&self) -> Cut<T>
     where
         T: Data;
 
     /// Whether anything waits to be cut.
     fn is_waiting(&self) -> bool;
+}
+
+/// What an input gives to a batch.
+pub(crate) struct Cut<T: Data> {
+    rdd: Rdd<T>,
+    records: u64,
+    metadata: Metadata,
+}
+
+impl<T: Data> Cut<T> {
+    /// Records that nothing more is said about.
+    pub(crate) fn plain(rdd: Rdd<T>) -> Self {
+        Self {
+            records: rdd.known_count(),
+            rdd,
+            metadata: Metadata::default(),
+        }
+    }
 }
 
 /// The node of an input: what was cut for each batch that is still needed.
@@ -132,20 +172,25 @@ impl<T: Data, I: Ingest<T>> Stream<T> for InputNode<T, I> {
         let cut = self.batches().cut.get(&time).cloned();
         // A time that was never cut, or is forgotten, has no records.
         Ok(Some(cut.unwrap_or_else(|| {
-            Rdd::ready(Vec::new().into(), Arc::clone(self.graph.executor()))
+            Rdd::empty(Arc::clone(self.graph.executor()))
         })))
     }
 }
 
 impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn end_block(&self) {
         self.ingest.end_block();
     }
 
     fn cut(&self, time: BatchTime) -> InputInfo {
-        let (rdd, num_records) = self.ingest.cut();
-        self.batches().cut.insert(time, rdd);
-        InputInfo::new(self.stream_id, self.name.clone(), num_records)
+        let cut = self.ingest.cut();
+        self.batches().cut.insert(time, cut.rdd);
+        InputInfo::new(self.stream_id, self.name.clone(), cut.records)
+            .with_block_metadata(cut.metadata)
     }
 
     fn is_waiting(&self) -> bool {

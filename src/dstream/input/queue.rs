@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Ingest, InputNode};
+use super::{Cut, Ingest, InputNode};
 use crate::dstream::{DStream, Graph};
 use crate::error::Result;
 use crate::rdd::pipe::Data;
@@ -115,7 +115,7 @@ impl<T: Data> QueueIngest<T> {
 }
 
 impl<T: Data> Ingest<T> for QueueIngest<T> {
-    fn cut(&self) -> (Rdd<T>, u64) {
+    fn cut(&self) -> Cut<T> {
         let mut waiting = self.queue.lock();
         let rdd = if self.one_at_a_time || waiting.len() <= 1 {
             waiting.pop_front().unwrap_or_else(|| self.default.clone())
@@ -125,8 +125,7 @@ impl<T: Data> Ingest<T> for QueueIngest<T> {
             Rdd::new(Arc::new(Union(all)), executor)
         };
         drop(waiting);
-        let records = rdd.known_count();
-        (rdd, records)
+        Cut::plain(rdd)
     }
 
     fn is_waiting(&self) -> bool {

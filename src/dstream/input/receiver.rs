@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Ingest, InputNode};
+use super::{Cut, Ingest, InputNode};
 use crate::block::{Cutter, Str, Taken, TextBlock, TypedBlock};
 use crate::dstream::{DStream, Graph};
 use crate::error::Result;
@@ -37,6 +37,11 @@ pub(crate) trait IntoPartition: crate::block::Block + Sized {
     type Record: Data;
 
     fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<Self::Record>>;
+
+    /// What its receiver said about it.
+    fn metadata(_: &Taken<Self>) -> Option<&Arc<str>> {
+        None
+    }
 }
 
 impl IntoPartition for TextBlock {
@@ -49,6 +54,10 @@ impl IntoPartition for TextBlock {
 
 impl<T: Data> IntoPartition for TypedBlock<T> {
     type Record = T;
+
+    fn metadata(taken: &Taken<Self>) -> Option<&Arc<str>> {
+        taken.metadata()
+    }
 
     fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<T>> {
         Arc::new(taken)
@@ -102,14 +111,19 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         self.ring().cut();
     }
 
-    fn cut(&self) -> (Rdd<B::Record>, u64) {
+    fn cut(&self) -> Cut<B::Record> {
         let mut ring = self.ring();
         ring.cut();
         let blocks = std::mem::take(&mut ring.blocks);
         drop(ring);
         let records = blocks.iter().map(|block| block.records() as u64).sum();
+        let metadata = blocks.iter().filter_map(B::metadata).cloned().collect();
         let partitions = blocks.into_iter().map(B::into_partition).collect();
-        (Rdd::ready(partitions, Arc::clone(&self.executor)), records)
+        Cut {
+            rdd: Rdd::ready(partitions, Arc::clone(&self.executor)),
+            records,
+            metadata,
+        }
     }
 
     fn is_waiting(&self) -> bool {

@@ -3,7 +3,8 @@
 use std::panic::Location;
 
 use crate::dstream::DStream;
-use crate::rdd::pipe::{Data, Pipe};
+use crate::dstream::lift::Gap;
+use crate::rdd::pipe::{Data, Pipe, Step};
 
 /// # Transformations
 impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
@@ -11,7 +12,8 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// batch.
     ///
     /// Guide: Transformations on DStreams. No state. Free if no step stands
-    /// between an input and the count.
+    /// between an input and the count. A time without data of this stream is an
+    /// error.
     ///
     /// # Examples
     /// ```
@@ -29,6 +31,7 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// If the context was started.
     #[track_caller]
     pub fn count(&self) -> DStream<u64> {
-        self.lift("count", Location::caller(), |rdd, _| Ok(rdd.counted()))
+        let step = Step::new("count", Location::caller());
+        self.lift_as(step, Gap::Refused, |rdd, _| Ok(rdd.counted()))
     }
 }

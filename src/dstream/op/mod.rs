@@ -16,7 +16,10 @@ mod left_outer_join;
 mod map;
 mod map_partitions;
 mod map_values;
+pub(crate) mod map_with_state;
 mod partition_by;
+#[cfg(feature = "checkpoint")]
+mod persist;
 mod reduce;
 mod reduce_by_key;
 mod repartition;
@@ -24,3 +27,7 @@ mod right_outer_join;
 pub(crate) mod transform;
 mod transform_with;
 pub(crate) mod union;
+pub(crate) mod update_state_by_key;
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 use std::panic::Location;
 
 use crate::dstream::DStream;
-use crate::rdd::pipe::{Data, Pipe};
+use crate::dstream::lift::Gap;
+use crate::rdd::pipe::{Data, Pipe, Step};
 
 /// # Transformations
 impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
@@ -11,7 +12,8 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// least one).
     ///
     /// Guide: Level of Parallelism in Data Receiving. A shuffle of all records,
-    /// whose order is not kept; no state.
+    /// whose order is not kept; no state. A time without data of this stream is an
+    /// error.
     ///
     /// # Examples
     /// ```
@@ -29,7 +31,8 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// If the context was started.
     #[track_caller]
     pub fn repartition(&self, partitions: usize) -> DStream<T> {
-        self.lift("repartition", Location::caller(), move |rdd, _| {
+        let step = Step::new("repartition", Location::caller());
+        self.lift_as(step, Gap::Refused, move |rdd, _| {
             Ok(rdd.repartition(partitions))
         })
     }

@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::dstream::lift::guarded;
+use crate::dstream::lift::{Gap, guarded};
 use crate::dstream::{DStream, Meta, Node, Operator};
 use crate::error::{Error, Result};
 use crate::rdd::Rdd;
@@ -17,7 +17,8 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// another number of partitions.
     ///
     /// Guide: Transform Operation. Runs when the batch is processed, so slow
-    /// code here never delays the cut of a later batch.
+    /// code here never delays the cut of a later batch. A time without data of this
+    /// stream is an error (an input of the program's own may have none).
     ///
     /// # Examples
     /// ```
@@ -43,7 +44,8 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
         Q: Pipe<Out = U>,
         F: Fn(Rdd<T, P>, BatchTime) -> Result<Rdd<U, Q>> + Send + Sync + 'static,
     {
-        self.lift("transform", Location::caller(), move |rdd, time| {
+        let step = Step::new("transform", Location::caller());
+        self.lift_as(step, Gap::Refused, move |rdd, time| {
             Ok(f(rdd, time)?.boxed())
         })
     }

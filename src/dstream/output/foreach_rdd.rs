@@ -17,8 +17,9 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// An error or a panic fails this operation of this batch; other operations
     /// and batches go on, and
     /// [`await_termination`](crate::StreamingContext::await_termination) reports
-    /// the first. Of other libraries' errors `?` converts those of `std::io`; wrap
-    /// the rest with [`Error::with_source`](crate::Error::with_source).
+    /// the first. Of other libraries' errors `?` takes those of `std::io` and boxed
+    /// ones as they are, all others by `.map_err(Error::other)?` (see
+    /// [`Error::other`](crate::Error::other)).
     ///
     /// # Panics
     /// If the context was started.

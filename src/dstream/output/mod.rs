@@ -2,6 +2,9 @@
 
 pub(crate) mod foreach_rdd;
 pub(crate) mod print;
+pub(crate) mod save_as_files;
+#[cfg(feature = "checkpoint")]
+pub(crate) mod save_as_object_files;
 pub(crate) mod save_as_text_files;
 
 use std::fmt;

@@ -3,55 +3,24 @@
 use std::panic::Location;
 
 use crate::dstream::DStream;
-use crate::rdd::Text;
+use crate::rdd::format::TextLines;
 use crate::rdd::pipe::{Data, Pipe};
-use crate::time::BatchTime;
+use crate::rdd::{Step, Text};
 
 /// # Output operations
 impl<T: Data + Text, P: Pipe<Out = T>> DStream<T, P> {
-    /// Saves each batch, also an empty one, as the directory
-    /// `prefix-TIME_IN_MS.suffix`: one file per partition, one line per record
-    /// in its [`Text`] form. Without a suffix there is no dot; an empty prefix
-    /// leaves only the time.
+    /// Saves each batch as a directory `prefix-TIME_IN_MS.suffix` of text files, with
+    /// one line per record in its [`Text`] form: see
+    /// [`save_as_files`](Self::save_as_files).
+    ///
+    /// Guide: Output Operations on DStreams.
     ///
     /// # Panics
     /// If the context was started.
     #[doc(alias = "saveAsTextFiles")]
     #[track_caller]
     pub fn save_as_text_files(&self, prefix: &str, suffix: &str) {
-        let (prefix, suffix) = (prefix.to_owned(), suffix.to_owned());
-        self.output(
-            "save_as_text_files",
-            Location::caller(),
-            move |rdd, time| rdd.save_as_text_file(directory(&prefix, time, &suffix)),
-        );
-    }
-}
-
-/// The name of a batch's directory.
-fn directory(prefix: &str, time: BatchTime, suffix: &str) -> String {
-    let mut name = String::new();
-    if !prefix.is_empty() {
-        name.push_str(prefix);
-        name.push('-');
-    }
-    name.push_str(&time.as_millis().to_string());
-    if !suffix.is_empty() {
-        name.push('.');
-        name.push_str(suffix);
-    }
-    name
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_follow_the_guide() {
-        let time = BatchTime::from_millis(1000);
-        assert_eq!(directory("out/words", time, "txt"), "out/words-1000.txt");
-        assert_eq!(directory("words", time, ""), "words-1000");
-        assert_eq!(directory("", time, "txt"), "1000.txt");
+        let step = Step::new("save_as_text_files", Location::caller());
+        self.save(step, prefix, suffix, TextLines);
     }
 }

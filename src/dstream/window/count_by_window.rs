@@ -39,7 +39,9 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     pub fn count_by_window(&self, length: Duration, slide: Duration) -> Result<DStream<u64>> {
         let (site, name) = (Location::caller(), "count_by_window");
         let extent = Extent::check(self, name, length, slide, site)?;
-        let counts = self.count().map(|count| ((), count)).joined_with_inverse(
+        // Batches for which the stream gives no Rdd are passed over.
+        let counts = self.lift("count", site, |rdd, _| Ok(rdd.counted()));
+        let counts = counts.map(|count| ((), count)).joined_with_inverse(
             |a, b| a + b,
             |a, b| a - b,
             extent,

@@ -146,7 +146,7 @@ where
     C: Combine<V, Combined = V>,
     M: Fn() -> Part<K, V> + Send + 'static,
 {
-    type Item = (K, V);
+    type Output = Rdd<(K, V)>;
 
     fn reach(&self) -> Duration {
         self.extent
@@ -154,7 +154,7 @@ where
             .saturating_sub(self.parent.slide_interval())
     }
 
-    fn advance(&mut self, time: BatchTime) -> Result<Rdd<(K, V)>> {
+    fn advance(&mut self, time: BatchTime) -> Result<Self::Output> {
         let mut end = self.reached.unwrap_or(time - self.extent.slide);
         while end < time {
             end = end + self.pane;

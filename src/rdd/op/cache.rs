@@ -1,13 +1,11 @@
 //! `cache`: records that are computed once.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::block::Memory;
-use crate::error::Result;
 use crate::rdd::dataset::PipedPartition;
-use crate::rdd::pipe::{Chunk, Data, Pipe};
-use crate::rdd::{AtRest, Partition, Rdd, weight};
+use crate::rdd::kept::Kept;
+use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::{Partition, Rdd, weight};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// The same records, kept in memory from the first action on, so that its
@@ -36,9 +34,16 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
             let base = self.partitions()?;
             let parts = executor
                 .map(base.len(), weight(&base), |i| {
-                    let mut records = Vec::with_capacity(base[i].count().unwrap_or_default());
-                    self.feed(&*base[i], &mut records)?;
-                    Ok(match Kept::new(records, executor.memory()) {
+                    let kept = match executor.memory().is_full() {
+                        true => None,
+                        false => {
+                            let mut records =
+                                Vec::with_capacity(base[i].count().unwrap_or_default());
+                            self.feed(&*base[i], &mut records)?;
+                            Kept::new(records, executor.memory()).ok()
+                        }
+                    };
+                    Ok(match kept {
                         Some(kept) => Arc::new(kept) as Arc<dyn Partition<T>>,
                         None => {
                             let (base, pipe) = (Arc::clone(&base[i]), Arc::clone(&self.pipe));
@@ -52,69 +57,20 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     }
 }
 
-/// Records at rest that are counted.
-struct Kept<T> {
-    records: AtRest<T>,
-    bytes: usize,
-    memory: Arc<Memory>,
-}
-
-impl<T: Data> Kept<T> {
-    /// Keeps the records, if they fit.
-    fn new(records: Vec<T>, memory: &Arc<Memory>) -> Option<Self> {
-        let bytes = records.capacity().saturating_mul(size_of::<T>());
-        memory.try_take(bytes).then(|| Self {
-            records: AtRest::new(records),
-            bytes,
-            memory: Arc::clone(memory),
-        })
-    }
-}
-
-impl<T> Drop for Kept<T> {
-    fn drop(&mut self) {
-        self.memory.give(self.bytes);
-    }
-}
-
-impl<T: Data> Partition<T> for Kept<T> {
-    fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
-        self.records.chunks(each)
-    }
-
-    fn pieces(&self) -> usize {
-        self.records.pieces()
-    }
-
-    fn piece(
-        &self,
-        index: usize,
-        each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>,
-    ) -> Result<()> {
-        self.records.piece(index, each)
-    }
-
-    fn count(&self) -> Option<usize> {
-        self.records.count()
-    }
-
-    fn weight(&self) -> usize {
-        self.records.weight()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::block::Memory;
     use crate::executor::Executor;
     use crate::rdd::at_rest;
 
     #[test]
     fn what_does_not_fit_into_memory_is_computed_again() {
         let room = 20 * size_of::<u64>() as u64;
-        let (executor, _) = Executor::start(Some(1), None, false, room).unwrap();
+        let memory = Memory::new(room, std::env::temp_dir());
+        let (executor, _) = Executor::start(Some(1), None, false, memory).unwrap();
         let executor = Arc::new(executor);
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);

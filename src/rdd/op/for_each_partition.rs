@@ -10,7 +10,8 @@ use crate::rdd::{Partition, Rdd};
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// Calls `f` once per partition, on the workers in parallel, with all its
     /// records. This is the place for a connection: one per partition, neither
-    /// one per record nor one made elsewhere.
+    /// one per record nor one made elsewhere. A [`Pool`](crate::shared::Pool) keeps
+    /// them for the next batch.
     ///
     /// # Errors
     /// The first error or panic of `f` or of a step.

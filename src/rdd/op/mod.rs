@@ -25,10 +25,15 @@ pub(crate) mod map;
 pub(crate) mod map_partitions;
 pub(crate) mod map_values;
 pub(crate) mod partition_by;
+#[cfg(feature = "checkpoint")]
+pub(crate) mod persist;
 pub(crate) mod reduce;
 pub(crate) mod reduce_by_key;
 pub(crate) mod repartition;
 pub(crate) mod right_outer_join;
+pub(crate) mod save_as_file;
+#[cfg(feature = "checkpoint")]
+pub(crate) mod save_as_object_file;
 pub(crate) mod save_as_text_file;
 pub(crate) mod sort_by;
 pub(crate) mod subtract;

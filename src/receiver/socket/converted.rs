@@ -3,14 +3,14 @@
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 
-use super::{connect, disconnected};
+use super::Peer;
 use crate::block::TypedWriter;
 use crate::rdd::Data;
 use crate::receiver::{Exit, RateLimiter, Session, Source, weight};
 
 /// Receives what a converter makes of the bytes.
 pub(crate) struct ConvertedSocket<T: Data, F> {
-    address: String,
+    peer: Peer,
     convert: F,
     writer: TypedWriter<T>,
     limiter: Option<RateLimiter>,
@@ -18,13 +18,13 @@ pub(crate) struct ConvertedSocket<T: Data, F> {
 
 impl<T: Data, F> ConvertedSocket<T, F> {
     pub(crate) fn new(
-        address: String,
+        peer: Peer,
         convert: F,
         writer: TypedWriter<T>,
         limiter: Option<RateLimiter>,
     ) -> Self {
         Self {
-            address,
+            peer,
             convert,
             writer,
             limiter,
@@ -39,14 +39,14 @@ where
     F: Fn(Box<dyn Read + Send>) -> I + Send + 'static,
 {
     fn run(&mut self, session: &Arc<Session>) -> Exit {
-        let connection = match connect(&self.address, session) {
+        let connection = match self.peer.connect(session) {
             Ok(connection) => connection,
             Err(exit) => return exit,
         };
         for record in (self.convert)(Box::new(BufReader::new(connection))) {
             let record = match record {
                 Ok(record) => record,
-                Err(cause) => return disconnected(&self.address, session, Some(cause)),
+                Err(cause) => return self.peer.disconnected(session, Some(cause)),
             };
             if let Some(limiter) = &mut self.limiter
                 && limiter.take(1, session).is_none()
@@ -57,6 +57,6 @@ where
                 return Exit::Shutdown;
             }
         }
-        disconnected(&self.address, session, None)
+        self.peer.disconnected(session, None)
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{BufReader, ErrorKind, Read};
 use std::sync::Arc;
 
-use super::{connect, disconnected};
+use super::Peer;
 use crate::block::TypedWriter;
 use crate::receiver::{Exit, Session, Source};
 
@@ -12,15 +12,15 @@ const BUFFER: usize = 64 << 10;
 
 /// Receives frames of bytes.
 pub(crate) struct RawSocket {
-    address: String,
+    peer: Peer,
     writer: TypedWriter<Arc<[u8]>>,
     max_frame: usize,
 }
 
 impl RawSocket {
-    pub(crate) fn new(address: String, writer: TypedWriter<Arc<[u8]>>, max_frame: usize) -> Self {
+    pub(crate) fn new(peer: Peer, writer: TypedWriter<Arc<[u8]>>, max_frame: usize) -> Self {
         Self {
-            address,
+            peer,
             writer,
             max_frame,
         }
@@ -63,7 +63,7 @@ fn read_first(from: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<bool> {
 
 impl Source for RawSocket {
     fn run(&mut self, session: &Arc<Session>) -> Exit {
-        let mut connection = match connect(&self.address, session) {
+        let mut connection = match self.peer.connect(session) {
             Ok(connection) => BufReader::with_capacity(BUFFER, connection),
             Err(exit) => return exit,
         };
@@ -76,8 +76,8 @@ impl Source for RawSocket {
                         return Exit::Shutdown;
                     }
                 }
-                Ok(None) => return disconnected(&self.address, session, None),
-                Err(cause) => return disconnected(&self.address, session, Some(cause)),
+                Ok(None) => return self.peer.disconnected(session, None),
+                Err(cause) => return self.peer.disconnected(session, Some(cause)),
             }
         }
     }

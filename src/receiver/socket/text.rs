@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 
-use super::{connect, disconnected};
+use super::Peer;
 use crate::block::{Closed, TextWriter};
 use crate::receiver::{Exit, RateLimiter, Session, Source};
 
@@ -14,16 +14,16 @@ const READ: usize = 256 << 10;
 
 /// Receives lines.
 pub(crate) struct TextSocket {
-    address: String,
+    peer: Peer,
     writer: TextWriter,
     limiter: Option<RateLimiter>,
     oversize_reported: u64,
 }
 
 impl TextSocket {
-    pub(crate) fn new(address: String, writer: TextWriter, limiter: Option<RateLimiter>) -> Self {
+    pub(crate) fn new(peer: Peer, writer: TextWriter, limiter: Option<RateLimiter>) -> Self {
         Self {
-            address,
+            peer,
             writer,
             limiter,
             oversize_reported: 0,
@@ -31,12 +31,10 @@ impl TextSocket {
     }
 
     fn receive(&mut self, session: &Arc<Session>) -> Result<Exit, Closed> {
-        let mut connection = match connect(&self.address, session) {
+        let mut connection = match self.peer.connect(session) {
             Ok(connection) => connection,
             Err(exit) => return Ok(exit),
         };
-        // What an earlier connection left unfinished is no line of this one.
-        self.writer.discard_partial();
         loop {
             match connection.read(self.writer.spare(READ)?) {
                 Ok(0) => {
@@ -45,30 +43,45 @@ impl TextSocket {
                     } else {
                         self.writer.finish()
                     };
-                    self.publish(lines, session)?;
-                    return Ok(disconnected(&self.address, session, None));
+                    self.publish(lines, session);
+                    return Ok(self.peer.disconnected(session, None));
                 }
                 Ok(n) => {
                     let lines = self.writer.filled(n);
-                    self.publish(lines, session)?;
+                    self.publish(lines, session);
                     self.report_oversize(session);
                 }
                 Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
-                Err(cause) => return Ok(disconnected(&self.address, session, Some(cause))),
+                Err(cause) => {
+                    self.drop_partial(session);
+                    return Ok(self.peer.disconnected(session, Some(cause)));
+                }
             }
         }
     }
 
     /// Makes `lines` visible to the next cut, as fast as the rate limit allows.
-    fn publish(&mut self, mut lines: usize, session: &Session) -> Result<(), Closed> {
+    fn publish(&mut self, mut lines: usize, session: &Session) {
         while lines > 0 {
             let permits = match &mut self.limiter {
                 None => lines,
-                Some(limiter) => limiter.take(lines, session).ok_or(Closed)?,
+                // No permits any more, as the context stops: what the peer has
+                // sent and sees as received is in the last batch all the same.
+                Some(limiter) => limiter.take(lines, session).unwrap_or(lines),
             };
             lines -= self.writer.publish(permits);
         }
-        Ok(())
+    }
+
+    /// Whether the rest of a line would have come nobody knows, so its start is
+    /// no line, nor a part of the next connection's first one.
+    fn drop_partial(&mut self, session: &Session) {
+        let bytes = self.writer.discard_partial();
+        if bytes > 0 && !session.is_shut_down() {
+            let peer = &self.peer.address;
+            let message = format!("{bytes} bytes of an unfinished line from {peer} were dropped");
+            session.reporter().failed(message, None);
+        }
     }
 
     fn report_oversize(&mut self, session: &Session) {
@@ -77,7 +90,7 @@ impl TextSocket {
             self.oversize_reported = dropped;
             let message = format!(
                 "{dropped} lines from {} were longer than max_line_bytes and dropped so far",
-                self.address
+                self.peer.address
             );
             session.reporter().failed(message, None);
         }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::*;
 use crate::rdd::op::reduce_by_key::Reducer;
 use crate::rdd::pipe::Chunk;
 use crate::rdd::{Combine, at_rest};
+use crate::state::*;
 
 type Pane = BTreeMap<u16, i64>;
 

@@ -1,0 +1,80 @@
+//! Records as bytes.
+//!
+//! [`Codec`] is the bound of everything that writes records in order to read
+//! them back. What is behind it is serde, in the format of the crate postcard: it is
+//! written down, stable and compact, and does not describe itself: what was
+//! written as one type cannot be read as another. In files such bytes stand in
+//! frames, with a length and a checksum.
+//!
+//! **Bounds.** What the bytes say of lengths is believed only as far as there are
+//! bytes to prove it, so that damaged ones cost no memory. Damage is found by the
+//! checksums. Bytes that somebody made in order to do harm are another matter: a
+//! type that nests in itself, or one that takes no bytes at all, can be made to
+//! nest deeply or to count for long.
+
+#[cfg(feature = "checkpoint")]
+pub(crate) mod frame;
+#[cfg(feature = "checkpoint")]
+mod postcard;
+
+use crate::error::Result;
+
+/// Records that can be written as bytes and read back.
+///
+/// Implemented for every type with serde's `Serialize` and `DeserializeOwned`, by
+/// the feature `checkpoint`, which is on by default. It cannot be implemented in
+/// another way: implement or derive those two.
+///
+/// # Examples
+#[cfg_attr(feature = "checkpoint", doc = "```")]
+#[cfg_attr(not(feature = "checkpoint"), doc = "```ignore")]
+/// use millstream::Str;
+/// use millstream::codec::Codec;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// struct Order {
+///     item: Str,
+///     count: u32,
+/// }
+///
+/// # fn main() -> millstream::Result<()> {
+/// let order = Order { item: Str::from("pump"), count: 2 };
+/// let mut bytes = Vec::new();
+/// order.encode(&mut bytes)?;
+/// assert_eq!(bytes, b"\x04pump\x02");
+/// assert_eq!(Order::decode(&mut &bytes[..])?, order);
+/// # Ok(())
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be written as bytes and read back",
+    note = "derive serde's `Serialize` and `Deserialize` for it",
+    note = "millstream's feature `checkpoint` is needed, which is on by default"
+)]
+pub trait Codec: sealed::Sealed + Sized {
+    /// Appends the bytes of this record to `out`.
+    ///
+    /// # Errors
+    /// If the type refuses it, or serde cannot tell the length of a sequence in
+    /// it. Then `out` is as it was.
+    fn encode(&self, out: &mut Vec<u8>) -> Result<()>;
+
+    /// Reads a record from the front of `input` and moves `input` behind it.
+    ///
+    /// # Errors
+    /// Of kind [`Corrupt`](crate::ErrorKind::Corrupt), if the bytes are none that
+    /// a record of this type can have, or too few.
+    fn decode(input: &mut &[u8]) -> Result<Self>;
+}
+
+mod sealed {
+    #[expect(
+        unnameable_types,
+        reason = "what cannot be named cannot be implemented"
+    )]
+    pub trait Sealed {}
+
+    #[cfg(feature = "checkpoint")]
+    impl<T: serde::Serialize + serde::de::DeserializeOwned> Sealed for T {}
+}

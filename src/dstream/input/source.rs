@@ -1,0 +1,181 @@
+//! Inputs of the program's own that are asked for their batches.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::direct::{Direct, DirectNode, Made, Told};
+use crate::dstream::{DStream, Graph};
+use crate::error::Result;
+use crate::executor::Executor;
+use crate::rdd::Rdd;
+use crate::rdd::pipe::Data;
+use crate::time::BatchTime;
+
+/// An input of the program's own that is asked for each batch, in place of a
+/// [`Receiver`](crate::receiver::Receiver) that stores what comes: for a source
+/// that keeps its data, such as a log with offsets or a table.
+///
+/// Each batch time is asked for once, in order, also when no output operation
+/// needs it, on a thread that runs jobs: by the first job that needs it, or
+/// behind the next batch. So an answer may lag behind its time; what belongs to a
+/// batch should follow from the time that is asked for and the one before, not
+/// from the present. Batches that were passed over because too many wait are not
+/// asked for.
+///
+/// # Examples
+/// ```
+/// use millstream::dstream::{InputBatch, InputSource};
+/// use millstream::prelude::*;
+///
+/// /// Numbers, as many in each batch as its time has seconds.
+/// struct Numbers {
+///     next: u64,
+/// }
+///
+/// impl InputSource<u64> for Numbers {
+///     fn compute(
+///         &mut self,
+///         time: BatchTime,
+///         batch: &mut InputBatch<'_>,
+///     ) -> millstream::Result<Option<Rdd<u64>>> {
+///         let count = time.as_millis() as u64 / 1000 % 60;
+///         let numbers = self.next..self.next + count;
+///         self.next += count;
+///         batch.describe(format!("{numbers:?}"));
+///         Ok(Some(batch.parallelize(numbers, 2)))
+///     }
+/// }
+///
+/// # fn main() -> millstream::Result<()> {
+/// let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
+/// ssc.input_stream(Numbers { next: 0 })?.print();
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "InputDStream")]
+pub trait InputSource<T: Data>: Send + 'static {
+    /// Called once when the context starts, before the first batch, on the thread
+    /// that starts it.
+    ///
+    /// # Errors
+    /// Whatever keeps it from starting: the context does not start then.
+    fn start(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called once when the context stops, behind the last batch, if it was
+    /// started.
+    fn stop(&mut self) {}
+
+    /// Gives the data of one batch, or none: a stream without data in a batch runs
+    /// no output operation for it, and an operation on several streams that needs
+    /// it fails. An empty batch is an empty Rdd.
+    ///
+    /// Other jobs wait until it returns. What takes long is better left to the
+    /// records: an Rdd of requests, and a `flat_map` that makes them.
+    ///
+    /// # Errors
+    /// Whatever went wrong: the output operations of this batch that need it fail.
+    fn compute(&mut self, time: BatchTime, batch: &mut InputBatch<'_>) -> Result<Option<Rdd<T>>>;
+}
+
+/// What an [`InputSource`] makes a batch with, and tells of it.
+pub struct InputBatch<'a> {
+    executor: &'a Arc<Executor>,
+    num_records: Option<u64>,
+    description: String,
+}
+
+impl InputBatch<'_> {
+    /// A data set of `partitions` partitions, as that of
+    /// [`StreamingContext::parallelize`](crate::StreamingContext::parallelize). (A
+    /// source should not hold the context itself, which holds the source.)
+    pub fn parallelize<T: Data>(
+        &self,
+        records: impl IntoIterator<Item = T>,
+        partitions: usize,
+    ) -> Rdd<T> {
+        Rdd::parallelize(records, partitions, self.executor)
+    }
+
+    /// Tells listeners how many records the batch has. By default they hear that
+    /// of an Rdd whose records are in memory, and zero of others. The last call
+    /// counts.
+    #[doc(alias = "reportInfo")]
+    pub fn set_num_records(&mut self, records: u64) {
+        self.num_records = Some(records);
+    }
+
+    /// Tells listeners what the batch is made of, such as ranges of offsets. The
+    /// last call counts.
+    #[doc(alias = "reportInfo")]
+    pub fn describe(&mut self, description: impl Into<String>) {
+        self.description = description.into();
+    }
+}
+
+impl fmt::Debug for InputBatch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InputBatch")
+            .field("num_records", &self.num_records)
+            .field("description", &self.description)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Asks an [`InputSource`].
+pub(crate) struct CustomDirect<S> {
+    source: S,
+    executor: Arc<Executor>,
+}
+
+impl<S> CustomDirect<S> {
+    pub(crate) fn declare<T: Data>(
+        graph: &Arc<Graph>,
+        site: &'static Location<'static>,
+        source: S,
+    ) -> Result<DStream<T>>
+    where
+        S: InputSource<T>,
+    {
+        let executor = Arc::clone(graph.executor());
+        DirectNode::declare(graph, "Input", site, |_| Self { source, executor })
+    }
+}
+
+impl<T: Data, S: InputSource<T>> Direct<T> for CustomDirect<S> {
+    const AHEAD: bool = false;
+
+    fn start(&mut self) -> Result<()> {
+        self.source.start()
+    }
+
+    fn stop(&mut self) {
+        self.source.stop();
+    }
+
+    fn compute(&mut self, times: &[BatchTime]) -> Vec<Made<T>> {
+        times
+            .iter()
+            .map(|&time| {
+                let mut batch = InputBatch {
+                    executor: &self.executor,
+                    num_records: None,
+                    description: String::new(),
+                };
+                let rdd = self.source.compute(time, &mut batch);
+                let known = || rdd.as_ref().ok()?.as_ref().map(Rdd::known_count);
+                let num_records = batch.num_records.or_else(known).unwrap_or(0);
+                let description = batch.description;
+                Made {
+                    rdd,
+                    report: Some(Arc::new(move || Told {
+                        num_records,
+                        description: description.clone(),
+                    })),
+                }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,37 @@
+//! From the Spark Streaming guide to this crate, section by section.
+//!
+//! The sections are those of the
+//! [guide](https://spark.apache.org/docs/3.0.0/streaming-programming-guide.html).
+//! [`porting`] has every call of it beside ours, [`differences`] says where this
+//! crate departs from Spark on purpose.
+//!
+//! | section of the guide | here |
+//! | --- | --- |
+//! | A Quick Example | [crate page](crate), `examples/network_wordcount.rs` |
+//! | Linking | [features](crate#features) |
+//! | Initializing StreamingContext | [`StreamingContext`](crate::StreamingContext), [`StreamingContextBuilder`](crate::StreamingContextBuilder), [`conf`](crate::conf) |
+//! | Discretized Streams (DStreams) | [`DStream`](crate::DStream), [`Rdd`](crate::Rdd) |
+//! | Input DStreams and Receivers | [input streams](crate::StreamingContext#input-streams) |
+//! | Custom Receivers | [`receiver`](crate::receiver) |
+//! | Transformations on DStreams | [transformations](crate::DStream#transformations), [operations on pairs](crate::DStream#operations-on-pairs) |
+//! | UpdateStateByKey, mapWithState | [`update_state_by_key`](crate::DStream::update_state_by_key), [`map_with_state`](crate::DStream::map_with_state) |
+//! | Transform Operation | [`transform`](crate::DStream::transform), [`transform_with`](crate::DStream::transform_with) |
+//! | Window Operations | [window operations](crate::DStream#window-operations) |
+//! | Join Operations | [`join`](crate::DStream::join), [`left_outer_join`](crate::DStream::left_outer_join), [`cogroup`](crate::DStream::cogroup) |
+//! | Output Operations on DStreams | [output operations](crate::DStream#output-operations) |
+//! | DataFrame and SQL, MLlib | not yet |
+//! | Caching / Persistence | [persistence](crate::DStream#persistence) |
+//! | Checkpointing | not yet |
+//! | Accumulators, Broadcast Variables | [shared variables](crate::StreamingContext#shared-variables) |
+//! | Deploying Applications | `stop_on_signals` (feature `signals`), [`stop`](crate::StreamingContext::stop) |
+//! | Monitoring Applications | [`listener`](crate::listener) |
+//! | Reducing the Batch Processing Times | [`conf::KEYS`](crate::conf::KEYS): `workers`, `default_parallelism`, `block_interval`, `pin` |
+//! | Setting the Right Batch Interval | [`listener::BatchInfo`](crate::listener::BatchInfo): the delays of each batch |
+//! | Memory Tuning | [`conf::KEYS`](crate::conf::KEYS): `ring_bytes`, `memory_max` |
+//! | Fault-tolerance Semantics | [`differences`](differences#what-is-lost-with-the-process) |
+
+#[doc = include_str!("porting.md")]
+pub mod porting {}
+
+#[doc = include_str!("differences.md")]
+pub mod differences {}

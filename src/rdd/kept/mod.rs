@@ -1,0 +1,71 @@
+//! Records that are kept once they were computed: as they are, as bytes, or in a
+//! file.
+
+#[cfg(feature = "checkpoint")]
+mod encoded;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+#[cfg(feature = "checkpoint")]
+pub(super) use encoded::keep;
+
+use super::partition::{AtRest, Partition};
+use super::pipe::{Chunk, Data};
+use crate::block::Memory;
+use crate::error::Result;
+
+/// A number of bytes that are counted, until it is dropped.
+struct Counted {
+    bytes: usize,
+    memory: Arc<Memory>,
+}
+
+impl Counted {
+    fn try_new(bytes: usize, memory: &Arc<Memory>) -> Option<Self> {
+        memory.try_take(bytes).then(|| Self {
+            bytes,
+            memory: Arc::clone(memory),
+        })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.memory.give(self.bytes);
+    }
+}
+
+/// Records as they are.
+pub(super) struct Kept<T> {
+    records: AtRest<T>,
+    _counted: Counted,
+}
+
+impl<T: Data> Kept<T> {
+    /// Keeps the records, or gives them back if they do not fit.
+    pub(super) fn new(records: Vec<T>, memory: &Arc<Memory>) -> Result<Self, Vec<T>> {
+        let bytes = records.capacity().saturating_mul(size_of::<T>());
+        match Counted::try_new(bytes, memory) {
+            Some(counted) => Ok(Self {
+                records: AtRest::new(records),
+                _counted: counted,
+            }),
+            None => Err(records),
+        }
+    }
+}
+
+impl<T: Data> Partition<T> for Kept<T> {
+    fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
+        self.records.chunks(each)
+    }
+
+    fn count(&self) -> Option<usize> {
+        self.records.count()
+    }
+
+    fn weight(&self) -> usize {
+        self.records.weight()
+    }
+}

@@ -1,0 +1,14 @@
+//! The engine against Spark and against plain definitions: recorded cases of
+//! Apache Spark (`golden`), and random programs.
+
+mod bundle;
+mod case;
+mod engine;
+mod functions;
+mod golden;
+mod naive;
+mod printed;
+mod program;
+mod random;
+mod report;
+mod value;
