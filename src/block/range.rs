@@ -101,7 +101,7 @@ impl TextRange {
     }
 
     /// The line at `start..end` of the range. `ascii` must not be true if it is
-    /// not, so only [`lines`](Self::lines) calls this.
+    /// not, so only [`lines_in`](Self::lines_in) calls this.
     #[inline]
     fn line(&self, start: usize, end: usize, ascii: bool) -> Str {
         if !ascii && let Cow::Owned(mended) = String::from_utf8_lossy(&self.bytes()[start..end]) {

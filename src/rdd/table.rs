@@ -5,7 +5,6 @@ use std::hash::Hash;
 
 use hashbrown::HashTable;
 
-use crate::arch;
 use crate::hash::KeyHash;
 
 /// Keys with a value each, found by a hash that is computed once per record.
@@ -35,11 +34,6 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
 
     pub(crate) fn len(&self) -> usize {
         self.table.len()
-    }
-
-    /// The memory that the table takes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.table.allocation_size()
     }
 
     /// Merges `with` into the value of `key`, or stores `first(with)` for it.
@@ -73,17 +67,6 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
     pub(crate) fn remove(&mut self, hash: u64, key: &K) -> Option<(K, V)> {
         let entry = self.table.find_entry(hash, |entry| entry.0 == *key);
         entry.ok().map(|entry| entry.remove().0)
-    }
-
-    /// Asks for the cache line in which the key of a hash most likely is. One miss
-    /// is slow; many at a time are not.
-    #[inline(always)]
-    pub(crate) fn prefetch(&self, hash: u64) {
-        // The first entry with the same tag is nearly always the right one.
-        self.table.find(hash, |entry| {
-            arch::prefetch(entry);
-            true
-        });
     }
 
     /// Takes all entries out; the memory stays.

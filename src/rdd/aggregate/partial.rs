@@ -67,7 +67,7 @@ impl<K: Hash + Eq, V, C: Combine<V>> Partial<K, V, C> {
 
     /// How many entries a table has room for.
     const ROOM: usize = {
-        let places = TABLE_BYTES / (size_of::<(K, C::Combined)>() + 1) | 4;
+        let places = (TABLE_BYTES / (size_of::<(K, C::Combined)>() + 1)) | 4;
         // Of the places, of which a table has a power of two, one in four stays
         // free for the records of one more chunk.
         (1 << places.ilog2()) / 4 * 3
