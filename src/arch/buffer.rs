@@ -49,9 +49,9 @@ pub(crate) struct Cursor {
     pub(crate) done: bool,
 }
 
-/// How many entries a kernel writes at a time: room for what two vectors can
-/// give at the most, and for the end of the text.
-const ENTRIES: usize = 129;
+/// How many entries a kernel writes at a time: some vectors' worth in a typical
+/// text, and always room for one vector's 64.
+pub(super) const ENTRIES: usize = 256;
 
 /// A stack array that is filled without being cleared first.
 pub(crate) struct Buffer<T> {
@@ -59,8 +59,8 @@ pub(crate) struct Buffer<T> {
     len: usize,
 }
 
-/// Offsets of line terminators.
-pub(crate) type LineEnds = Buffer<usize>;
+/// Offsets into a text: of line terminators, of separators.
+pub(crate) type Places = Buffer<u32>;
 
 impl<T: Copy> Buffer<T> {
     #[inline(always)]
@@ -71,30 +71,26 @@ impl<T: Copy> Buffer<T> {
         }
     }
 
+    /// Where entry `i` goes. Kernels count in a register of their own, and tell
+    /// [`filled`](Self::filled) at the end.
     #[inline(always)]
-    pub(super) fn clear(&mut self) {
-        self.len = 0;
-    }
-
-    #[inline(always)]
-    pub(super) fn room(&self) -> usize {
-        ENTRIES - self.len
+    pub(super) fn slot(&mut self, i: usize) -> *mut T {
+        debug_assert!(i < ENTRIES);
+        self.entries.as_mut_ptr().cast::<T>().wrapping_add(i)
     }
 
     /// # Safety
-    /// There is room.
+    /// The first `len <= ENTRIES` entries were written.
     #[inline(always)]
-    pub(super) unsafe fn push(&mut self, entry: T) {
-        debug_assert!(self.len < ENTRIES);
-        // SAFETY: the caller saw room for it.
-        unsafe { self.entries.get_unchecked_mut(self.len) }.write(entry);
-        self.len += 1;
+    pub(super) unsafe fn filled(&mut self, len: usize) {
+        debug_assert!(len <= ENTRIES);
+        self.len = len;
     }
 
     /// What the last kernel wrote.
     #[inline(always)]
     pub(crate) fn entries(&self) -> &[T] {
-        // SAFETY: `push` wrote the first `len` entries.
+        // SAFETY: the first `len` entries were written.
         unsafe { std::slice::from_raw_parts(self.entries.as_ptr().cast(), self.len) }
     }
 }

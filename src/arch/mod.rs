@@ -19,7 +19,8 @@ mod x86_64;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use buffer::{Buffer, Cursor, LineEnds, SHORT, Words};
+use buffer::Places;
+pub(crate) use buffer::{Buffer, Cursor, SHORT, Words};
 pub(crate) use vector::Terminators;
 
 /// Runs `$kernel` in the best instantiation that this machine can execute.
@@ -45,26 +46,37 @@ macro_rules! dispatch {
 /// perhaps empty.
 #[inline]
 pub(crate) fn split(hay: &str, separator: char, cursor: &mut Cursor, out: &mut Buffer<Words>) {
-    // A zero byte is what fills the unread end of a vector.
-    if separator.is_ascii() && separator != '\0' {
-        split_byte(hay.as_bytes(), separator as u8, cursor, out);
+    if let Some(separator) = as_byte(separator) {
+        split_bytes(hay.as_bytes(), [separator; 2], cursor, out);
     } else {
         portable::split_char(hay, separator, cursor, out);
     }
 }
 
-/// As [`split`], by a byte that is not zero.
+/// The separator as a byte, if the kernels can look for it.
 #[inline]
-fn split_byte(hay: &[u8], separator: u8, cursor: &mut Cursor, out: &mut Buffer<Words>) {
-    dispatch!(split_byte(hay, separator, cursor, out));
+pub(crate) fn as_byte(separator: char) -> Option<u8> {
+    // A zero byte is what fills the unread end of a vector.
+    (separator.is_ascii() && separator != '\0').then_some(separator as u8)
 }
 
-/// Writes the offsets of the next `\n` and `\r` from `from` on to `out`, and
-/// leaves room for one more. Returns where to go on (the length of `hay` at its
-/// end), and whether all bytes up to there were ASCII.
+/// As [`split`], by either of two bytes that are not zero.
 #[inline]
-pub(crate) fn line_ends(hay: &[u8], from: usize, out: &mut LineEnds) -> (usize, bool) {
-    dispatch!(line_ends(hay, from, out))
+pub(crate) fn split_bytes(
+    hay: &[u8],
+    separators: [u8; 2],
+    cursor: &mut Cursor,
+    out: &mut Buffer<Words>,
+) {
+    dispatch!(split_bytes(hay, separators, cursor, out));
+}
+
+/// Writes the offsets of the next `\n` and `\r` to `out`, and behind the last one
+/// the length of `hay`, until the cursor is done. Returns whether all bytes up to
+/// the cursor were ASCII.
+#[inline]
+fn line_ends(hay: &[u8], cursor: &mut Cursor, out: &mut Places) -> bool {
+    dispatch!(line_ends(hay, cursor, out))
 }
 
 /// Calls `each(start, end, ascii)` for every line of `hay`, without its
@@ -74,19 +86,15 @@ pub(crate) fn line_ends(hay: &[u8], from: usize, out: &mut LineEnds) -> (usize, 
 /// line only if it is not empty. Stops early when `each` says `false`.
 #[inline]
 pub(crate) fn lines(hay: &[u8], mut each: impl FnMut(usize, usize, bool) -> bool) {
-    let mut ends = LineEnds::new();
-    let (mut start, mut at) = (0, 0);
+    let mut ends = Places::new();
+    let mut cursor = Cursor::default();
+    let mut start = 0;
     // The open line may have begun before the part that was just scanned.
     let mut before = true;
-    while at < hay.len() {
-        let (next, ascii) = line_ends(hay, at, &mut ends);
-        if next == hay.len() {
-            // One more end, so that there is one call of `each`, which can be
-            // inlined.
-            // SAFETY: the kernel leaves room for one.
-            unsafe { ends.push(next) };
-        }
+    while !cursor.done {
+        let ascii = line_ends(hay, &mut cursor, &mut ends);
         for &end in ends.entries() {
+            let end = end as usize;
             // The `\n` of a `\r\n` stands where the line behind the `\r` starts;
             // behind the last terminator there is no line.
             let no_line = end == start
@@ -98,7 +106,6 @@ pub(crate) fn lines(hay: &[u8], mut each: impl FnMut(usize, usize, bool) -> bool
             start = end + 1;
         }
         before &= ascii;
-        at = next;
     }
 }
 

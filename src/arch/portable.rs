@@ -1,6 +1,6 @@
 //! The scalar twin: plain loops for any machine, and for miri.
 
-use super::buffer::{Buffer, Cursor, LineEnds, SHORT, Words};
+use super::buffer::{Buffer, Cursor, ENTRIES, Places, SHORT, Words};
 use super::vector::{self, Terminators, Vector};
 
 #[derive(Clone, Copy)]
@@ -21,9 +21,16 @@ impl Bytes {
 
 impl Vector for Bytes {
     #[inline(always)]
-    unsafe fn load(ptr: *const u8, len: usize) -> Self {
+    unsafe fn load(ptr: *const u8) -> Self {
+        // SAFETY: 64 bytes can be read.
+        let bytes = unsafe { ptr.cast::<[u8; 64]>().read() };
+        Self { bytes }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(ptr: *const u8, len: usize) -> Self {
         let mut bytes = [0; 64];
-        // SAFETY: `len` bytes can be read; the caller gives at most 64.
+        // SAFETY: `len` bytes can be read; the caller gives less than 64.
         unsafe { ptr.copy_to_nonoverlapping(bytes.as_mut_ptr(), len) };
         Self { bytes }
     }
@@ -45,14 +52,19 @@ impl Vector for Bytes {
     }
 }
 
-pub(super) fn split_byte(hay: &[u8], separator: u8, cursor: &mut Cursor, out: &mut Buffer<Words>) {
+pub(super) fn split_bytes(
+    hay: &[u8],
+    separators: [u8; 2],
+    cursor: &mut Cursor,
+    out: &mut Buffer<Words>,
+) {
     // SAFETY: plain Rust needs no instruction set.
-    unsafe { vector::split_byte::<Bytes>(hay, separator, cursor, out) }
+    unsafe { vector::split_bytes::<Bytes>(hay, separators, cursor, out) }
 }
 
-pub(super) fn line_ends(hay: &[u8], from: usize, out: &mut LineEnds) -> (usize, bool) {
+pub(super) fn line_ends(hay: &[u8], cursor: &mut Cursor, out: &mut Places) -> bool {
     // SAFETY: plain Rust needs no instruction set.
-    unsafe { vector::line_ends::<Bytes>(hay, from, out) }
+    unsafe { vector::line_ends::<Bytes>(hay, cursor, out) }
 }
 
 pub(super) fn terminators(hay: &[u8]) -> Terminators {
@@ -62,8 +74,8 @@ pub(super) fn terminators(hay: &[u8]) -> Terminators {
 
 /// Splits by any character.
 pub(super) fn split_char(hay: &str, separator: char, cursor: &mut Cursor, out: &mut Buffer<Words>) {
-    out.clear();
-    while out.room() > 0 && !cursor.done {
+    let mut count = 0;
+    while count < ENTRIES && !cursor.done {
         let rest = &hay[cursor.start..];
         let len = rest.find(separator);
         cursor.done = len.is_none();
@@ -73,8 +85,11 @@ pub(super) fn split_char(hay: &str, separator: char, cursor: &mut Cursor, out: &
         } else {
             Words::long(cursor.start, len)
         };
-        // SAFETY: there is room.
-        unsafe { out.push(piece) };
+        // SAFETY: `count` is a place in the buffer.
+        unsafe { out.slot(count).write(piece) };
+        count += 1;
         cursor.start += len + separator.len_utf8();
     }
+    // SAFETY: so many were written.
+    unsafe { out.filled(count) };
 }

@@ -8,8 +8,8 @@ use super::*;
 /// One instantiation of the kernels.
 struct Set {
     name: &'static str,
-    split_byte: unsafe fn(&[u8], u8, &mut Cursor, &mut Buffer<Words>),
-    line_ends: unsafe fn(&[u8], usize, &mut LineEnds) -> (usize, bool),
+    split_bytes: unsafe fn(&[u8], [u8; 2], &mut Cursor, &mut Buffer<Words>),
+    line_ends: unsafe fn(&[u8], &mut Cursor, &mut Places) -> bool,
     terminators: unsafe fn(&[u8]) -> Terminators,
 }
 
@@ -17,7 +17,7 @@ macro_rules! set {
     ($name:literal, $($module:ident)::+) => {
         Set {
             name: $name,
-            split_byte: $($module)::+::split_byte,
+            split_bytes: $($module)::+::split_bytes,
             line_ends: $($module)::+::line_ends,
             terminators: $($module)::+::terminators,
         }
@@ -45,38 +45,42 @@ fn sets() -> Vec<Set> {
 
 impl Set {
     /// All pieces, each as its bytes, and how many calls that took.
-    fn split(&self, hay: &[u8], separator: u8) -> (Vec<Vec<u8>>, usize) {
+    fn split(&self, hay: &[u8], separators: [u8; 2]) -> (Vec<Vec<u8>>, usize) {
         let mut pieces = Vec::new();
         let mut calls = 0;
         let (mut cursor, mut out) = (Cursor::default(), Buffer::new());
         while !cursor.done {
             // SAFETY: `sets` looked for the instruction set.
-            unsafe { (self.split_byte)(hay, separator, &mut cursor, &mut out) };
+            unsafe { (self.split_bytes)(hay, separators, &mut cursor, &mut out) };
             calls += 1;
             pieces.extend(out.entries().iter().map(|&piece| bytes_of(piece, hay)));
         }
         (pieces, calls)
     }
 
+    /// The ends of lines and of the text, and how many calls that took.
     fn ends(&self, hay: &[u8]) -> (Vec<usize>, usize) {
         let (mut ends, mut calls, mut at) = (Vec::new(), 0, 0);
-        let mut out = LineEnds::new();
-        while at < hay.len() {
+        let (mut cursor, mut out) = (Cursor::default(), Places::new());
+        while !cursor.done {
             // SAFETY: `sets` looked for the instruction set.
-            let (next, ascii) = unsafe { (self.line_ends)(hay, at, &mut out) };
+            let ascii = unsafe { (self.line_ends)(hay, &mut cursor, &mut out) };
+            let next = cursor.at.min(hay.len());
             assert_eq!(ascii, hay[at..next].is_ascii(), "{}", self.name);
             at = next;
             calls += 1;
-            ends.extend_from_slice(out.entries());
+            ends.extend(out.entries().iter().map(|&end| end as usize));
         }
         (ends, calls)
     }
 
-    fn check(&self, hay: &[u8], separator: u8) {
+    fn check(&self, hay: &[u8], separators: [u8; 2]) {
         let name = self.name;
-        let naive: Vec<&[u8]> = hay.split(|&byte| byte == separator).collect();
-        assert_eq!(self.split(hay, separator).0, naive, "{name}");
-        assert_eq!(self.ends(hay).0, naive_ends(hay), "{name}");
+        let naive: Vec<&[u8]> = hay.split(|byte| separators.contains(byte)).collect();
+        assert_eq!(self.split(hay, separators).0, naive, "{name}");
+        let mut ends = naive_ends(hay);
+        ends.push(hay.len());
+        assert_eq!(self.ends(hay).0, ends, "{name}");
         // SAFETY: `sets` looked for the instruction set.
         let found = unsafe { (self.terminators)(hay) };
         assert_eq!(found, naive_terminators(hay), "{name}");
@@ -168,8 +172,8 @@ proptest! {
         // A start that no vector is aligned to.
         let hay = &text[skip.min(text.len())..];
         for set in sets() {
-            for separator in [b' ', b'\n', 0xff] {
-                set.check(hay, separator);
+            for separators in [[b' '; 2], [b' ', b'\n'], [0xff, b'\r']] {
+                set.check(hay, separators);
             }
         }
     }
@@ -212,9 +216,9 @@ fn every_length_of_all_and_of_no_separators() {
     for set in sets() {
         for &len in &lengths {
             for byte in [b' ', b'\n', b'\r', b'x', 0x80, 0] {
-                set.check(&vec![byte; len], b' ');
+                set.check(&vec![byte; len], [b' '; 2]);
             }
-            set.check(&b"\r\n".repeat(len)[..len], b'\n');
+            set.check(&b"\r\n".repeat(len)[..len], [b'\n', b' ']);
         }
     }
 }
@@ -226,7 +230,7 @@ fn every_short_length_at_every_distance_from_the_end() {
         for len in (0..=20).step_by(step) {
             for behind in (0..=20).step_by(step) {
                 let hay = [vec![b'x'; len], vec![b' '], vec![b'y'; behind]].concat();
-                set.check(&hay, b' ');
+                set.check(&hay, [b' '; 2]);
             }
         }
     }
@@ -234,18 +238,19 @@ fn every_short_length_at_every_distance_from_the_end() {
 
 #[test]
 fn more_pieces_than_the_buffer_holds() {
-    // Two vectors of separators fill the buffer up to the last place; the end
+    // Whole vectors of separators fill the buffer up to its last place; the end
     // of the text is one piece more.
-    for (separators, calls) in [(127, 1), (128, 2), (129, 2), (192, 2), (256, 3)] {
+    let full = buffer::ENTRIES;
+    for (separators, calls) in [(full - 1, 1), (full, 2), (full + 1, 2), (2 * full, 3)] {
         let hay = vec![b','; separators];
         for set in sets() {
-            let (pieces, took) = set.split(&hay, b',');
+            let (pieces, took) = set.split(&hay, [b','; 2]);
             assert_eq!(pieces.len(), separators + 1, "{}", set.name);
             assert!(pieces.iter().all(Vec::is_empty));
             assert_eq!(took, calls, "{} with {separators}", set.name);
             let (ends, took) = set.ends(&vec![b'\n'; separators]);
-            assert_eq!(ends.len(), separators);
-            assert_eq!(took, separators.div_ceil(128), "{}", set.name);
+            assert_eq!(ends.len(), separators + 1);
+            assert_eq!(took, calls, "{} with {separators}", set.name);
         }
     }
 }
@@ -254,6 +259,6 @@ fn more_pieces_than_the_buffer_holds() {
 #[should_panic(expected = "a cursor belongs to one text")]
 fn a_cursor_of_a_longer_text_is_refused() {
     let (mut cursor, mut out) = (Cursor::default(), Buffer::new());
-    split_byte(&[b','; 200], b',', &mut cursor, &mut out);
-    split_byte(b"short", b',', &mut cursor, &mut out);
+    split_bytes(&[b','; 1000], [b','; 2], &mut cursor, &mut out);
+    split_bytes(b"short", [b','; 2], &mut cursor, &mut out);
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::ring::Taken;
@@ -73,17 +74,34 @@ impl TextRange {
         self.block.lease()
     }
 
-    /// Hands over the lines without their terminators, until `each` says
-    /// `false`. Bytes that are not UTF-8 become U+FFFD, as in Spark.
+    /// Where the first line begins at `at` or behind it. All parts of the range that
+    /// are told by this begin and end with lines.
+    pub(crate) fn line_from(&self, at: usize) -> usize {
+        let bytes = self.bytes();
+        if at == 0 || at >= bytes.len() {
+            return at.min(bytes.len());
+        }
+        // The line that the byte before belongs to, with its end.
+        match memchr::memchr2(b'\n', b'\r', &bytes[at - 1..]) {
+            Some(behind) if bytes[at - 1 + behind..].starts_with(b"\r\n") => at + behind + 1,
+            Some(behind) => at + behind,
+            None => bytes.len(),
+        }
+    }
+
+    /// Hands over the lines in a part that begins and ends with lines, without
+    /// their terminators, until `each` says `false`. Bytes that are not UTF-8
+    /// become U+FFFD, as in Spark.
     #[inline]
-    pub(crate) fn lines(&self, mut each: impl FnMut(Str) -> bool) {
-        arch::lines(self.bytes(), |start, end, ascii| {
-            each(self.line(start, end, ascii))
+    pub(crate) fn lines_in(&self, part: Range<usize>, mut each: impl FnMut(Str) -> bool) {
+        let first = part.start;
+        arch::lines(&self.bytes()[part], |start, end, ascii| {
+            each(self.line(first + start, first + end, ascii))
         });
     }
 
     /// The line at `start..end` of the range. `ascii` must not be true if it is
-    /// not, so only [`lines`](Self::lines) calls this.
+    /// not, so only [`lines_in`](Self::lines_in) calls this.
     #[inline]
     fn line(&self, start: usize, end: usize, ascii: bool) -> Str {
         if !ascii && let Cow::Owned(mended) = String::from_utf8_lossy(&self.bytes()[start..end]) {
@@ -127,12 +145,14 @@ impl fmt::Debug for TextRange {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::{RingOptions, text_ring};
     use super::*;
 
     fn lines(range: &TextRange) -> Vec<Str> {
         let mut lines = Vec::new();
-        range.lines(|line| {
+        range.lines_in(0..range.len(), |line| {
             lines.push(line);
             true
         });
@@ -156,10 +176,38 @@ mod tests {
         );
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: if cfg!(miri) { 8 } else { 512 },
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn parts_have_the_lines_of_the_whole(
+            text in prop::collection::vec(prop::sample::select(b"ab\n\r".as_slice()), 0..60),
+            mut cuts in prop::collection::vec(0..70_usize, 0..8),
+        ) {
+            let range = TextRange::copy_of(&text);
+            cuts.sort_unstable();
+            let mut start = 0;
+            let mut found = Vec::new();
+            for cut in cuts.into_iter().chain([usize::MAX]) {
+                let end = range.line_from(cut);
+                range.lines_in(start..end, |line| {
+                    found.push(line);
+                    true
+                });
+                start = end;
+            }
+            prop_assert_eq!(found, lines(&range));
+        }
+    }
+
     #[test]
     fn lines_end_when_the_reader_has_enough() {
         let mut seen = 0;
-        TextRange::copy_of(b"a\nb\nc\n").lines(|_| {
+        TextRange::copy_of(b"a\nb\nc\n").lines_in(0..6, |_| {
             seen += 1;
             seen < 2
         });

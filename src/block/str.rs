@@ -10,8 +10,9 @@ use std::ptr::{self, NonNull};
 use memchr::memmem;
 
 use super::text::{self, Header, TextBlock};
-use crate::arch::{self, Buffer, Cursor, SHORT as INLINE, Words};
+use crate::arch::{self, SHORT as INLINE, Words};
 use crate::hash::KeyHash;
+pub use split::Split;
 pub use split_whitespace::SplitWhitespace;
 
 /// An immutable UTF-8 string in 16 bytes.
@@ -242,11 +243,7 @@ impl Str {
     /// ```
     #[inline]
     pub fn split(self, separator: char) -> Split {
-        Split {
-            text: self,
-            separator,
-            next: Some(0),
-        }
+        Split::new(self, separator)
     }
 
     /// What stands before and behind the first separator, a character or a text, as
@@ -510,68 +507,10 @@ impl FromIterator<char> for Str {
     }
 }
 
-/// The iterator of [`Str::split`].
-///
-/// `for_each`, `fold` and everything built on them (a `flat_map` of a stream
-/// among them) run the vector kernel over the whole text at once.
-#[derive(Clone, Debug)]
-#[must_use = "iterators do nothing unless they are consumed"]
-pub struct Split {
-    text: Str,
-    separator: char,
-    /// Where the next part starts; `None` behind the last part.
-    next: Option<usize>,
-}
-
-impl Iterator for Split {
-    type Item = Str;
-
-    fn next(&mut self) -> Option<Str> {
-        let start = self.next?;
-        let rest = &self.text.as_str()[start..];
-        let end = match rest.find(self.separator) {
-            Some(at) => {
-                self.next = Some(start + at + self.separator.len_utf8());
-                start + at
-            }
-            None => {
-                self.next = None;
-                self.text.len()
-            }
-        };
-        Some(self.text.part(start, end))
-    }
-
-    #[inline]
-    fn fold<B, F>(self, init: B, mut f: F) -> B
-    where
-        F: FnMut(B, Str) -> B,
-    {
-        let Some(from) = self.next else { return init };
-        let hay = &self.text.as_str()[from..];
-        let mut pieces = Buffer::new();
-        let mut cursor = Cursor::default();
-        let mut folded = init;
-        while !cursor.done {
-            arch::split(hay, self.separator, &mut cursor, &mut pieces);
-            for &piece in pieces.entries() {
-                let part = match piece.as_long() {
-                    None => Str::inline(piece),
-                    Some((start, len)) => self.text.part(from + start, from + start + len),
-                };
-                // The one call of `f`: a second one, and it is not inlined.
-                folded = f(folded, part);
-            }
-        }
-        folded
-    }
-}
-
-impl std::iter::FusedIterator for Split {}
-
 mod case;
 #[cfg(feature = "serde")]
 mod serde;
+mod split;
 mod split_whitespace;
 #[cfg(all(test, not(loom)))]
 mod tests;

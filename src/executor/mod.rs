@@ -114,13 +114,13 @@ impl Executor {
         Ok(())
     }
 
-    /// Folds the tasks `0..n` into one state per participating worker.
+    /// Folds the partitions `0..n` into one state per participating worker.
     ///
     /// `weight` is the expected work, about the number of records. The states
     /// come in no particular order; there is at least one.
     ///
     /// # Errors
-    /// The first error or panic of a task; which task is in the message. Then no
+    /// The first error or panic of a task; which partition is in the message. Then no
     /// [effect](crate::task::Effect) of any task counts. An error too when called
     /// from inside a task.
     pub(crate) fn fold<S: Send>(
@@ -130,8 +130,22 @@ impl Executor {
         init: impl Fn() -> S + Sync,
         step: impl Fn(&mut S, usize) -> Result<()> + Sync,
     ) -> Result<Vec<S>> {
+        let whole = (0..n).map(|_| 1);
+        self.fold_pieces(whole, weight, init, |state, i, _| step(state, i))
+    }
+
+    /// As [`fold`](Self::fold), of partitions that several workers can share: each
+    /// of its `pieces` is a task. `step` gets the partition and the piece.
+    pub(crate) fn fold_pieces<S: Send>(
+        &self,
+        pieces: impl IntoIterator<Item = usize>,
+        weight: usize,
+        init: impl Fn() -> S + Sync,
+        step: impl Fn(&mut S, usize, usize) -> Result<()> + Sync,
+    ) -> Result<Vec<S>> {
         self.check_outside()?;
-        let work = Work::new(n, &init, &step);
+        let work = Work::new(pieces, &init, &step);
+        let n = work.tasks.len();
         let mut states = Vec::new();
         if n <= 1 || weight <= SMALL {
             let limit = if n <= 1 { None } else { Some(ALONE) };
@@ -183,13 +197,19 @@ impl Executor {
     }
 }
 
+struct Task {
+    partition: usize,
+    piece: usize,
+    /// Set once by the worker that takes the task.
+    taken: AtomicBool,
+}
+
 /// One call of [`Executor::fold`]: which tasks are taken, what those that ran did
 /// beside their results, and the first error.
 struct Work<'w, I, F> {
     init: &'w I,
     step: &'w F,
-    /// Set once by the worker that takes the task.
-    taken: Vec<AtomicBool>,
+    tasks: Vec<Task>,
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
     /// Of each thread whose tasks had any.
@@ -199,13 +219,20 @@ struct Work<'w, I, F> {
 impl<'w, S, I, F> Work<'w, I, F>
 where
     I: Fn() -> S + Sync,
-    F: Fn(&mut S, usize) -> Result<()> + Sync,
+    F: Fn(&mut S, usize, usize) -> Result<()> + Sync,
 {
-    fn new(n: usize, init: &'w I, step: &'w F) -> Self {
+    fn new(pieces: impl IntoIterator<Item = usize>, init: &'w I, step: &'w F) -> Self {
+        let tasks = pieces.into_iter().enumerate().flat_map(|(partition, n)| {
+            (0..n).map(move |piece| Task {
+                partition,
+                piece,
+                taken: AtomicBool::new(false),
+            })
+        });
         Self {
             init,
             step,
-            taken: (0..n).map(|_| AtomicBool::new(false)).collect(),
+            tasks: tasks.collect(),
             failed: AtomicBool::new(false),
             error: Mutex::new(None),
             effects: Mutex::default(),
@@ -214,13 +241,15 @@ where
 
     /// Relaxed everywhere: the flag only decides who runs the task; what a task
     /// did is handed over when the pool's call returns.
-    fn take(&self, task: usize) -> bool {
-        !self.taken[task].load(Ordering::Relaxed) && !self.taken[task].swap(true, Ordering::Relaxed)
+    fn take(&self, task: usize) -> Option<&Task> {
+        let task = &self.tasks[task];
+        let taken = task.taken.load(Ordering::Relaxed) || task.taken.swap(true, Ordering::Relaxed);
+        (!taken).then_some(task)
     }
 
     fn is_done(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
-            || self.taken.iter().all(|taken| taken.load(Ordering::Relaxed))
+        let is_taken = |task: &Task| task.taken.load(Ordering::Relaxed);
+        self.failed.load(Ordering::Relaxed) || self.tasks.iter().all(is_taken)
     }
 
     /// The calling thread works alone, for `limit` at the most.
@@ -228,8 +257,9 @@ where
         let since = Stopwatch::start();
         let scope = Scope::enter();
         let mut state = (self.init)();
-        for task in 0..self.taken.len() {
-            if !self.take(task) || !self.run(&mut state, task) {
+        for task in 0..self.tasks.len() {
+            let Some(task) = self.take(task) else { break };
+            if !self.run(&mut state, task) {
                 break;
             }
             if limit.is_some_and(|limit| since.elapsed() > limit) {
@@ -242,7 +272,7 @@ where
 
     /// What worker `worker` of `workers` makes of the tasks that it gets.
     fn join_in(&self, worker: usize, workers: usize) -> Option<S> {
-        let n = self.taken.len();
+        let n = self.tasks.len();
         let scope = Scope::enter();
         let mut state = None;
         let own = (worker..n).step_by(workers);
@@ -250,7 +280,10 @@ where
             if self.failed.load(Ordering::Relaxed) {
                 break;
             }
-            if self.take(task) && !self.run(state.get_or_insert_with(|| (self.init)()), task) {
+            let Some(task) = self.take(task) else {
+                continue;
+            };
+            if !self.run(state.get_or_insert_with(|| (self.init)()), task) {
                 break;
             }
         }
@@ -267,13 +300,16 @@ where
         }
     }
 
-    fn run(&self, state: &mut S, task: usize) -> bool {
+    fn run(&self, state: &mut S, task: &Task) -> bool {
+        let &Task {
+            partition, piece, ..
+        } = task;
         // A state that a panic left half changed is dropped with the work.
-        let outcome = catch_unwind(AssertUnwindSafe(|| (self.step)(state, task)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.step)(state, partition, piece)));
         let error = match outcome {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => error,
-            Err(payload) => Error::from_panic(payload, &format!("partition {task}")),
+            Err(payload) => Error::from_panic(payload, &format!("partition {partition}")),
         };
         self.failed.store(true, Ordering::Relaxed);
         let mut first = self

@@ -1,17 +1,23 @@
 //! Keyed aggregation: a partial table per worker, then a merge per partition.
 
+mod bucket;
+mod partial;
+
 use std::fmt;
 use std::hash::Hash;
-use std::mem;
-use std::sync::{Arc, Mutex};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::pipe::{Data, Pipe, Sink, Step};
+use bucket::Merger;
+use partial::Partial;
+
+use super::partition::{Partitions, at_rest, grouped};
+use super::pipe::{Data, Pipe, Step};
 use super::shuffle::{HashPartitioner, exchange};
 use super::table::KeyTable;
-use super::{Rdd, blame, weight};
+use super::{Rdd, blame, pieces, weight};
 use crate::error::Result;
 use crate::executor::Executor;
-use crate::hash::KeyHash;
 
 /// How the values of a key become one result.
 pub(crate) trait Combine<V>: Send + Sync + 'static {
@@ -45,99 +51,24 @@ impl<V, C: Combine<V>> Combine<V> for Arc<C> {
     }
 }
 
-/// A table for each partition of the result, or all tables of one partition.
-type Tables<K, V, C> = Vec<KeyTable<K, <C as Combine<V>>::Combined>>;
-
 /// An aggregation by key that keeps the memory of its tables between batches.
 pub(crate) struct Aggregate<K, V, C: Combine<V>> {
     combine: C,
     partitioner: HashPartitioner,
+    /// A finer one by the same hash: each of its parts lies within a partition.
+    buckets: HashPartitioner,
     /// The operation that this is, for errors.
     step: Step,
-    /// Tables not in use, one list of `partitions` tables per worker.
-    spare: Mutex<Vec<Tables<K, V, C>>>,
+    /// Tables not in use; there was one for each worker.
+    spare: Mutex<Vec<KeyTable<K, C::Combined>>>,
 }
 
-/// Records that are hashed before the first of them is looked up, so that their
-/// cache misses overlap.
-const AHEAD: usize = 32;
+/// Entries of one partition that are merged at once: more would outgrow a core's own
+/// cache.
+const FIT: usize = 1 << 15;
 
-/// Up to this size tables are used directly. Looking ahead probes twice; that pays
-/// only where nearly every miss goes to memory: on a quiet machine word count
-/// (tables of 3 MiB) is a quarter faster without.
-const NEAR_BYTES: usize = 8 << 20;
-
-/// Where one worker's records go.
-struct Partial<'t, K, V, C: Combine<V>> {
-    tables: &'t mut [KeyTable<K, C::Combined>],
-    /// Records on their way into the tables, and their hashes.
-    pending: Vec<(K, V)>,
-    hashes: [u64; AHEAD],
-    /// Whether records wait at all.
-    look_ahead: bool,
-    combine: &'t C,
-    partitioner: HashPartitioner,
-    hash: KeyHash,
-}
-
-impl<'t, K: Hash + Eq, V, C: Combine<V>> Partial<'t, K, V, C> {
-    fn new(
-        tables: &'t mut [KeyTable<K, C::Combined>],
-        combine: &'t C,
-        partitioner: HashPartitioner,
-    ) -> Self {
-        // Decided once per partition: tables that outgrow the cache do so early.
-        let look_ahead = tables.iter().map(KeyTable::bytes).sum::<usize>() > NEAR_BYTES;
-        Self {
-            tables,
-            pending: Vec::with_capacity(if look_ahead { AHEAD } else { 0 }),
-            hashes: [0; AHEAD],
-            look_ahead,
-            combine,
-            partitioner,
-            hash: KeyHash::get(),
-        }
-    }
-
-    #[inline(always)]
-    fn upsert(&mut self, hash: u64, key: K, value: V) {
-        self.tables[self.partitioner.of(hash)].upsert(
-            hash,
-            key,
-            value,
-            |value| self.combine.first(value),
-            |combined, value| self.combine.value(combined, value),
-        );
-    }
-
-    /// Puts all pending records into their tables, in their order.
-    #[inline(never)]
-    fn flush(&mut self) {
-        let mut pending = mem::take(&mut self.pending);
-        for (i, (key, value)) in pending.drain(..).enumerate() {
-            self.upsert(self.hashes[i], key, value);
-        }
-        self.pending = pending;
-    }
-}
-
-impl<K: Hash + Eq, V, C: Combine<V>> Sink<(K, V)> for Partial<'_, K, V, C> {
-    #[inline(always)]
-    fn push(&mut self, (key, value): (K, V)) {
-        let hash = self.hash.hash(&key);
-        if !self.look_ahead {
-            self.upsert(hash, key, value);
-            return;
-        }
-        let i = self.pending.len();
-        self.hashes[i] = hash;
-        self.tables[self.partitioner.of(hash)].prefetch(hash);
-        self.pending.push((key, value));
-        if i == AHEAD - 1 {
-            self.flush();
-        }
-    }
-}
+/// If they do not fit they are merged in so many buckets, of all partitions together.
+const BUCKETS: usize = 64;
 
 impl<K, V, C> Aggregate<K, V, C>
 where
@@ -146,10 +77,11 @@ where
     C: Combine<V>,
 {
     pub(crate) fn new(combine: C, partitions: usize, step: Step) -> Self {
-        let partitioner = HashPartitioner::new(partitions.max(1));
+        let partitions = partitions.max(1);
         Self {
             combine,
-            partitioner,
+            partitioner: HashPartitioner::new(partitions),
+            buckets: HashPartitioner::new(partitions * BUCKETS.div_ceil(partitions)),
             step,
             spare: Mutex::new(Vec::new()),
         }
@@ -163,93 +95,90 @@ where
         self.partitioner.partitions()
     }
 
-    /// Runs the aggregation over a data set; the result by partition.
+    /// Runs the aggregation over a data set.
     pub(crate) fn run<P>(
         &self,
         input: &Rdd<(K, V), P>,
         executor: &Executor,
-    ) -> Result<Vec<Vec<(K, C::Combined)>>>
+    ) -> Result<Partitions<(K, C::Combined)>>
+    where
+        P: Pipe<Out = (K, V)>,
+    {
+        self.run_into(input, executor, |list| list)
+    }
+
+    /// As [`run`](Self::run), with something made of each list of entries.
+    pub(crate) fn run_into<P, R: Data>(
+        &self,
+        input: &Rdd<(K, V), P>,
+        executor: &Executor,
+        finish: impl Fn(Vec<(K, C::Combined)>) -> Vec<R> + Sync,
+    ) -> Result<Partitions<R>>
     where
         P: Pipe<Out = (K, V)>,
     {
         let parts = input.data.partitions(executor)?;
         let partials = executor
-            .fold(
-                parts.len(),
+            .fold_pieces(
+                pieces(&parts),
                 weight(&parts),
-                || self.take_spare(),
-                |tables: &mut Tables<K, V, C>, i| {
-                    let mut sink = Partial::new(tables, &self.combine, self.partitioner);
-                    input.feed(&*parts[i], &mut sink)?;
-                    sink.flush();
-                    Ok(())
+                || self.partial(),
+                |partial, part, piece| {
+                    parts[part].piece(piece, &mut |chunk| {
+                        partial.take_in(&*input.pipe, chunk, &self.combine, self.buckets);
+                        ControlFlow::Continue(())
+                    })
                 },
             )
             .map_err(|error| input.blame(Some(self.step), error))?;
-        let distinct = partials.iter().flatten().map(KeyTable::len).sum();
-        let merged = exchange(
-            executor,
-            self.partitions(),
-            partials,
-            distinct,
-            |mut tables| (self.merge(&mut tables), tables),
-        )
-        .map_err(|error| blame(&[self.step], error))?;
-        let (records, tables): (Vec<_>, Vec<_>) = merged.into_iter().unzip();
-        self.give_back(tables);
-        Ok(records)
-    }
-
-    /// The merged records of the tables of one partition, which are empty then.
-    fn merge(&self, tables: &mut [KeyTable<K, C::Combined>]) -> Vec<(K, C::Combined)> {
-        let hash = KeyHash::get();
-        // Into the largest: the fewest records are moved.
-        let largest = (0..tables.len())
-            .max_by_key(|&i| tables[i].len())
-            .unwrap_or_default();
-        tables.swap(0, largest);
-        let Some((into, others)) = tables.split_first_mut() else {
-            return Vec::new();
+        let len = partials.iter().map(Partial::len).sum::<usize>();
+        let fits = partials.len() == 1 || len / self.partitions() <= FIT;
+        let buckets = if fits && !partials.iter().any(Partial::has_spilled) {
+            self.partitioner
+        } else {
+            self.buckets
         };
-        for table in others {
-            for (key, combined) in table.take_all() {
-                let hash = hash.hash(&key);
-                into.upsert(
-                    hash,
-                    key,
-                    combined,
-                    |combined| combined,
-                    |into, combined| self.combine.combined(into, combined),
-                );
-            }
-        }
-        into.take_all()
+        let partials: Vec<_> = partials.into_iter().map(Mutex::new).collect();
+        let mergers = Mutex::new(Vec::new());
+        let lists = executor
+            .map(partials.len(), len, |i| {
+                Ok(lock(&partials[i]).take_apart(buckets))
+            })
+            .and_then(|bucketed| {
+                exchange(executor, buckets.partitions(), bucketed, len, |column| {
+                    let merger = lock(&mergers).pop();
+                    let mut merger: Merger = merger.unwrap_or_default();
+                    let entries = merger.merge(column, |into, other| {
+                        self.combine.combined(into, other);
+                    });
+                    lock(&mergers).push(merger);
+                    finish(entries)
+                })
+            })
+            .map_err(|error| blame(&[self.step], error))?;
+        self.give_back(partials);
+        Ok(grouped(&at_rest(lists), self.partitions()))
     }
 
-    fn take_spare(&self) -> Tables<K, V, C> {
-        let spare = self
-            .spare
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
-            .pop();
-        spare.unwrap_or_else(|| (0..self.partitions()).map(|_| KeyTable::new()).collect())
+    fn partial(&self) -> Partial<K, V, C> {
+        let table = lock(&self.spare).pop();
+        Partial::new(table.unwrap_or_else(KeyTable::new))
     }
 
-    /// Takes empty tables back: `tables[p]` are those of partition `p`.
-    fn give_back(&self, tables: Vec<Tables<K, V, C>>) {
-        let mut columns: Vec<_> = tables.into_iter().map(Vec::into_iter).collect();
-        let mut spare = self
-            .spare
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
-        loop {
-            let row: Vec<_> = columns.iter_mut().filter_map(Iterator::next).collect();
-            if row.len() < self.partitions() {
-                break;
-            }
-            spare.push(row);
+    /// Takes empty tables back.
+    fn give_back(&self, partials: Vec<Mutex<Partial<K, V, C>>>) {
+        let mut spare = lock(&self.spare);
+        for partial in partials {
+            let partial = partial.into_inner().unwrap_or_else(PoisonError::into_inner);
+            spare.push(partial.into_table());
         }
+        // Also of those that no worker took: a batch may have needed more.
+        spare.iter_mut().for_each(KeyTable::end_batch);
     }
+}
+
+fn lock<T>(cell: &Mutex<T>) -> MutexGuard<'_, T> {
+    cell.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<K, V, C: Combine<V>> fmt::Debug for Aggregate<K, V, C> {

@@ -157,10 +157,14 @@ impl<P: Pipe> PipedPartition<P> {
     }
 }
 
-impl<P: Pipe<Out: Data>> Partition<P::Out> for PipedPartition<P> {
-    fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, P::Out>) -> ControlFlow<()>) -> Result<()> {
+impl<P: Pipe<Out: Data>> PipedPartition<P> {
+    /// Hands over what the chain makes of each chunk.
+    fn make(
+        &self,
+        each: &mut dyn FnMut(Chunk<'_, P::Out>) -> ControlFlow<()>,
+    ) -> impl FnMut(Chunk<'_, P::In>) -> ControlFlow<()> {
         let mut made = Vec::new();
-        self.base.chunks(&mut |chunk| {
+        move |chunk| {
             self.pipe.feed(chunk, &mut made);
             let flow = if made.is_empty() {
                 ControlFlow::Continue(())
@@ -169,7 +173,25 @@ impl<P: Pipe<Out: Data>> Partition<P::Out> for PipedPartition<P> {
             };
             made.clear();
             flow
-        })
+        }
+    }
+}
+
+impl<P: Pipe<Out: Data>> Partition<P::Out> for PipedPartition<P> {
+    fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, P::Out>) -> ControlFlow<()>) -> Result<()> {
+        self.base.chunks(&mut self.make(each))
+    }
+
+    fn pieces(&self) -> usize {
+        self.base.pieces()
+    }
+
+    fn piece(
+        &self,
+        index: usize,
+        each: &mut dyn FnMut(Chunk<'_, P::Out>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.base.piece(index, &mut self.make(each))
     }
 
     fn count(&self) -> Option<usize> {

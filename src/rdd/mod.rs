@@ -50,7 +50,7 @@ pub use op::values::Values;
 pub(crate) use partition::{CHUNK, Partition, Partitions, at_rest};
 pub use pipe::Data;
 pub(crate) use pipe::Step;
-use pipe::{Chain, Narrow, Pipe, Sink, Source};
+use pipe::{Chain, Chunk, Narrow, Pipe, Sink, Source};
 pub(crate) use shuffle::HashPartitioner;
 pub use text::{Shown, Text};
 
@@ -207,17 +207,21 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// Runs the chain over one partition.
     #[inline]
     fn feed<S: Sink<T>>(&self, part: &dyn Partition<P::In>, sink: &mut S) -> Result<()> {
-        part.chunks(&mut |chunk| {
-            self.pipe.feed(chunk, sink);
-            if sink.is_full() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        })
+        part.chunks(&mut |chunk| self.feed_chunk(chunk, sink))
     }
 
-    /// Runs the chain over all partitions, folding each worker's records.
+    #[inline]
+    fn feed_chunk<S: Sink<T>>(&self, chunk: Chunk<'_, P::In>, sink: &mut S) -> ControlFlow<()> {
+        self.pipe.feed(chunk, sink);
+        if sink.is_full() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// Runs the chain over all partitions, folding each worker's records in no
+    /// particular order.
     fn fold<S: Sink<T> + Send>(
         &self,
         last: Option<Step>,
@@ -225,8 +229,8 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     ) -> Result<Vec<S>> {
         let parts = self.partitions()?;
         self.executor
-            .fold(parts.len(), weight(&parts), init, |sink, i| {
-                self.feed(&*parts[i], sink)
+            .fold_pieces(pieces(&parts), weight(&parts), init, |sink, part, piece| {
+                parts[part].piece(piece, &mut |chunk| self.feed_chunk(chunk, sink))
             })
             .map_err(|error| self.blame(last, error))
     }
@@ -275,6 +279,11 @@ fn concat<T>(lists: Vec<Vec<T>>) -> Vec<T> {
         all.append(&mut list);
     }
     all
+}
+
+/// The pieces of each partition, for [`Executor::fold_pieces`].
+fn pieces<T>(parts: &Partitions<T>) -> impl Iterator<Item = usize> {
+    parts.iter().map(|part| part.pieces())
 }
 
 /// The expected work of reading partitions.

@@ -9,10 +9,26 @@ use super::weight;
 use crate::block::{Memory, Taken, TypedBlock};
 use crate::error::Result;
 
-/// A part of a data set, which one worker reads at a time.
+/// A part of a data set. One worker reads it, or some workers share it where the
+/// order of records does not matter.
 pub(crate) trait Partition<T>: Send + Sync {
     /// Hands over all records, chunk by chunk, until `each` breaks.
     fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()>;
+
+    /// In how many pieces several workers can read it, each worker a piece at a
+    /// time.
+    fn pieces(&self) -> usize {
+        1
+    }
+
+    /// As [`chunks`](Self::chunks), of one of the [`pieces`](Self::pieces).
+    fn piece(
+        &self,
+        _index: usize,
+        each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.chunks(each)
+    }
 
     /// The number of records, if it is known without reading them.
     fn count(&self) -> Option<usize>;
@@ -41,13 +57,40 @@ impl<T> AtRest<T> {
     }
 }
 
+/// Records that one worker takes at a time, where several share a partition: some
+/// tenths of a millisecond of work, much longer than waking a worker takes.
+pub(super) const PIECE: usize = 16 * 1024;
+
+/// The records of a piece.
+fn piece_of<T>(records: &[T], index: usize) -> &[T] {
+    let end = records.len().min((index + 1) * PIECE);
+    &records[(index * PIECE).min(end)..end]
+}
+
+fn in_chunks<T>(records: &[T], each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) {
+    for chunk in records.chunks(CHUNK) {
+        if each(Chunk::Shared(chunk)).is_break() {
+            break;
+        }
+    }
+}
+
 impl<T: Data> Partition<T> for AtRest<T> {
     fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
-        for chunk in self.0.chunks(CHUNK) {
-            if each(Chunk::Shared(chunk)).is_break() {
-                break;
-            }
-        }
+        in_chunks(&self.0, each);
+        Ok(())
+    }
+
+    fn pieces(&self) -> usize {
+        self.0.len().div_ceil(PIECE)
+    }
+
+    fn piece(
+        &self,
+        index: usize,
+        each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        in_chunks(piece_of(&self.0, index), each);
         Ok(())
     }
 
@@ -71,8 +114,20 @@ impl<T> fmt::Debug for AtRest<T> {
 /// Records that a cut took from a receiver's block.
 impl<T: Data> Partition<T> for Taken<TypedBlock<T>> {
     fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
-        // As above.
-        let _ = each(Chunk::Shared(self.as_slice()));
+        in_chunks(self.as_slice(), each);
+        Ok(())
+    }
+
+    fn pieces(&self) -> usize {
+        self.records().div_ceil(PIECE)
+    }
+
+    fn piece(
+        &self,
+        index: usize,
+        each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        in_chunks(piece_of(self.as_slice(), index), each);
         Ok(())
     }
 
@@ -111,6 +166,25 @@ impl<T> Partition<T> for Group<T> {
             if flow.is_break() {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    fn pieces(&self) -> usize {
+        self.0.iter().map(|part| part.pieces()).sum()
+    }
+
+    fn piece(
+        &self,
+        mut index: usize,
+        each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        for part in &self.0 {
+            let pieces = part.pieces();
+            if index < pieces {
+                return part.piece(index, each);
+            }
+            index -= pieces;
         }
         Ok(())
     }

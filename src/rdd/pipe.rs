@@ -47,6 +47,21 @@ pub trait Sink<T> {
     /// Takes a record.
     fn push(&mut self, record: T);
 
+    /// Takes all that an iterator gives, or as much as there is room for.
+    #[inline(always)]
+    fn push_all(&mut self, mut records: impl Iterator<Item = T>) {
+        if Self::BOUNDED {
+            while !self.is_full()
+                && let Some(record) = records.next()
+            {
+                self.push(record);
+            }
+        } else {
+            // The iterator's own loop, which may be better than `next`.
+            records.for_each(|record| self.push(record));
+        }
+    }
+
     /// Whether further records would be ignored.
     fn is_full(&self) -> bool {
         false
@@ -77,14 +92,29 @@ pub trait Pipe: Send + Sync + 'static {
 
 /// A narrow operation: what a step does with each record, whatever was before.
 ///
-/// An operation writes this one method; [`Chain`] makes a [`Pipe`] of it. It is
-/// public only because the types of chains name it.
+/// An operation writes [`apply`](Self::apply); [`Chain`] makes a [`Pipe`] of it. It
+/// is public only because the types of chains name it.
 pub trait Narrow<T>: Send + Sync + 'static {
     /// The records that it gives.
     type Out;
 
     /// Takes a record, and pushes on what it gives for it.
     fn apply<S: Sink<Self::Out>>(&self, record: T, next: &mut S);
+
+    /// Takes records. An operation writes this, too, if it has something better to
+    /// do with many of them.
+    #[inline(always)]
+    fn apply_all<S: Sink<Self::Out>>(&self, mut records: impl Iterator<Item = T>, next: &mut S) {
+        if S::BOUNDED {
+            while !next.is_full()
+                && let Some(record) = records.next()
+            {
+                self.apply(record, next);
+            }
+        } else {
+            records.for_each(|record| self.apply(record, next));
+        }
+    }
 }
 
 /// The chain `P` with one step more.
@@ -148,24 +178,13 @@ impl<T, O: Narrow<T>, S: Sink<O::Out>> Sink<T> for Applied<'_, O, S> {
     }
 
     #[inline(always)]
+    fn push_all(&mut self, records: impl Iterator<Item = T>) {
+        self.operation.apply_all(records, self.next);
+    }
+
+    #[inline(always)]
     fn is_full(&self) -> bool {
         self.next.is_full()
-    }
-}
-
-/// Pushes all that an iterator gives, or as much as the sink takes.
-#[inline(always)]
-pub(crate) fn push_all<T, S: Sink<T>>(records: impl Iterator<Item = T>, sink: &mut S) {
-    if S::BOUNDED {
-        for record in records {
-            if sink.is_full() {
-                return;
-            }
-            sink.push(record);
-        }
-    } else {
-        // The iterator's own loop, which may be better than `next`.
-        records.for_each(|record| sink.push(record));
     }
 }
 
@@ -234,22 +253,8 @@ impl<T: Data> Pipe for Source<T> {
     #[inline(always)]
     fn feed<S: Sink<T>>(&self, chunk: Chunk<'_, T>, sink: &mut S) {
         match chunk {
-            Chunk::Shared(records) => {
-                for record in records {
-                    if S::BOUNDED && sink.is_full() {
-                        return;
-                    }
-                    sink.push(record.clone());
-                }
-            }
-            Chunk::Owned(records) => {
-                for record in records.drain(..) {
-                    if S::BOUNDED && sink.is_full() {
-                        return;
-                    }
-                    sink.push(record);
-                }
-            }
+            Chunk::Shared(records) => sink.push_all(records.iter().cloned()),
+            Chunk::Owned(records) => sink.push_all(records.drain(..)),
         }
     }
 

@@ -5,21 +5,21 @@ use std::hash::Hash;
 
 use hashbrown::HashTable;
 
-use crate::arch;
 use crate::hash::KeyHash;
 
 /// Keys with a value each, found by a hash that is computed once per record.
 pub(crate) struct KeyTable<K, V> {
     table: HashTable<(K, V)>,
     hash: KeyHash,
+    /// Entries in this batch.
+    used: usize,
+    /// The most entries of the latest batches, of which older ones count less.
+    recent: usize,
 }
 
 impl<K: Hash + Eq, V> KeyTable<K, V> {
     pub(crate) fn new() -> Self {
-        Self {
-            table: HashTable::new(),
-            hash: KeyHash::get(),
-        }
+        Self::with_capacity(0)
     }
 
     /// A table with room for `n` keys.
@@ -27,16 +27,13 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
         Self {
             table: HashTable::with_capacity(n),
             hash: KeyHash::get(),
+            used: 0,
+            recent: 0,
         }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.table.len()
-    }
-
-    /// The memory that the table takes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.table.allocation_size()
     }
 
     /// Merges `with` into the value of `key`, or stores `first(with)` for it.
@@ -72,30 +69,20 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
         entry.ok().map(|entry| entry.remove().0)
     }
 
-    /// Asks for the cache line in which the key of a hash most likely is. One miss
-    /// is slow; many at a time are not.
-    #[inline(always)]
-    pub(crate) fn prefetch(&self, hash: u64) {
-        // The first entry with the same tag is nearly always the right one.
-        self.table.find(hash, |entry| {
-            arch::prefetch(entry);
-            true
-        });
+    /// Takes all entries out; the memory stays.
+    pub(crate) fn take_all(&mut self) -> impl ExactSizeIterator<Item = (K, V)> {
+        self.used = self.table.len();
+        self.table.drain()
     }
 
-    /// Takes all entries out. The memory stays for the next batch, unless it is
-    /// far more than this one needed.
-    pub(crate) fn take_all(&mut self) -> Vec<(K, V)> {
-        // A drain clears all buckets, also of a table without entries.
-        let entries: Vec<_> = if self.table.is_empty() {
-            Vec::new()
-        } else {
-            self.table.drain().collect()
-        };
-        if self.table.capacity() > LARGE.max(entries.len().saturating_mul(16)) {
+    /// Ends a batch: the memory stays for the next one, unless it is far more than
+    /// the latest batches needed.
+    pub(crate) fn end_batch(&mut self) {
+        self.recent = self.used.max(self.recent - self.recent / 8);
+        self.used = 0;
+        if self.table.capacity() > LARGE.max(self.recent.saturating_mul(16)) {
             self.table = HashTable::new();
         }
-        entries
     }
 }
 

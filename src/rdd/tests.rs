@@ -15,9 +15,11 @@ use super::op::group_by_key::Grouper;
 use super::op::reduce_by_key::Reducer;
 use super::partition::CHUNK;
 use super::pipe::Chunk;
+use super::shuffle::HashPartitioner;
 use super::*;
 use crate::block::Str;
 use crate::error::ErrorKind;
+use crate::hash::KeyHash;
 
 /// One executor for each number of workers: threads are not free.
 fn executor(workers: usize) -> Arc<Executor> {
@@ -358,6 +360,31 @@ fn lines_by_hand() {
 }
 
 #[test]
+fn a_large_partition_is_shared_and_stays_one() {
+    let line = "some words of a line that is longer than a short string";
+    for workers in [1, 2, 4] {
+        let text = format!("{line}\r\n").repeat(5_000);
+        let lines = Rdd::ready(
+            Arc::new([Arc::new(Lines::copy_of(text.as_bytes())) as Arc<dyn Partition<Str>>]),
+            executor(workers),
+        );
+        let words = lines.clone().flat_map(|line| line.split(' '));
+        assert_eq!(words.num_partitions(), 1);
+        assert_eq!(words.count().unwrap(), 60_000);
+        let counts = words.clone().boxed().count_by_value_into(1);
+        assert!(counts.collect().unwrap().contains(&("line".into(), 5_000)));
+        let naive: Vec<&str> = line.split(' ').collect();
+        assert_eq!(words.collect().unwrap(), naive.repeat(5_000));
+
+        let numbers = numbers(50_000, 1, workers);
+        assert_eq!(numbers.reduce(|a, b| a + b).unwrap(), Some(1_249_975_000));
+        assert_eq!(numbers.collect().unwrap(), (0..50_000).collect::<Vec<_>>());
+        let dealt = numbers.repartition(3).collect().unwrap();
+        assert_eq!(sorted(dealt), (0..50_000).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn a_merge_of_many_keys_runs_on_all_workers() {
     for workers in [1, 2, 4] {
         let pairs = numbers(60_000, 8, workers).map(|x| (x % 20_000, 1_u64));
@@ -675,4 +702,53 @@ fn a_kept_result_does_not_keep_what_it_was_made_of() {
     assert_eq!(counts.collect().unwrap(), [((), 5)]);
     assert_eq!(Arc::strong_count(&probe), 1);
     assert_eq!(counts.collect().unwrap(), [((), 5)]);
+}
+
+/// Many keys, few, and both: with tables that are too small, that are not worth
+/// while, and that are both in turn.
+#[test]
+fn aggregations_that_outgrow_their_tables() {
+    const N: u64 = 40_000;
+    let uniform = |keys: u64| move |i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % keys;
+    let cases: [(&str, Box<dyn Fn(u64) -> u64>); 6] = [
+        ("few", Box::new(uniform(50))),
+        ("as many as a table has room for", Box::new(uniform(3_000))),
+        ("some more", Box::new(uniform(8_000))),
+        ("hardly one twice", Box::new(|i| i / 2)),
+        ("three times, far apart", Box::new(uniform(N / 3))),
+        (
+            "hot and cold",
+            Box::new(|i| if i % 4 == 0 { i } else { i % 7 }),
+        ),
+    ];
+    for (name, key_of) in cases {
+        let mut twin = BTreeMap::new();
+        for i in 0..N {
+            let (sum, count) = twin.entry(key_of(i)).or_insert((0, 0));
+            *sum += i;
+            *count += 1;
+        }
+        let twin: Vec<_> = twin.into_iter().collect();
+        let records: Vec<_> = (0..N).map(|i| (key_of(i), (i, 1_u64))).collect();
+        for (workers, out) in [(1, 1), (1, 3), (2, 1), (2, 2), (4, 100)] {
+            let parts: Vec<_> = records.chunks(3_333).map(<[_]>::to_vec).collect();
+            let rdd = Rdd::ready(at_rest(parts), executor(workers));
+            let sums = rdd.reduce_by_key_into(|a, b| (a.0 + b.0, a.1 + b.1), out);
+            let found = sums.collect_partitions().unwrap();
+            assert_eq!(found.len(), out, "{name}");
+            // The partition of a key is that of its hash, also when it had been in
+            // one of many buckets.
+            let partitioner = HashPartitioner::new(out);
+            for (i, part) in found.iter().enumerate() {
+                for (key, _) in part {
+                    assert_eq!(partitioner.of(KeyHash::get().hash(key)), i, "{name}");
+                }
+            }
+            assert_eq!(
+                sorted(found.concat()),
+                twin,
+                "{name} with {workers} workers"
+            );
+        }
+    }
 }

@@ -486,7 +486,8 @@ mod tests {
     #[test]
     fn a_long_string_key_lets_go_of_its_block() {
         let mut lines = Vec::new();
-        TextRange::copy_of(b"a line that is longer than fits inline\n").lines(|line| {
+        let range = TextRange::copy_of(b"a line that is longer than fits inline\n");
+        range.lines_in(0..range.len(), |line| {
             lines.push(line);
             true
         });

@@ -4,7 +4,7 @@ use std::arch::x86_64::{
     __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8,
 };
 
-use crate::arch::buffer::{Buffer, Cursor, LineEnds, Words};
+use crate::arch::buffer::{Buffer, Cursor, Places, Words};
 use crate::arch::vector::{self, Terminators, Vector};
 
 kernels!(Bytes, "avx2,bmi1,bmi2,popcnt,lzcnt");
@@ -23,22 +23,23 @@ fn join(low: i32, high: i32) -> u64 {
 )]
 impl Vector for Bytes {
     #[inline(always)]
-    unsafe fn load(ptr: *const u8, len: usize) -> Self {
-        let mut copy = [0_u8; 64];
-        let from = if len == 64 {
-            ptr
-        } else {
-            // SAFETY: `len` bytes can be read, and at most 64 are written.
-            unsafe { ptr.copy_to_nonoverlapping(copy.as_mut_ptr(), len) };
-            copy.as_ptr()
-        };
-        // SAFETY: 64 bytes can be read behind `from`; AVX2 is on.
+    unsafe fn load(ptr: *const u8) -> Self {
+        // SAFETY: 64 bytes can be read behind `ptr`; AVX2 is on.
         unsafe {
             Self(
-                _mm256_loadu_si256(from.cast()),
-                _mm256_loadu_si256(from.wrapping_add(32).cast()),
+                _mm256_loadu_si256(ptr.cast()),
+                _mm256_loadu_si256(ptr.wrapping_add(32).cast()),
             )
         }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(ptr: *const u8, len: usize) -> Self {
+        let mut copy = [0_u8; 64];
+        // SAFETY: `len` bytes can be read, and less than 64 are written.
+        unsafe { ptr.copy_to_nonoverlapping(copy.as_mut_ptr(), len) };
+        // SAFETY: 64 bytes can be read behind `copy`.
+        unsafe { Self::load(copy.as_ptr()) }
     }
 
     #[inline(always)]

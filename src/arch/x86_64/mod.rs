@@ -4,24 +4,24 @@
 macro_rules! kernels {
     ($vector:ty, $features:literal) => {
         #[target_feature(enable = $features)]
-        pub(in crate::arch) unsafe fn split_byte(
+        pub(in crate::arch) unsafe fn split_bytes(
             hay: &[u8],
-            separator: u8,
+            separators: [u8; 2],
             cursor: &mut Cursor,
             out: &mut Buffer<Words>,
         ) {
             // SAFETY: the attribute above enables the instruction set.
-            unsafe { vector::split_byte::<$vector>(hay, separator, cursor, out) }
+            unsafe { vector::split_bytes::<$vector>(hay, separators, cursor, out) }
         }
 
         #[target_feature(enable = $features)]
         pub(in crate::arch) unsafe fn line_ends(
             hay: &[u8],
-            from: usize,
-            out: &mut LineEnds,
-        ) -> (usize, bool) {
+            cursor: &mut Cursor,
+            out: &mut Places,
+        ) -> bool {
             // SAFETY: the attribute above enables the instruction set.
-            unsafe { vector::line_ends::<$vector>(hay, from, out) }
+            unsafe { vector::line_ends::<$vector>(hay, cursor, out) }
         }
 
         #[target_feature(enable = $features)]
@@ -35,13 +35,15 @@ macro_rules! kernels {
 pub(super) mod avx2;
 pub(super) mod avx512;
 
-/// Whether the AVX-512 kernels can run here.
+/// Whether the AVX-512 kernels can run here: not on the first generations, which
+/// have no VBMI2 and get slower with wide registers.
 #[inline]
 pub(super) fn has_avx512() -> bool {
     !cfg!(miri)
         && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512vbmi2")
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("bmi2")
         && is_x86_feature_detected!("popcnt")

@@ -29,7 +29,7 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     #[track_caller]
     pub fn flat_map<I, F>(&self, f: F) -> DStream<I::Item, Chain<P, FlatMap<F>>>
     where
-        I: IntoIterator<Item: Data>,
+        I: IntoIterator<Item: Data, IntoIter: 'static>,
         F: Fn(T) -> I + Send + Sync + 'static,
     {
         self.then(FlatMap(f), Step::new("flat_map", Location::caller()))

@@ -90,7 +90,7 @@ where
         let batches = self.parent.batches_until(end, self.pane)?;
         let executor = self.parent.graph().executor();
         match Rdd::union_of_batches(batches) {
-            Some(batches) => Ok(at_rest(self.aggregate.run(&batches, executor)?)),
+            Some(batches) => self.aggregate.run(&batches, executor),
             // The stream has no batches at these times.
             None => Ok(at_rest(self.parts.iter().map(|_| Vec::new()))),
         }

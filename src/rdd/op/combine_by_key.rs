@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::rdd::pipe::{Data, Pipe, Step};
-use crate::rdd::{Aggregate, Combine, Rdd, at_rest};
+use crate::rdd::{Aggregate, Combine, Rdd};
 
 impl<K, V, P> Rdd<(K, V), P>
 where
@@ -56,7 +56,7 @@ where
     ) -> Rdd<(K, C::Combined)> {
         let executor = Arc::clone(&self.executor);
         Rdd::lazy(aggregate.partitions(), executor, move |executor| {
-            Ok(at_rest(aggregate.run(&self, executor)?))
+            aggregate.run(&self, executor)
         })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::rdd::op::reduce_by_key::Reducer;
 use crate::rdd::pipe::{Data, Pipe, Step};
-use crate::rdd::{Aggregate, Map, Rdd, at_rest};
+use crate::rdd::{Aggregate, Map, Rdd};
 
 impl<T: Data + Hash + Eq, P: Pipe<Out = T>> Rdd<T, P> {
     /// Each record once, however often it occurs. One shuffle, of one entry per
@@ -27,10 +27,9 @@ impl<T: Data + Hash + Eq, P: Pipe<Out = T>> Rdd<T, P> {
         let executor = Arc::clone(&self.executor);
         let keyed = self.then(Map(|record| (record, ())), step);
         Rdd::lazy(seen.partitions(), executor, move |executor| {
-            let records = seen.run(&keyed, executor)?.into_iter();
-            Ok(at_rest(records.map(|part| {
-                part.into_iter().map(|(record, ())| record).collect()
-            })))
+            seen.run_into(&keyed, executor, |list| {
+                list.into_iter().map(|(record, ())| record).collect()
+            })
         })
     }
 }

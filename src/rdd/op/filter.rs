@@ -30,4 +30,9 @@ impl<T, F: Fn(&T) -> bool + Send + Sync + 'static> Narrow<T> for Filter<F> {
             next.push(record);
         }
     }
+
+    #[inline(always)]
+    fn apply_all<S: Sink<T>>(&self, records: impl Iterator<Item = T>, next: &mut S) {
+        next.push_all(records.filter(&self.0));
+    }
 }

@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use crate::rdd::Rdd;
-use crate::rdd::pipe::{Chain, Data, Narrow, Pipe, Sink, Step, push_all};
+use crate::rdd::pipe::{Chain, Data, Narrow, Pipe, Sink, Step};
 
 impl<K: Data, V: Data, P: Pipe<Out = (K, V)>> Rdd<(K, V), P> {
     /// Applies `f` to the value of each pair and pairs the key with each value
@@ -45,6 +45,6 @@ where
     #[inline(always)]
     fn apply<S: Sink<(K, I::Item)>>(&self, (key, value): (K, V), next: &mut S) {
         let values = (self.0)(value).into_iter();
-        push_all(values.map(|value| (key.clone(), value)), next);
+        next.push_all(values.map(|value| (key.clone(), value)));
     }
 }

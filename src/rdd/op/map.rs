@@ -27,4 +27,9 @@ impl<T, U, F: Fn(T) -> U + Send + Sync + 'static> Narrow<T> for Map<F> {
     fn apply<S: Sink<U>>(&self, record: T, next: &mut S) {
         next.push((self.0)(record));
     }
+
+    #[inline(always)]
+    fn apply_all<S: Sink<U>>(&self, records: impl Iterator<Item = T>, next: &mut S) {
+        next.push_all(records.map(&self.0));
+    }
 }

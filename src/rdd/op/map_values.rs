@@ -41,4 +41,9 @@ where
     fn apply<S: Sink<(K, U)>>(&self, (key, value): (K, V), next: &mut S) {
         next.push((key, (self.0)(value)));
     }
+
+    #[inline(always)]
+    fn apply_all<S: Sink<(K, U)>>(&self, records: impl Iterator<Item = (K, V)>, next: &mut S) {
+        next.push_all(records.map(|(key, value)| (key, (self.0)(value))));
+    }
 }
