@@ -11,6 +11,7 @@
 //! second, until Ctrl-C:
 //!
 //! ```text
+//! mkdir -p /tmp/texts
 //! cargo run --release --example file_wordcount -- /tmp/texts
 //! echo "hello world hello" >/tmp/texts/.hello && mv /tmp/texts/.hello /tmp/texts/hello
 //! ```

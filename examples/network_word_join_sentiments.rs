@@ -61,11 +61,10 @@ fn main() -> millstream::Result<()> {
         .transform(|words, _| Ok(words.sort_by(|word| Reverse(word.clone()))));
 
     happiest.foreach_rdd(|words, _| {
-        println!(
-            "Happiest words in the last 60 seconds ({} in all):",
-            words.count()?
-        );
-        for (happiness, word) in words.take(5)? {
+        let words = words.collect()?;
+        let all = words.len();
+        println!("Happiest words in the last 60 seconds ({all} in all):");
+        for (happiness, word) in words.into_iter().take(5) {
             println!("{word}: {happiness}");
         }
         Ok(())
