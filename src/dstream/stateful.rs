@@ -48,6 +48,8 @@ struct State<A: Advance> {
     operator: A,
     /// The time that the operator has reached.
     reached: Option<BatchTime>,
+    /// Up to here all batches are done, so far as it was told.
+    done: BatchTime,
     /// What was given for each time; an error is kept too.
     memo: BTreeMap<BatchTime, Result<A::Output>>,
 }
@@ -61,6 +63,7 @@ impl<A: Advance> StatefulNode<A> {
             state: Mutex::new(State {
                 operator,
                 reached: None,
+                done: BatchTime::from_millis(i64::MIN),
                 memo: BTreeMap::new(),
             }),
         });
@@ -83,18 +86,19 @@ impl<A: Advance> StatefulNode<A> {
             return Ok(None);
         }
         let state = &mut *self.state();
-        let remember = self.meta.remember();
+        let forgotten = state.done - self.meta.remember();
         let mut next = state.reached.unwrap_or(self.graph.zero()) + self.meta.slide;
         while next <= time {
             // Times that nobody asked for count too; they are kept only if a stream
-            // behind can still ask, as a copy of the state is the price.
+            // behind can still ask, as a copy of the state is the price. That may be
+            // one in an earlier batch, too, which waits or runs beside this one.
             state.reached = Some(next);
             let output = catch_unwind(AssertUnwindSafe(|| state.operator.advance(next)))
                 .unwrap_or_else(|payload| {
                     let error = Error::from_panic(payload, self.meta.name);
                     Err(error.in_batch(next.as_millis()).at(self.meta.site))
                 });
-            if next == time || time - next <= remember {
+            if next == time || next > forgotten {
                 state.memo.insert(next, output);
             }
             next = next + self.meta.slide;
@@ -113,7 +117,10 @@ impl<A: Advance> Control for StatefulNode<A> {
     }
 
     fn clear(&self, done: BatchTime) {
-        let old = self.meta.take_old(&mut self.state().memo, done);
+        let mut state = self.state();
+        state.done = state.done.max(done);
+        let old = self.meta.take_old(&mut state.memo, done);
+        drop(state);
         drop(old);
     }
 }

@@ -4,8 +4,8 @@ mod map_with_state;
 mod update_state_by_key;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, mpsc};
 
 use millstream::prelude::*;
 use millstream::{ErrorKind, UpdateOptions};
@@ -120,6 +120,46 @@ fn state_advances_at_times_that_nobody_asks_for() {
             (6000, vec![("a", 15), ("a", 21)])
         ]
     );
+}
+
+#[test]
+fn a_batch_that_waits_finds_its_state_after_a_later_one_was_asked_for() {
+    let program = Program::new();
+    let (queue, input) = program.queue();
+    let (began, has_begun) = mpsc::channel();
+    let (let_go, release) = mpsc::channel::<()>();
+    let (began, release) = (Mutex::new(began), Mutex::new(release));
+    // Holds up the operations behind it, until its other end is dropped.
+    input.foreach_rdd(move |_, _| {
+        let _ = began.lock().unwrap().send(());
+        let _ = release.lock().unwrap().recv();
+        Ok(())
+    });
+    let updated = input.update_state_by_key(sum);
+    let summed = input
+        .reduce_by_key_and_window_inverse(|a, b| a + b, |a, b| a - b, 3 * SECOND, SECOND)
+        .unwrap();
+    let seen = [watch(&updated), watch(&summed)];
+    program.start();
+    for second in 1..=3 {
+        queue.push(program.ssc.parallelize([("a", second)], 1));
+        program.cut();
+    }
+    has_begun.recv().unwrap();
+    for stream in [&updated, &summed] {
+        let last = stream.slice(at(3000), at(3000)).unwrap();
+        assert_eq!(last[0].collect().unwrap(), [("a", 6)]);
+    }
+    drop(let_go);
+    program.stop();
+    let expected = [
+        (1000, vec![("a", 1)]),
+        (2000, vec![("a", 3)]),
+        (3000, vec![("a", 6)]),
+    ];
+    for seen in seen {
+        assert_eq!(seen.take(), expected);
+    }
 }
 
 #[test]
