@@ -5,8 +5,8 @@ use std::fmt;
 use std::mem;
 
 use super::bits::Bits;
+use super::spare::clear;
 use super::table::Table;
-use super::undo::clear;
 use crate::arch;
 use crate::time::{BatchTime, Duration};
 
@@ -125,12 +125,14 @@ impl Idle {
         let mut places = moved.iter();
         self.last
             .retain(|_| places.next().is_some_and(|&place| place != GONE));
+        self.last.shrink_to_fit();
         self.filed = Bits::default();
         for file in self.files.values_mut() {
             file.retain_mut(|place| {
                 *place = moved[*place as usize];
                 *place != GONE
             });
+            file.shrink_to_fit();
             for &place in &*file {
                 self.filed.insert(place);
             }

@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::SlidingWindow;
+use super::spare::shrink;
 use super::table::{AHEAD, LookUp, Rows, Table};
 use crate::arch;
 use crate::error::Result;
@@ -55,6 +56,10 @@ where
 {
     fn leave(&mut self) {
         let mut left = self.panes.pop_front().unwrap_or_default();
+        if left == 0 {
+            // To change a table whose rows are held would copy it.
+            return;
+        }
         let mut edit = self.table.edit();
         while left > 0 {
             let some = left.min(AHEAD);
@@ -77,6 +82,10 @@ where
     }
 
     fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()> {
+        if pane.count() == Some(0) {
+            self.panes.push_back(0);
+            return Ok(());
+        }
         let before = self.places.len();
         let Self {
             table,
@@ -120,7 +129,9 @@ where
         Ok(())
     }
 
-    fn settle(&mut self) -> Arc<Rows<K, V>> {
+    fn settle(&mut self) {
+        shrink(&mut self.places);
+        shrink(&mut self.values);
         if let Some(moved) = self.table.settle() {
             for place in &mut self.places {
                 *place = moved[*place as usize];
@@ -133,6 +144,9 @@ where
             }
             self.counts = counts;
         }
+    }
+
+    fn rows(&self) -> Arc<Rows<K, V>> {
         self.table.rows()
     }
 
@@ -147,5 +161,32 @@ impl<K, V, C, I> fmt::Debug for InverseWindow<K, V, C, I> {
             .field("panes", &self.panes.len())
             .field("entries", &self.places.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rdd::at_rest;
+    use crate::rdd::op::reduce_by_key::Reducer;
+
+    #[test]
+    fn nothing_stays_of_a_peak() {
+        let sum = Arc::new(Reducer(|a: u64, b: u64| a + b));
+        let minus = Arc::new(Reducer(|a: u64, b: u64| a - b));
+        let mut window = InverseWindow::new(sum, minus);
+        for keys in [10, 200_000, 10, 10] {
+            let pane = (0..keys).map(|key| (key, 1)).collect();
+            window.enter(&*at_rest([pane])[0]).unwrap();
+            window.settle();
+        }
+        for _ in 0..3 {
+            window.leave();
+            window.settle();
+        }
+        assert_eq!(window.rows().count(), Some(10));
+        let room = window.places.capacity() + window.values.capacity() + window.counts.capacity();
+        assert!(room < 10_000, "{room}");
+        assert!(window.table.room() < 10_000, "{}", window.table.room());
     }
 }

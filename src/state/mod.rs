@@ -21,6 +21,7 @@ mod handle;
 mod idle;
 mod inverse;
 mod keyed;
+mod spare;
 mod table;
 mod two_stacks;
 mod undo;
@@ -49,8 +50,11 @@ pub(crate) trait SlidingWindow<K, V>: Send {
     /// Takes a new pane in.
     fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()>;
 
-    /// Ends a step, and gives the result: the value of each key in the window.
-    fn settle(&mut self) -> Arc<Rows<K, V>>;
+    /// Ends a step.
+    fn settle(&mut self);
+
+    /// The value of each key in the window.
+    fn rows(&self) -> Arc<Rows<K, V>>;
 
     /// How many entries the oldest pane has.
     fn leaving(&self) -> usize;

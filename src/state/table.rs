@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
+use super::spare::clear;
 use crate::arch;
 use crate::block::Str;
 use crate::error::Result;
@@ -71,6 +72,13 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         self.rows.entries.len()
     }
 
+    /// For how many rows there is memory, in all lists together.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        let lists = [self.free.capacity(), self.left.capacity()];
+        self.rows.entries.capacity() + self.index.capacity() + lists.iter().sum::<usize>()
+    }
+
     /// Whether a place has a row.
     pub(crate) fn is_live(&self, place: u32) -> bool {
         is_set(&self.rows.live, place as usize)
@@ -102,7 +110,8 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
     /// unused by now, the rows move together; then it gives the new place of each
     /// old one ([`GONE`](Self::GONE) for those that were left).
     pub(crate) fn settle(&mut self) -> Option<Vec<u32>> {
-        self.free.append(&mut self.left);
+        self.free.extend_from_slice(&self.left);
+        clear(&mut self.left);
         let unused = self.free.len();
         // What was removed is not dropped before its place is used again, so rows
         // that own memory stand closer. Each move is paid by as many removals as
@@ -119,26 +128,27 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
     pub(crate) const GONE: u32 = u32::MAX;
 
     fn move_together(&mut self) -> Vec<u32> {
-        let Rows { entries, live, .. } =
-            Arc::unwrap_or_clone(std::mem::replace(&mut self.rows, Self::new().rows));
-        let mut moved = vec![Self::GONE; entries.len()];
-        let mut kept = Vec::with_capacity(entries.len() - self.free.len());
-        for (place, entry) in entries.into_iter().enumerate() {
-            if is_set(&live, place) {
-                moved[place] = kept.len() as u32;
-                kept.push(entry);
+        let rows = Arc::make_mut(&mut self.rows);
+        let mut moved = vec![Self::GONE; rows.entries.len()];
+        let hash = KeyHash::get();
+        // Before anything is changed: a key's own `hash` may panic.
+        let mut index = HashTable::with_capacity(rows.len);
+        let mut kept = 0;
+        for (place, (key, _)) in rows.entries.iter().enumerate() {
+            if is_set(&rows.live, place) {
+                moved[place] = kept;
+                // There is room for all of them.
+                index.insert_unique(hash.hash(key), kept, |_| 0);
+                kept += 1;
             }
         }
-        let hash = KeyHash::get();
-        let mut index = HashTable::with_capacity(kept.len());
-        for (place, (key, _)) in kept.iter().enumerate() {
-            index.insert_unique(hash.hash(key), place as u32, |&place| {
-                hash.hash(&kept[place as usize].0)
-            });
-        }
+        let mut places = moved.iter();
+        rows.entries
+            .retain(|_| places.next().is_some_and(|&place| place != Self::GONE));
+        rows.entries.shrink_to_fit();
+        rows.live = all_live(rows.len);
         self.index = index;
         self.free = Vec::new();
-        self.rows = Arc::new(Rows::all_live(kept));
         moved
     }
 }
@@ -348,18 +358,18 @@ fn settle_key<K: Data>(key: &mut K) {
     }
 }
 
-impl<K, V> Rows<K, V> {
-    fn all_live(entries: Vec<(K, V)>) -> Self {
-        let len = entries.len();
-        let mut live = vec![u64::MAX; len.div_ceil(64)];
-        if let Some(last) = live.last_mut()
-            && !len.is_multiple_of(64)
-        {
-            *last = (1 << (len % 64)) - 1;
-        }
-        Self { entries, live, len }
+/// The marks of so many rows, all of which count.
+fn all_live(len: usize) -> Vec<u64> {
+    let mut live = vec![u64::MAX; len.div_ceil(64)];
+    if let Some(last) = live.last_mut()
+        && !len.is_multiple_of(64)
+    {
+        *last = (1 << (len % 64)) - 1;
     }
+    live
+}
 
+impl<K, V> Rows<K, V> {
     fn mark(&mut self, place: u32, live: bool) {
         let (word, bit) = (place as usize / 64, 1 << (place % 64));
         if self.live.len() <= word {

@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::SlidingWindow;
+use super::spare::{clear, shrink};
 use super::table::{AHEAD, LookUp, Rows, Table};
 use crate::arch;
 use crate::error::Result;
@@ -219,7 +220,7 @@ fn flip<V, C>(
             });
         }
     }
-    flips.clear();
+    clear(flips);
 }
 
 /// Joins the entries of each front with its back: they now reach up to the newest.
@@ -261,6 +262,10 @@ where
 {
     fn leave(&mut self) {
         let mut left = self.panes.pop_front().unwrap_or_default();
+        if left == 0 {
+            // To change a table whose rows are held would copy it.
+            return;
+        }
         let mut edit = self.table.edit();
         let Self {
             keys,
@@ -309,6 +314,11 @@ where
     }
 
     fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()> {
+        if pane.count() == Some(0) {
+            self.panes.push_back(0);
+            self.entered += 1;
+            return Ok(());
+        }
         let before = self.entries.queue.len();
         let on_turn = (self.entered % u64::from(self.cycle)) as u32;
         let Self {
@@ -369,7 +379,8 @@ where
         Ok(())
     }
 
-    fn settle(&mut self) -> Arc<Rows<K, V>> {
+    fn settle(&mut self) {
+        shrink(&mut self.entries.queue);
         if let Some(moved) = self.table.settle() {
             for entry in &mut self.entries.queue {
                 entry.place = moved[entry.place as usize];
@@ -381,7 +392,11 @@ where
                     .next()
                     .is_some_and(|&place| place != Table::<K, V>::GONE)
             });
+            self.keys.shrink_to_fit();
         }
+    }
+
+    fn rows(&self) -> Arc<Rows<K, V>> {
         self.table.rows()
     }
 
@@ -396,5 +411,34 @@ impl<K, V, C> fmt::Debug for TwoStacks<K, V, C> {
             .field("panes", &self.panes.len())
             .field("entries", &self.entries.queue.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rdd::at_rest;
+    use crate::rdd::op::reduce_by_key::Reducer;
+
+    #[test]
+    fn nothing_stays_of_a_peak() {
+        let max = Arc::new(Reducer(u64::max));
+        let mut window = TwoStacks::new(max, 3, 1);
+        for (pane, keys) in [10, 200_000, 200_000, 10, 10, 10, 10]
+            .into_iter()
+            .enumerate()
+        {
+            if pane >= 3 {
+                window.leave();
+            }
+            let pane = (0..keys).map(|key| (key, 1)).collect();
+            window.enter(&*at_rest([pane])[0]).unwrap();
+            window.settle();
+        }
+        assert_eq!(window.rows().count(), Some(10));
+        let room =
+            window.entries.queue.capacity() + window.keys.capacity() + window.flips.capacity();
+        assert!(room < 10_000, "{room}");
+        assert!(window.table.room() < 10_000, "{}", window.table.room());
     }
 }

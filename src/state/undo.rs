@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::mem;
 
 use super::bits::Bits;
+use super::spare::clear;
 use super::table::{Editor, Table};
 use crate::rdd::pipe::Data;
 
@@ -105,17 +106,6 @@ impl<S: Data> Undo<S> {
         }
         clear(&mut self.replaced);
         clear(&mut self.inserted);
-    }
-}
-
-/// Empties a list. Its memory stays for the next step, unless it is far more than
-/// this one needed.
-pub(super) fn clear<T>(list: &mut Vec<T>) {
-    const LARGE: usize = 1 << 12;
-    let used = list.len();
-    list.clear();
-    if list.capacity() > LARGE.max(used.saturating_mul(16)) {
-        *list = Vec::with_capacity(used);
     }
 }
 

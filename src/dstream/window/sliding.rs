@@ -118,7 +118,9 @@ where
             for _ in 0..leave {
                 part.leave();
             }
-            part.enter(&*pane[i])
+            part.enter(&*pane[i])?;
+            part.settle();
+            Ok(())
         })?;
         self.panes.push_back(end);
         Ok(())
@@ -128,7 +130,7 @@ where
         let rows = self
             .parts
             .iter()
-            .map(|part| lock(part).settle() as Arc<dyn Partition<(K, V)>>);
+            .map(|part| lock(part).rows() as Arc<dyn Partition<(K, V)>>);
         let executor = Arc::clone(self.parent.graph().executor());
         Rdd::ready(rows.collect(), executor)
     }

@@ -67,7 +67,8 @@ fn check<C: Combine<i64, Combined = i64>>(
                 None => drop(expected.insert(key, value)),
             }
         }
-        let rows = window.settle();
+        window.settle();
+        let rows = window.rows();
         assert_eq!(result(&rows), expected);
         // Every third result is kept by somebody: it must not change.
         if step % 3 == 0 {
@@ -149,4 +150,30 @@ fn an_entry_costs_few_calls_however_long_the_window_is() {
             "{worst} calls in one slide of {keys} keys, window of {length}"
         );
     }
+}
+
+/// Slides a window that holds a key over panes without records.
+fn check_empty(mut window: impl SlidingWindow<u16, i64>) {
+    window.enter(&*at_rest([vec![(1, 1)]])[0]).unwrap();
+    window.enter(&*at_rest([Vec::new()])[0]).unwrap();
+    window.settle();
+    let held = window.rows();
+    window.enter(&*at_rest([Vec::new()])[0]).unwrap();
+    window.settle();
+    assert!(Arc::ptr_eq(&window.rows(), &held), "copied for nothing");
+    window.leave();
+    window.settle();
+    assert_eq!((window.rows().count(), held.count()), (Some(0), Some(1)));
+    let held = window.rows();
+    window.leave();
+    window.settle();
+    assert!(Arc::ptr_eq(&window.rows(), &held), "copied for nothing");
+}
+
+#[test]
+fn a_slide_without_records_copies_nothing() {
+    let sum = Arc::new(Reducer(|a: i64, b: i64| a + b));
+    let minus = Arc::new(Reducer(|a: i64, b: i64| a - b));
+    check_empty(InverseWindow::new(sum, minus));
+    check_empty(TwoStacks::new(Arc::new(Reducer(i64::max)), 3, 1));
 }
