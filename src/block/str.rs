@@ -508,6 +508,7 @@ impl FromIterator<char> for Str {
 }
 
 mod case;
+mod keep;
 #[cfg(feature = "serde")]
 mod serde;
 mod split;

@@ -83,7 +83,7 @@ impl TextBlock {
 
     pub(crate) fn capacity(&self) -> usize {
         // SAFETY: the handle keeps the header alive.
-        unsafe { self.header.as_ref() }.capacity
+        unsafe { capacity_of(self.header) }
     }
 
     /// Whether this handle is the only reference left.
@@ -168,6 +168,15 @@ impl fmt::Debug for TextBlock {
             .field("capacity", &self.capacity())
             .finish_non_exhaustive()
     }
+}
+
+/// How many bytes a block has.
+///
+/// # Safety
+/// The caller has a reference to the block.
+pub(super) unsafe fn capacity_of(header: NonNull<Header>) -> usize {
+    // SAFETY: that reference keeps the header alive.
+    unsafe { header.as_ref() }.capacity
 }
 
 pub(super) fn bytes_of(header: NonNull<Header>) -> *mut u8 {

@@ -4,6 +4,7 @@
 #[cfg(feature = "checkpoint")]
 mod encoded;
 
+use std::any::Any;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ pub(super) use encoded::keep;
 
 use super::partition::{AtRest, Partition};
 use super::pipe::{Chunk, Data};
-use crate::block::Memory;
+use crate::block::{Memory, Str};
 use crate::error::Result;
 
 /// A number of bytes that are counted, until it is dropped.
@@ -43,9 +44,14 @@ pub(super) struct Kept<T> {
 }
 
 impl<T: Data> Kept<T> {
-    /// Keeps the records, or gives them back if they do not fit.
-    pub(super) fn new(records: Vec<T>, memory: &Arc<Memory>) -> Result<Self, Vec<T>> {
-        let bytes = records.capacity().saturating_mul(size_of::<T>());
+    /// Keeps the records, or gives them back if they do not fit. Lines among which
+    /// others were left out do not keep the blocks that they were received in.
+    pub(super) fn new(mut records: Vec<T>, memory: &Arc<Memory>) -> Result<Self, Vec<T>> {
+        records.shrink_to_fit();
+        let lines = (&mut records as &mut dyn Any).downcast_mut::<Vec<Str>>();
+        let text = lines.map_or(0, |lines| Str::keep_small(lines));
+        let own = records.capacity().saturating_mul(size_of::<T>());
+        let bytes = own.saturating_add(text);
         match Counted::try_new(bytes, memory) {
             Some(counted) => Ok(Self {
                 records: AtRest::new(records),

@@ -12,9 +12,12 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// chain runs once however often they are read. Records that rest already
     /// stay where they are.
     ///
-    /// What is kept counts against `memory_max`, by the records' own size, not what
-    /// they point to. A partition that does not fit is computed each time that it
-    /// is read.
+    /// What is kept counts against `memory_max`: the records' own size, and the text
+    /// of a [`Str`](crate::Str), but nothing else that they point to. Strings that
+    /// are less than half of the blocks that they were received in are copied, so
+    /// that those can go; a `Str` within a record is not, and should be
+    /// [`compact`](crate::Str::compact)ed. A partition that does not fit is computed
+    /// each time that it is read.
     ///
     /// # Examples
     /// ```
@@ -62,9 +65,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::block::Memory;
+    use crate::block::{Memory, Str};
     use crate::executor::Executor;
-    use crate::rdd::at_rest;
+    use crate::rdd::{Lines, at_rest};
 
     #[test]
     fn what_does_not_fit_into_memory_is_computed_again() {
@@ -89,5 +92,28 @@ mod tests {
         assert_eq!(executor.memory().used(), room);
         drop(cached);
         assert_eq!(executor.memory().used(), 0);
+    }
+
+    #[test]
+    fn text_counts_and_does_not_keep_what_was_left_out() {
+        let executor = Arc::new(Executor::of(1));
+        let text: String = (0..1000)
+            .map(|n| format!("the line number {n:04}\n"))
+            .collect();
+        let block = Arc::new(Lines::copy_of(text.as_bytes())) as Arc<dyn Partition<Str>>;
+        let lines = Rdd::ready(Arc::new([block]), Arc::clone(&executor));
+        for (every, kept) in [(1, 1000), (100, 10)] {
+            let number = |line: &Str| line[16..].parse::<usize>().unwrap();
+            let cached = lines
+                .clone()
+                .filter(move |line| number(line).is_multiple_of(every))
+                .cache();
+            assert_eq!(cached.count().unwrap(), kept);
+            let bytes = kept * (size_of::<Str>() as u64 + 20);
+            assert_eq!(executor.memory().used(), bytes);
+            let first = &cached.collect().unwrap()[0];
+            let same = lines.collect().unwrap()[0].as_ptr() == first.as_ptr();
+            assert_eq!(same, every == 1);
+        }
     }
 }
