@@ -10,12 +10,15 @@
 #![expect(clippy::disallowed_methods, reason = "measures real time")]
 #![expect(clippy::unwrap_used, reason = "a measurement that fails may panic")]
 
+mod common;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use common::args;
 use millstream::prelude::*;
 
 #[global_allocator]
@@ -26,10 +29,11 @@ const LINES: usize = 10_000;
 const LINE: usize = 98;
 
 fn main() {
-    // As criterion has it: run once, for the assertions.
-    let test = std::env::args().any(|argument| argument == "--test");
-    let rounds = option("--rounds").unwrap_or(if test { 1 } else { 9 });
-    let portions = (option("--mb").unwrap_or(if test { 40 } else { 400 }) << 20) / (LINES * LINE);
+    let (mut rounds, mut mb) = (9, 400);
+    if args::is_test(&mut [("--rounds", &mut rounds), ("--mb", &mut mb)]) {
+        (rounds, mb) = (1, 40);
+    }
+    let portions = (mb << 20) / (LINES * LINE);
     let mut ratios = Vec::new();
     for round in 0..=rounds {
         let bare = bare(portions);
@@ -52,11 +56,6 @@ fn main() {
         ratios[0],
         ratios[ratios.len() - 1]
     );
-}
-
-fn option(name: &str) -> Option<usize> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1)?.parse().ok()
 }
 
 /// Sends `portions` to the first client, then closes.

@@ -12,6 +12,8 @@
 #![expect(clippy::disallowed_methods, reason = "measures real time")]
 #![expect(clippy::unwrap_used, reason = "a measurement that fails may panic")]
 
+mod common;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,6 +21,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
+use common::args;
 use millstream::listener::{BatchInfo, StreamingListener};
 use millstream::prelude::*;
 
@@ -30,22 +33,22 @@ const LINE: &str =
 const MARK: u8 = b'@';
 
 fn main() {
-    // As criterion has it: run once, for the assertions.
-    let test = std::env::args().any(|argument| argument == "--test");
-    let seconds = option("--seconds").unwrap_or(if test { 1 } else { 10 });
-    let rounds = option("--rounds").unwrap_or(if test { 1 } else { 3 });
-    let rate = option("--rate").unwrap_or(100_000);
+    let (mut seconds, mut rounds, mut rate) = (10, 3, 100_000);
+    let mut options = [
+        ("--seconds", &mut seconds),
+        ("--rounds", &mut rounds),
+        ("--rate", &mut rate),
+    ];
+    if args::is_test(&mut options) {
+        (seconds, rounds) = (1, 1);
+    }
+    let (seconds, rounds, rate) = (seconds as u64, rounds as u64, rate as u64);
     println!("{rate} lines/s, batch interval 1 ms, {seconds} s a round");
     for round in 0..rounds {
         // In turn, so that both meet the same moods of the machine.
         report(round, "millstream", engine(seconds, rate));
         report(round, "hand-written", hand_written(seconds, rate));
     }
-}
-
-fn option(name: &str) -> Option<u64> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1)?.parse().ok()
 }
 
 /// What one side measured.

@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use common::generate;
+use common::{args, generate};
 use millstream::listener::{BatchInfo, StreamingListener};
 use millstream::prelude::*;
 
@@ -34,11 +34,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const LINES: usize = 20_000;
 
 fn main() {
-    // As criterion has it: run once, for the assertions.
-    let test = std::env::args().any(|argument| argument == "--test");
-    let seconds = option("--seconds").unwrap_or(if test { 1 } else { 30 });
-    let percent = option("--percent").unwrap_or(200);
-    let interval = Duration::from_millis(option("--interval-ms").unwrap_or(100));
+    let (mut seconds, mut percent, mut interval) = (30, 200, 100);
+    let test = args::is_test(&mut [
+        ("--seconds", &mut seconds),
+        ("--percent", &mut percent),
+        ("--interval-ms", &mut interval),
+    ]);
+    let seconds = if test { 1 } else { seconds as u64 };
+    let (percent, interval) = (percent as u64, Duration::from_millis(interval as u64));
 
     let flat_out = Load::start(interval, u64::MAX);
     // The first second warms up.
@@ -84,11 +87,6 @@ fn main() {
         );
     }
     assert_eq!(processed, sent, "every line that was sent comes out");
-}
-
-fn option(name: &str) -> Option<u64> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1)?.parse().ok()
 }
 
 /// Memory of this process, sender included; none where the system does not say.

@@ -12,6 +12,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use common::args;
 use common::engine::{self, Grep, Totals, WordCount};
 use common::rounds::{interleave, report, report_speed};
 use common::yardstick::{self, Padded, Word};
@@ -34,28 +35,15 @@ impl Args {
             rounds: 15,
             lines: 200_000,
         };
-        let mut given = std::env::args().skip(1);
-        while let Some(arg) = given.next() {
-            let mut number = || {
-                given
-                    .next()
-                    .and_then(|value| value.parse::<usize>().ok())
-                    .unwrap_or_else(|| panic!("{arg} needs a number"))
-            };
-            match arg.as_str() {
-                // What cargo itself gives.
-                "--bench" => {}
-                "--test" => {
-                    args.rounds = 1;
-                    args.lines = 20_000;
-                }
-                "--rounds" => args.rounds = number().max(1),
-                "--lines" => args.lines = number().max(1),
-                "word_count" | "grep" | "all" => args.what = arg,
-                _ => {
-                    panic!("unknown argument {arg}: [word_count|grep|all] [--rounds N] [--lines N]")
-                }
-            }
+        let (words, is_test) =
+            args::read(&mut [("--rounds", &mut args.rounds), ("--lines", &mut args.lines)]);
+        if is_test {
+            (args.rounds, args.lines) = (1, 20_000);
+        }
+        for word in words {
+            let known = ["word_count", "grep", "all"].contains(&word.as_str());
+            assert!(known, "unknown argument {word}: [word_count|grep|all]");
+            args.what = word;
         }
         args
     }

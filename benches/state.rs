@@ -20,8 +20,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use common::args;
 use common::engine::Driver;
-use common::generate::{Random, SEED, spread};
+use common::generate::{Random, SEED, mix, spread};
 use common::rounds::{interleave, report, report_time};
 use common::timed;
 use hashbrown::HashTable;
@@ -48,27 +49,14 @@ impl Args {
             updates: 1_000_000,
             workers: 2,
         };
-        let mut given = std::env::args().skip(1);
-        while let Some(arg) = given.next() {
-            let mut number = || {
-                given
-                    .next()
-                    .and_then(|value| value.parse::<usize>().ok())
-                    .unwrap_or_else(|| panic!("{arg} needs a number"))
-                    .max(1)
-            };
-            match arg.as_str() {
-                // What cargo itself gives.
-                "--bench" => {}
-                "--test" => {
-                    (args.rounds, args.keys, args.updates) = (1, 3_000, 2_000);
-                }
-                "--rounds" => args.rounds = number(),
-                "--keys" => args.keys = number(),
-                "--updates" => args.updates = number(),
-                "--workers" => args.workers = number(),
-                _ => panic!("unknown argument {arg}"),
-            }
+        let is_test = args::is_test(&mut [
+            ("--rounds", &mut args.rounds),
+            ("--keys", &mut args.keys),
+            ("--updates", &mut args.updates),
+            ("--workers", &mut args.workers),
+        ]);
+        if is_test {
+            (args.rounds, args.keys, args.updates) = (1, 3_000, 2_000);
         }
         args
     }
@@ -222,11 +210,6 @@ fn update(pairs: &DStream<(u64, u64)>, seen: &Arc<Seen>) {
         Some(sum.copied().unwrap_or_default() + new.iter().sum::<u64>())
     });
     seen.watch_state(&sums);
-}
-
-fn mix(key: u64) -> u64 {
-    let wide = u128::from(key ^ 0x2545_f491_4f6c_dd1d) * 0x9e37_79b9_7f4a_7c15;
-    wide as u64 ^ (wide >> 64) as u64
 }
 
 /// The sums of the keys in one thread's part of the hashes.

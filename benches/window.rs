@@ -18,8 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use common::args;
 use common::engine::{Driver, INTERVAL};
-use common::generate::{Random, SEED, Zipf};
+use common::generate::{Random, SEED, Zipf, mix};
 use common::rounds::{interleave, report, report_time};
 use common::timed;
 use hashbrown::HashTable;
@@ -48,27 +49,14 @@ impl Args {
             keys: 1_000_000,
             workers: 2,
         };
-        let mut given = std::env::args().skip(1);
-        while let Some(arg) = given.next() {
-            let mut number = || {
-                given
-                    .next()
-                    .and_then(|value| value.parse::<usize>().ok())
-                    .unwrap_or_else(|| panic!("{arg} needs a number"))
-                    .max(1)
-            };
-            match arg.as_str() {
-                // What cargo itself gives.
-                "--bench" => {}
-                "--test" => {
-                    (args.rounds, args.records, args.keys) = (1, 2_000, 3_000);
-                }
-                "--rounds" => args.rounds = number(),
-                "--records" => args.records = number(),
-                "--keys" => args.keys = number(),
-                "--workers" => args.workers = number(),
-                _ => panic!("unknown argument {arg}"),
-            }
+        let is_test = args::is_test(&mut [
+            ("--rounds", &mut args.rounds),
+            ("--records", &mut args.records),
+            ("--keys", &mut args.keys),
+            ("--workers", &mut args.workers),
+        ]);
+        if is_test {
+            (args.rounds, args.records, args.keys) = (1, 2_000, 3_000);
         }
         args
     }
@@ -176,11 +164,6 @@ struct Half {
     table: HashTable<(u64, i64, u32)>,
     batch: HashTable<(u64, i64)>,
     panes: VecDeque<Pairs>,
-}
-
-fn mix(key: u64) -> u64 {
-    let wide = u128::from(key ^ 0x2545_f491_4f6c_dd1d) * 0x9e37_79b9_7f4a_7c15;
-    wide as u64 ^ (wide >> 64) as u64
 }
 
 impl Half {

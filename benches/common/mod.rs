@@ -1,6 +1,7 @@
 //! What the benches share: seeded inputs and the hand-written yardsticks.
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
+pub(crate) mod args;
 pub(crate) mod engine;
 pub(crate) mod generate;
 pub(crate) mod rounds;
