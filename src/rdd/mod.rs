@@ -61,9 +61,9 @@ use crate::executor::Executor;
 /// The immutable, partitioned, lazily computed data of one batch, or a static
 /// data set made with [`parallelize`](crate::StreamingContext::parallelize).
 ///
-/// Cloning is cheap. The second parameter is the chain of steps since the last
-/// boundary; [`boxed`](Self::boxed) hides it, so that an `Rdd<T>` can be stored
-/// and named.
+/// Transformations take the Rdd by value; cloning one is cheap, as its data is
+/// shared. The second parameter is the chain of steps since the last boundary;
+/// [`boxed`](Self::boxed) hides it, so that an `Rdd<T>` can be stored and named.
 ///
 /// # Examples
 /// ```
