@@ -33,7 +33,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 pub(crate) use aggregate::{Aggregate, Combine};
-pub(crate) use by_key::{Arrivals, Buckets};
+pub(crate) use by_key::Arrivals;
 pub(crate) use dataset::{Dataset, Ready, Union};
 use dataset::{Lazy, Piped};
 pub use file::{FileReader, InputFile};
@@ -51,7 +51,7 @@ pub(crate) use partition::{CHUNK, Partition, Partitions, at_rest};
 pub use pipe::Data;
 pub(crate) use pipe::Step;
 use pipe::{Chain, Chunk, Narrow, Pipe, Sink, Source};
-pub(crate) use shuffle::HashPartitioner;
+pub(crate) use shuffle::{HashPartitioner, Scatter};
 pub use text::{Shown, Text};
 
 use crate::block::Memory;
