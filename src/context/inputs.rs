@@ -24,6 +24,15 @@ use crate::time::BatchTime;
 impl StreamingContext {
     /// A static data set of `partitions` partitions (at least one) of nearly
     /// equal length, in the order of `records`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
+    /// let numbers = ssc.parallelize(1..=5, 2);
+    /// assert_eq!(numbers.collect_partitions()?, [vec![1, 2], vec![3, 4, 5]]);
+    /// # Ok::<(), millstream::Error>(())
+    /// ```
     pub fn parallelize<T: Data>(
         &self,
         records: impl IntoIterator<Item = T>,

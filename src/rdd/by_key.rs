@@ -5,12 +5,11 @@ use std::hash::Hash;
 use std::mem;
 use std::sync::{Mutex, MutexGuard};
 
-use super::pipe::{Data, Pipe, Sink};
-use super::shuffle::{HashPartitioner, exchange};
+use super::pipe::{Data, Pipe};
+use super::shuffle::{HashPartitioner, Scatter, exchange, records};
 use super::{Rdd, weight};
 use crate::error::Result;
 use crate::executor::Executor;
-use crate::hash::KeyHash;
 
 impl<K, V, P> Rdd<(K, V), P>
 where
@@ -21,50 +20,14 @@ where
     /// Runs the chain now, and sends each record to the partition of its key.
     pub(crate) fn by_key(&self, partitioner: HashPartitioner) -> Result<Arrivals<(K, V)>> {
         let buckets = self.each_partition(None, weight, |_, part| {
-            let mut sink = Buckets::new(partitioner);
+            let mut sink = Scatter::new(partitioner.partitions(), partitioner.by_key());
             if self.pipe.keeps_count() {
                 sink.reserve(part.count().unwrap_or_default());
             }
             self.feed(part, &mut sink)?;
-            Ok(sink)
+            Ok(sink.into_buckets())
         })?;
-        Arrivals::of(&self.executor, partitioner, buckets)
-    }
-}
-
-/// Records by the partition of their key.
-pub(crate) struct Buckets<K, V> {
-    buckets: Vec<Vec<(K, V)>>,
-    partitioner: HashPartitioner,
-    hash: KeyHash,
-}
-
-impl<K: Hash, V> Buckets<K, V> {
-    pub(crate) fn new(partitioner: HashPartitioner) -> Self {
-        Self {
-            buckets: (0..partitioner.partitions()).map(|_| Vec::new()).collect(),
-            partitioner,
-            hash: KeyHash::get(),
-        }
-    }
-
-    /// Makes room for `len` records, if they are spread evenly.
-    fn reserve(&mut self, len: usize) {
-        let even = len / self.buckets.len();
-        for bucket in &mut self.buckets {
-            bucket.reserve(even + even / 8);
-        }
-    }
-}
-
-impl<K: Hash, V> Sink<(K, V)> for Buckets<K, V> {
-    #[inline(always)]
-    fn push(&mut self, (key, value): (K, V)) {
-        let bucket = match &mut self.buckets[..] {
-            [only] => only,
-            buckets => &mut buckets[self.partitioner.of(self.hash.hash(&key))],
-        };
-        bucket.push((key, value));
+        Arrivals::of(&self.executor, partitioner.partitions(), buckets)
     }
 }
 
@@ -93,19 +56,17 @@ impl<T: Send> Arrivals<T> {
     pub(crate) fn take(&self, partition: usize) -> Vec<Vec<T>> {
         mem::take(&mut *lock(&self.partitions[partition]))
     }
-}
 
-impl<K: Send, V: Send> Arrivals<(K, V)> {
-    /// What the partitions have sent, in their order.
+    /// What the partitions have sent, in their order: `sent[i][p]` is what the
+    /// partition `i` has for `p`.
     pub(crate) fn of(
         executor: &Executor,
-        partitioner: HashPartitioner,
-        sent: Vec<Buckets<K, V>>,
+        partitions: usize,
+        sent: Vec<Vec<Vec<T>>>,
     ) -> Result<Self> {
-        let sent: Vec<_> = sent.into_iter().map(|sent| sent.buckets).collect();
-        let len = sent.iter().flatten().map(Vec::len).sum();
+        let len = records(&sent);
         // Nothing is left to do for the task that gets them.
-        let partitions = exchange(executor, partitioner.partitions(), sent, 0, Mutex::new)?;
+        let partitions = exchange(executor, partitions, sent, 0, Mutex::new)?;
         Ok(Self { partitions, len })
     }
 }

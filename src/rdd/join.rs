@@ -137,10 +137,8 @@ where
         partitioner: HashPartitioner,
         step: Step,
     ) -> Result<Vec<Vec<Vec<(K, V)>>>> {
-        let hash = KeyHash::get();
-        self.scatter(partitioner.partitions(), Some(step), || {
-            move |(key, _): &(K, V)| partitioner.of(hash.hash(key))
-        })
+        let n = partitioner.partitions();
+        self.scatter(n, Some(step), || partitioner.by_key())
     }
 
     fn weight(&self, executor: &Executor) -> Result<usize> {

@@ -33,7 +33,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 pub(crate) use aggregate::{Aggregate, Combine};
-pub(crate) use by_key::{Arrivals, Buckets};
+pub(crate) use by_key::Arrivals;
 pub(crate) use dataset::{Dataset, Ready, Union};
 use dataset::{Lazy, Piped};
 pub use file::{FileReader, InputFile};
@@ -51,7 +51,7 @@ pub(crate) use partition::{CHUNK, Partition, Partitions, at_rest};
 pub use pipe::Data;
 pub(crate) use pipe::Step;
 use pipe::{Chain, Chunk, Narrow, Pipe, Sink, Source};
-pub(crate) use shuffle::HashPartitioner;
+pub(crate) use shuffle::{HashPartitioner, Scatter};
 pub use text::{Shown, Text};
 
 use crate::block::Memory;
@@ -61,9 +61,9 @@ use crate::executor::Executor;
 /// The immutable, partitioned, lazily computed data of one batch, or a static
 /// data set made with [`parallelize`](crate::StreamingContext::parallelize).
 ///
-/// Cloning is cheap. The second parameter is the chain of steps since the last
-/// boundary; [`boxed`](Self::boxed) hides it, so that an `Rdd<T>` can be stored
-/// and named.
+/// Transformations take the Rdd by value; cloning one is cheap, as its data is
+/// shared. The second parameter is the chain of steps since the last boundary;
+/// [`boxed`](Self::boxed) hides it, so that an `Rdd<T>` can be stored and named.
 ///
 /// # Examples
 /// ```

@@ -6,10 +6,13 @@
 //! partition to one task. Running on several machines will mean another
 //! implementation of this one function.
 
+use std::hash::Hash;
+
 use super::Rdd;
 use super::pipe::{Data, Pipe, Sink, Step};
 use crate::error::Result;
 use crate::executor::Executor;
+use crate::hash::KeyHash;
 
 /// Which output partition a key belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -31,12 +34,22 @@ impl HashPartitioner {
     pub(crate) fn of(self, hash: u64) -> usize {
         ((((hash >> 24) & 0xffff_ffff) * self.partitions as u64) >> 32) as usize
     }
+
+    /// What tells the partition of a record, for a [`Scatter`].
+    pub(crate) fn by_key<K: Hash, V>(self) -> impl Fn(&(K, V)) -> usize + Send {
+        let hash = KeyHash::get();
+        move |(key, _)| match self.partitions {
+            1 => 0,
+            _ => self.of(hash.hash(key)),
+        }
+    }
 }
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
-    /// Each worker's records in `n` buckets. `choose` makes the function that
-    /// tells a worker which bucket (below `n`) a record belongs to; `last` names
-    /// it if it is the user's.
+    /// Each worker's records in `n` buckets, in no particular order; where that of
+    /// the partitions counts, see [`by_key`](Rdd::by_key). `choose` makes the
+    /// function that tells a worker which bucket (below `n`) a record belongs to;
+    /// `last` names it if it is the user's.
     pub(super) fn scatter<F>(
         &self,
         n: usize,
@@ -46,18 +59,37 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     where
         F: FnMut(&T) -> usize + Send,
     {
-        let scattered = self.fold(last, || Scatter {
-            buckets: (0..n).map(|_| Vec::new()).collect(),
-            choose: choose(),
-        })?;
-        Ok(scattered.into_iter().map(|worker| worker.buckets).collect())
+        let scattered = self.fold(last, || Scatter::new(n, choose()))?;
+        Ok(scattered.into_iter().map(Scatter::into_buckets).collect())
     }
 }
 
-/// Sorts one worker's records into buckets.
-struct Scatter<T, F> {
+/// Sorts records into buckets, each in the order in which they come.
+pub(crate) struct Scatter<T, F> {
     buckets: Vec<Vec<T>>,
     choose: F,
+}
+
+impl<T, F: FnMut(&T) -> usize> Scatter<T, F> {
+    /// Into `n` buckets; `choose` tells which one (below `n`) a record belongs to.
+    pub(crate) fn new(n: usize, choose: F) -> Self {
+        Self {
+            buckets: (0..n).map(|_| Vec::new()).collect(),
+            choose,
+        }
+    }
+
+    /// Makes room for `len` records, if they are spread evenly.
+    pub(super) fn reserve(&mut self, len: usize) {
+        let even = len / self.buckets.len();
+        for bucket in &mut self.buckets {
+            bucket.reserve(even + even / 8);
+        }
+    }
+
+    pub(crate) fn into_buckets(self) -> Vec<Vec<T>> {
+        self.buckets
+    }
 }
 
 impl<T, F: FnMut(&T) -> usize> Sink<T> for Scatter<T, F> {

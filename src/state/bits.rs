@@ -1,10 +1,28 @@
 //! A set of places.
 
 /// A bit for each place; those behind the end are not set.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Bits(Vec<u64>);
 
 impl Bits {
+    /// The places below `len`.
+    pub(super) fn all_below(len: usize) -> Self {
+        let mut words = vec![u64::MAX; len.div_ceil(64)];
+        if let Some(last) = words.last_mut()
+            && !len.is_multiple_of(64)
+        {
+            *last = (1 << (len % 64)) - 1;
+        }
+        Self(words)
+    }
+
+    /// How many places there are of the `len` from `first` on, both multiples
+    /// of 64.
+    pub(super) fn count(&self, first: usize, len: usize) -> usize {
+        let words = self.0.iter().skip(first / 64).take(len / 64);
+        words.map(|word| word.count_ones() as usize).sum()
+    }
+
     #[inline]
     pub(super) fn contains(&self, place: u32) -> bool {
         let word = self.0.get(place as usize / 64);

@@ -10,12 +10,20 @@
 //! program's function panics in any of them. Keys that were idle for too long are
 //! found by an index ([`idle`]), never by a scan.
 //!
+//! | what | where |
+//! | --- | --- |
+//! | tables, for both | [`table`]; sets of their places: [`bits`] |
+//! | windows: a [`SlidingWindow`] per partition | [`inverse`], [`two_stacks`] |
+//! | state: its partitions, and the steps in which they change | [`keyed`] |
+//! | a step of `map_with_state` | [`calls`]; what the program's function is given: [`handle`] |
+//! | a step of `update_state_by_key` | [`update`]; the values of each key together: [`grouped`] |
+//! | what every step of state needs | [`undo`], [`idle`] |
+//!
 //! Deliberately not here: times, streams, and who decides what enters and leaves;
 //! that is in the nodes of the floor above.
 
 mod bits;
 mod calls;
-mod cogroup;
 mod grouped;
 mod handle;
 mod idle;
@@ -25,18 +33,19 @@ mod spare;
 mod table;
 mod two_stacks;
 mod undo;
+mod update;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-pub use cogroup::StateEntries;
 pub use handle::State;
 pub(crate) use inverse::InverseWindow;
 pub(crate) use keyed::KeyedState;
 pub(crate) use table::Rows;
 pub(crate) use two_stacks::TwoStacks;
+pub use update::StateEntries;
 
 use crate::error::Result;
 use crate::rdd::Partition;

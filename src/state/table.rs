@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
+use super::bits::Bits;
 use super::spare::clear;
 use crate::arch;
 use crate::block::Str;
@@ -37,8 +38,8 @@ pub(crate) struct Table<K, V> {
 #[derive(Clone)]
 pub(crate) struct Rows<K, V> {
     entries: Vec<(K, V)>,
-    /// A bit for each row that counts.
-    live: Vec<u64>,
+    /// The places of the rows that count.
+    live: Bits,
     len: usize,
 }
 
@@ -53,7 +54,7 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         Self {
             rows: Arc::new(Rows {
                 entries: Vec::new(),
-                live: Vec::new(),
+                live: Bits::default(),
                 len: 0,
             }),
             index: HashTable::new(),
@@ -81,7 +82,7 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
 
     /// Whether a place has a row.
     pub(crate) fn is_live(&self, place: u32) -> bool {
-        is_set(&self.rows.live, place as usize)
+        self.rows.live.contains(place)
     }
 
     /// The rows as they are now. As long as somebody holds them, the next
@@ -134,9 +135,9 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         // Before anything is changed: a key's own `hash` may panic.
         let mut index = HashTable::with_capacity(rows.len);
         let mut kept = 0;
-        for (place, (key, _)) in rows.entries.iter().enumerate() {
-            if is_set(&rows.live, place) {
-                moved[place] = kept;
+        for (place, (key, _)) in (0..).zip(&rows.entries) {
+            if rows.live.contains(place) {
+                moved[place as usize] = kept;
                 // There is room for all of them.
                 index.insert_unique(hash.hash(key), kept, |_| 0);
                 kept += 1;
@@ -146,7 +147,7 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         rows.entries
             .retain(|_| places.next().is_some_and(|&place| place != Self::GONE));
         rows.entries.shrink_to_fit();
-        rows.live = all_live(rows.len);
+        rows.live = Bits::all_below(rows.len);
         self.index = index;
         self.free = Vec::new();
         moved
@@ -163,19 +164,20 @@ pub(crate) struct Editor<'t, K, V> {
 }
 
 /// What [`Editor::look_up`] tells.
-pub(crate) enum LookUp<'r, K, W> {
+pub(crate) enum LookUp<'r, 't, K, V, W> {
     /// A record will be found at this place, most likely: the time to ask for what
     /// belongs to it.
     Ahead(u32),
     /// A record, with the hash of its key and its place, if it has one.
     Record {
+        edit: &'r mut Editor<'t, K, V>,
         hash: u64,
         place: Option<u32>,
         record: &'r (K, W),
     },
 }
 
-impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
+impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
     pub(crate) fn hash(&self, key: &K) -> u64 {
         self.hash.hash(key)
     }
@@ -219,7 +221,7 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
     /// Whether a place has a row.
     #[inline]
     pub(crate) fn is_live(&self, place: u32) -> bool {
-        is_set(&self.rows.live, place as usize)
+        self.rows.live.contains(place)
     }
 
     /// Asks for the cache line of a row.
@@ -301,7 +303,7 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
     pub(crate) fn look_up<W: Data>(
         &mut self,
         pane: &dyn Partition<(K, W)>,
-        mut each: impl FnMut(&mut Self, LookUp<'_, K, W>),
+        mut each: impl FnMut(LookUp<'_, 't, K, V, W>),
     ) -> Result<()> {
         pane.chunks(&mut |chunk| {
             let records = match chunk {
@@ -309,25 +311,15 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
                 Chunk::Owned(records) => records,
             };
             for records in records.chunks(AHEAD) {
-                let mut ahead = [(0, None); AHEAD];
-                for (slot, (key, _)) in ahead.iter_mut().zip(records) {
-                    let hash = self.hash(key);
-                    let near = self.prefetch(hash);
-                    if let Some(place) = near {
-                        each(self, LookUp::Ahead(place));
-                    }
-                    *slot = (hash, near);
-                }
+                let ahead = self.look_ahead(records, |place| each(LookUp::Ahead(place)));
                 for (record, (hash, near)) in records.iter().zip(ahead) {
                     let place = self.find_near(near, hash, &record.0);
-                    each(
-                        self,
-                        LookUp::Record {
-                            hash,
-                            place,
-                            record,
-                        },
-                    );
+                    each(LookUp::Record {
+                        edit: self,
+                        hash,
+                        place,
+                        record,
+                    });
                 }
             }
             ControlFlow::Continue(())
@@ -358,54 +350,38 @@ fn settle_key<K: Data>(key: &mut K) {
     }
 }
 
-/// The marks of so many rows, all of which count.
-fn all_live(len: usize) -> Vec<u64> {
-    let mut live = vec![u64::MAX; len.div_ceil(64)];
-    if let Some(last) = live.last_mut()
-        && !len.is_multiple_of(64)
-    {
-        *last = (1 << (len % 64)) - 1;
-    }
-    live
-}
-
 impl<K, V> Rows<K, V> {
     fn mark(&mut self, place: u32, live: bool) {
-        let (word, bit) = (place as usize / 64, 1 << (place % 64));
-        if self.live.len() <= word {
-            self.live.resize(word + 1, 0);
-        }
         if live {
-            self.live[word] |= bit;
+            self.live.insert(place);
             self.len += 1;
         } else {
-            self.live[word] &= !bit;
+            self.live.remove(place);
             self.len -= 1;
         }
     }
 
     /// The row at a place, if there is one.
     pub(crate) fn row(&self, place: u32) -> Option<&(K, V)> {
-        is_set(&self.live, place as usize).then(|| &self.entries[place as usize])
+        let live = self.live.contains(place);
+        live.then(|| &self.entries[place as usize])
     }
-}
-
-fn is_set(live: &[u64], place: usize) -> bool {
-    live[place / 64] >> (place % 64) & 1 == 1
 }
 
 impl<K: Data, V: Data> Partition<(K, V)> for Rows<K, V> {
     fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, (K, V)>) -> ControlFlow<()>) -> Result<()> {
         let mut gathered = Vec::new();
-        let words = CHUNK / 64;
-        for (rows, live) in self.entries.chunks(CHUNK).zip(self.live.chunks(words)) {
-            let count: usize = live.iter().map(|word| word.count_ones() as usize).sum();
+        for (number, rows) in self.entries.chunks(CHUNK).enumerate() {
+            let first = number * CHUNK;
+            let count = self.live.count(first, CHUNK);
             let flow = if count == rows.len() {
                 each(Chunk::Shared(rows))
             } else if count == 0 {
                 ControlFlow::Continue(())
             } else {
-                let kept = rows.iter().enumerate().filter(|&(at, _)| is_set(live, at));
+                let kept = (first as u32..)
+                    .zip(rows)
+                    .filter(|&(place, _)| self.live.contains(place));
                 gathered.clear();
                 gathered.extend(kept.map(|(_, row)| row.clone()));
                 each(Chunk::Owned(&mut gathered))

@@ -331,14 +331,15 @@ where
             ..
         } = self;
         entries.queue.reserve(pane.count().unwrap_or_default());
-        table.edit().look_up(pane, |edit, look_up| {
-            let (hash, place, (key, value)) = match look_up {
+        table.edit().look_up(pane, |look_up| {
+            let (edit, hash, place, (key, value)) = match look_up {
                 LookUp::Ahead(place) => return arch::prefetch(&keys[place as usize]),
                 LookUp::Record {
+                    edit,
                     hash,
                     place,
                     record,
-                } => (hash, place, record),
+                } => (edit, hash, place, record),
             };
             let number = entries.next();
             let Some(place) = place else {

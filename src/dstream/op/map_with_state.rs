@@ -213,7 +213,9 @@ impl<K: Data, V, S: Data, M, F> StateSpec<K, V, S, M, F> {
 
 /// The stream of what the function of [`map_with_state`](DStream::map_with_state)
 /// returned: it has all methods of a [`DStream`], and
-/// [`state_snapshots`](Self::state_snapshots).
+/// [`state_snapshots`](Self::state_snapshots). Where a `DStream<M>` is asked for,
+/// such as by the signature of a function, [`boxed`](DStream::boxed) gives it, at
+/// no cost.
 #[must_use = "a stream does nothing until an output operation uses it"]
 pub struct MapWithStateDStream<K: Data, S: Data, M: Data> {
     mapped: DStream<M>,

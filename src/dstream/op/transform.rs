@@ -14,7 +14,8 @@ use crate::time::BatchTime;
 impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// Calls `f` once per batch with its data and time, and goes on with the Rdd
     /// that it returns. `f` may use whatever is current then: another data set,
-    /// another number of partitions.
+    /// another number of partitions. The operations of an [`Rdd`] take it by value,
+    /// so a data set that every batch uses is cloned, which is cheap.
     ///
     /// Guide: Transform Operation. Runs when the batch is processed, so slow
     /// code here never delays the cut of a later batch. A time without data of this
@@ -27,10 +28,19 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// # fn main() -> millstream::Result<()> {
     /// # let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
     /// # let queue = RddQueue::<Str>::new();
-    /// let stamped = ssc.queue_stream(&queue)?.transform(|rdd, time| {
+    /// let lines = ssc.queue_stream(&queue)?;
+    /// let stamped = lines.transform(|rdd, time| {
     ///     Ok(rdd.map(move |line| (time.as_millis(), line)))
     /// });
     /// stamped.print();
+    ///
+    /// // A join of the stream with a static data set.
+    /// let prices = ssc.parallelize([("apple", 3), ("pear", 4)], 1);
+    /// let prices = prices.map(|(name, price)| (Str::from(name), price)).boxed();
+    /// let sold = lines
+    ///     .map(|name| (name, 1))
+    ///     .transform(move |rdd, _| Ok(rdd.join(prices.clone())));
+    /// sold.map_values(|(number, price)| number * price).print();
     /// # Ok(())
     /// # }
     /// ```

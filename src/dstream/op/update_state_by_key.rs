@@ -10,7 +10,7 @@ use crate::dstream::{DStream, Meta};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::{Data, Pipe, Sink, Step};
-use crate::rdd::{Arrivals, Buckets, Rdd, blame};
+use crate::rdd::{Arrivals, Rdd, Scatter, blame};
 use crate::state::{KeyedState, StateEntries};
 use crate::time::BatchTime;
 
@@ -183,15 +183,16 @@ where
             move |state: &KeyedState<K, S>, executor: &Executor, batch: Batch<'_, K, V>| {
                 let Batch { time, records } = batch;
                 let partitioner = state.partitioner();
+                let n = partitioner.partitions();
                 let weight = records.len() + state.len();
                 let kept = state.step(executor, time, weight, |i, partition| {
-                    let mut kept = Buckets::new(partitioner);
+                    let mut kept = Scatter::new(n, partitioner.by_key());
                     for entry in f(time, partition.entries(records.take(i))) {
                         kept.push(entry);
                     }
-                    kept
+                    kept.into_buckets()
                 })?;
-                let kept = Arrivals::of(executor, partitioner, kept)?;
+                let kept = Arrivals::of(executor, n, kept)?;
                 state.rebuild(executor, time, &kept)
             };
         self.updated(options, update, Location::caller())

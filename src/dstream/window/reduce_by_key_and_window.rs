@@ -25,7 +25,8 @@ where
     /// Joins the values of each key in the last `length` by `f`, once per `slide`.
     /// `f` must be associative; values are joined in the order of time, but those
     /// of one batch in any order. A key is there as long as the window has records
-    /// of it.
+    /// of it. With an inverse of `f`, such as subtraction for sums:
+    /// [`reduce_by_key_and_window_inverse`](Self::reduce_by_key_and_window_inverse).
     ///
     /// Guide: Window Operations. One shuffle per batch, as
     /// [`reduce_by_key`](Self::reduce_by_key). State: a value per key, and one
@@ -132,6 +133,7 @@ where
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "reduceByKeyAndWindow")]
     #[track_caller]
     pub fn reduce_by_key_and_window_inverse<F, I>(
         &self,
@@ -168,7 +170,7 @@ where
         I: Fn(V, V) -> V + Send + Sync + 'static,
     {
         let site = Location::caller();
-        let name = "reduce_by_key_and_window";
+        let name = "reduce_by_key_and_window_inverse";
         let extent = Extent::check(self, name, length, slide, site)?;
         Ok(self.joined_with_inverse(f, inverse, extent, partitions, name, site))
     }

@@ -68,6 +68,7 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     ///
     /// # Errors
     /// As there.
+    #[doc(alias = "reduceByWindow")]
     #[track_caller]
     pub fn reduce_by_window_inverse<F, I>(
         &self,
@@ -80,7 +81,7 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
         F: Fn(T, T) -> T + Send + Sync + 'static,
         I: Fn(T, T) -> T + Send + Sync + 'static,
     {
-        let (site, name) = (Location::caller(), "reduce_by_window");
+        let (site, name) = (Location::caller(), "reduce_by_window_inverse");
         let extent = Extent::check(self, name, length, slide, site)?;
         let f = Arc::new(f);
         let batches = self.reduce({

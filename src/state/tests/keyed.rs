@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::executor::Executor;
 use crate::rdd::pipe::{Chunk, Data, Sink};
-use crate::rdd::{Arrivals, Buckets, Partitions};
+use crate::rdd::{Arrivals, Partitions, Scatter};
 use crate::state::{KeyedState, State};
 use crate::time::{BatchTime, Duration};
 
@@ -191,14 +191,16 @@ fn arrive<V: Data>(
     state: &KeyedState<u16, impl Data>,
     records: &[Vec<(u16, V)>],
 ) -> Arrivals<(u16, V)> {
+    let partitioner = state.partitioner();
+    let n = partitioner.partitions();
     let sent = records.iter().map(|records| {
-        let mut buckets = Buckets::new(state.partitioner());
+        let mut buckets = Scatter::new(n, partitioner.by_key());
         for (key, value) in records {
             buckets.push((*key, value.clone()));
         }
-        buckets
+        buckets.into_buckets()
     });
-    Arrivals::of(executor, state.partitioner(), sent.collect()).unwrap()
+    Arrivals::of(executor, n, sent.collect()).unwrap()
 }
 
 /// The numbers of all keys, sorted.
@@ -373,7 +375,7 @@ fn partition_update_equals_plain(
         let records = arrive(executor, &state, batch);
         let time = at(i as i64);
         let kept = state.step(executor, time, i % 2 * usize::MAX, |i, partition| {
-            let mut kept = Buckets::new(state.partitioner());
+            let mut kept = Scatter::new(partitions, state.partitioner().by_key());
             for (key, values, old) in partition.entries(records.take(i)) {
                 let expected = by_key.get(&key).map_or(&[][..], |values| values);
                 assert_eq!(values, expected, "in the order in which they came");
@@ -381,12 +383,12 @@ fn partition_update_equals_plain(
                     kept.push((next_key(key), Box::new(after)));
                 }
             }
-            kept
+            kept.into_buckets()
         });
         if batch.iter().flatten().any(|&(_, value)| value == PANIC) {
             prop_assert!(kept.is_err());
         } else {
-            let kept = Arrivals::of(executor, state.partitioner(), kept.unwrap()).unwrap();
+            let kept = Arrivals::of(executor, partitions, kept.unwrap()).unwrap();
             state.rebuild(executor, time, &kept).unwrap();
             let keys: std::collections::BTreeSet<_> =
                 plain.keys().chain(by_key.keys()).copied().collect();
