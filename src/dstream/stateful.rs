@@ -88,6 +88,8 @@ impl<A: Advance> StatefulNode<A> {
         let state = &mut *self.state();
         let forgotten = state.done - self.meta.remember();
         let mut next = state.reached.unwrap_or(self.graph.zero()) + self.meta.slide;
+        // What a time failed with that nobody asked for is told with the next one.
+        let mut missed = None;
         while next <= time {
             // Times that nobody asked for count too; they are kept only if a stream
             // behind can still ask, as a copy of the state is the price. That may be
@@ -98,6 +100,13 @@ impl<A: Advance> StatefulNode<A> {
                     let error = Error::from_panic(payload, self.meta.name);
                     Err(error.in_batch(next.as_millis()).at(self.meta.site))
                 });
+            if let Err(error) = &output {
+                missed.get_or_insert_with(|| error.clone());
+            }
+            let output = match missed.take_if(|_| next == time) {
+                Some(error) => Err(error),
+                None => output,
+            };
             if next == time || next > forgotten {
                 state.memo.insert(next, output);
             }
