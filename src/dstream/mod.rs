@@ -9,6 +9,7 @@
 //! Deliberately not here: clocks, threads, receivers; the scheduler drives the
 //! graph, the context owns it.
 
+pub(crate) mod durable;
 mod graph;
 pub(crate) mod input;
 mod lift;

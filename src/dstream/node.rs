@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::durable::{Durable, Uid};
 use super::graph::Graph;
 use crate::error::Result;
 use crate::id::NodeId;
@@ -24,6 +25,11 @@ pub(crate) trait Control: Send + Sync {
 
     /// Forgets what no later batch needs, as all batches up to `done` ended.
     fn clear(&self, done: BatchTime);
+
+    /// The node behind this one that keeps something from batch to batch, or itself.
+    fn durable(&self) -> Option<&dyn Durable> {
+        None
+    }
 }
 
 /// A node that gives records of type `T`.
@@ -41,6 +47,8 @@ pub(crate) struct Meta {
     pub(crate) site: &'static Location<'static>,
     pub(crate) slide: Duration,
     pub(crate) parents: Vec<Arc<dyn Control>>,
+    /// Shared by the nodes that show parts of one.
+    pub(crate) uid: Arc<Uid>,
     demand: Mutex<Demand>,
 }
 
@@ -68,7 +76,18 @@ impl Meta {
             site,
             slide,
             parents,
+            uid: Arc::default(),
             demand: Mutex::default(),
+        }
+    }
+
+    /// A node that shows a part of `of`.
+    pub(crate) fn of_view(graph: &Graph, name: &'static str, of: &Arc<impl Control + 'static>) -> Self {
+        let meta = of.meta();
+        let parent = Arc::clone(of) as Arc<dyn Control>;
+        Self {
+            uid: Arc::clone(&meta.uid),
+            ..Self::new(graph, name, meta.site, meta.slide, vec![parent])
         }
     }
 
@@ -135,6 +154,11 @@ pub(crate) trait Operator: Send + Sync + 'static {
 
     /// The data of one batch; cheap, as an Rdd is lazy.
     fn compute(&self, time: BatchTime) -> Result<Option<Rdd<Self::Item>>>;
+
+    /// See [`Control::durable`].
+    fn durable(&self) -> Option<&dyn Durable> {
+        None
+    }
 }
 
 thread_local! {
@@ -219,6 +243,10 @@ impl<O: Operator> Control for Node<O> {
     fn clear(&self, done: BatchTime) {
         let old = self.meta.take_old(&mut self.memo(), done);
         drop(old);
+    }
+
+    fn durable(&self) -> Option<&dyn Durable> {
+        self.operator.durable()
     }
 }
 

@@ -36,6 +36,9 @@ pub(super) struct Sliding<K: Data, V: Data, P: Pipe<Out = (K, V)>, C: Combine<V>
     reached: Option<BatchTime>,
     /// The latest pane that could not be taken in, and why.
     failed: Option<(BatchTime, Error)>,
+    codec: Option<RecordCodec<(K, V)>>,
+    /// Panes since the last checkpoint, if there are any.
+    unsaved: Option<Vec<Piece>>,
 }
 
 impl<K, V, P, C, M> Sliding<K, V, P, C, M>
@@ -71,6 +74,8 @@ where
             panes: VecDeque::new(),
             reached: None,
             failed: None,
+            codec: None,
+            unsaved: None,
         };
         operator.reset();
         let node = StatefulNode::declare(&graph, meta, operator);
@@ -126,6 +131,23 @@ where
         Ok(())
     }
 
+    /// Keeps the bytes of a pane for the next checkpoint.
+    fn note(&mut self, end: BatchTime, pane: &Partitions<(K, V)>) -> Result<()> {
+        let (Some(codec), Some(unsaved)) = (self.codec, &mut self.unsaved) else {
+            return Ok(());
+        };
+        let executor = self.parent.graph().executor();
+        let parts = executor.map(pane.len(), weight(pane), |i| write_all(&*pane[i], codec))?;
+        unsaved.push(Piece {
+            time: end,
+            bytes: parts.concat(),
+        });
+        // What is over before it was saved once.
+        let over = end - self.extent.length;
+        unsaved.retain(|pane| pane.time > over);
+        Ok(())
+    }
+
     fn result(&self) -> Rdd<(K, V)> {
         let rows = self
             .parts
@@ -161,7 +183,10 @@ where
         while end < time {
             end = end + self.pane;
             self.reached = Some(end);
-            let taken = self.reduced(end).and_then(|pane| self.take_in(end, &pane));
+            let taken = self.reduced(end).and_then(|pane| {
+                self.take_in(end, &pane)?;
+                self.note(end, &pane)
+            });
             if let Err(error) = taken {
                 // No window with this pane can be told, and when it is over, so are
                 // all that came before it.
@@ -179,4 +204,71 @@ where
             _ => Ok(self.result()),
         }
     }
+
+    fn kept(&mut self) -> &mut dyn Kept {
+        self
+    }
+}
+
+/// What is saved are the panes. A pane that failed is told of in none, so it and
+/// those before it are gone in a window that was restored, as if they had been empty.
+impl<K, V, P, C, M> Kept for Sliding<K, V, P, C, M>
+where
+    K: Data + Hash + Eq,
+    V: Data,
+    P: Pipe<Out = (K, V)>,
+    C: Combine<V, Combined = V>,
+    M: Fn() -> Part<K, V> + Send + 'static,
+{
+    fn offer_codec(&mut self, codec: &dyn Any) -> bool {
+        let found = codec.downcast_ref().copied();
+        self.codec = found.or(self.codec);
+        found.is_some()
+    }
+
+    fn can_be_saved(&self) -> bool {
+        self.codec.is_some()
+    }
+
+    fn begin(&mut self) {
+        self.unsaved = Some(Vec::new());
+    }
+
+    fn save(&mut self, time: BatchTime, all: bool) -> Result<Saved> {
+        let new = self.unsaved.as_mut().map(mem::take).unwrap_or_default();
+        let oldest = self.panes.front();
+        Ok(Saved {
+            keep: oldest.map_or(Keep::None, |&oldest| Keep::From(oldest)),
+            pieces: new,
+        })
+    }
+
+    fn restore(&mut self, time: BatchTime, pieces: Vec<Piece>) -> Result<()> {
+        let codec = self.codec.ok_or_else(no_codec)?;
+        self.reset();
+        for piece in pieces {
+            let mut pane = Scatter::new(self.parts.len(), self.aggregate.partitioner().by_key());
+            let mut bytes = &piece.bytes[..];
+            while !bytes.is_empty() {
+                pane.push((codec.decode)(&mut bytes)?);
+            }
+            self.take_in(piece.time, &at_rest(pane.into_buckets()))?;
+        }
+        self.reached = Some(time);
+        Ok(())
+    }
+}
+
+fn write_all<T: Data>(part: &dyn Partition<T>, codec: RecordCodec<T>) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut result = Ok(());
+    part.chunks(&mut |chunk| {
+        let records = match chunk {
+            Chunk::Shared(records) => records,
+            Chunk::Owned(records) => records,
+        };
+        result = records.iter().try_for_each(|record| (codec.encode)(record, &mut bytes));
+        if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    result.map(|()| bytes)
 }
