@@ -47,6 +47,8 @@ struct State {
     /// Until the start.
     receivers: Vec<DeclaredReceiver>,
     remember: Option<Duration>,
+    /// The shortest interval of checkpoints that a stream asked for.
+    checkpoint_interval: Option<Duration>,
 }
 
 impl Graph {
@@ -195,6 +197,25 @@ impl Graph {
         }
         state.remember = Some(duration);
         Ok(())
+    }
+
+    /// A stream wants to be saved at least this often.
+    #[cfg(feature = "checkpoint")]
+    pub(crate) fn checkpoint_every(&self, interval: Duration) {
+        let shortest = &mut self.lock().checkpoint_interval;
+        *shortest = Some(shortest.map_or(interval, |before| before.min(interval)));
+    }
+
+    /// The shortest interval of checkpoints that a stream asked for.
+    #[cfg(feature = "checkpoint")]
+    pub(crate) fn checkpoint_interval(&self) -> Option<Duration> {
+        self.lock().checkpoint_interval
+    }
+
+    /// All nodes, in order of declaration.
+    #[cfg(feature = "checkpoint")]
+    pub(crate) fn nodes(&self) -> Vec<Arc<dyn Control>> {
+        self.lock().nodes.clone()
     }
 
     /// Fixes the zero time, and tells every stream how long it is needed.
