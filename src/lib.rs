@@ -44,7 +44,8 @@
 //! # Features
 //!
 //! * `checkpoint`, the only one that is on by default: records as bytes
-//!   ([`codec`]), and with them `save_as_object_files`.
+//!   ([`codec`]), and with them `save_as_object_files`; files that are there after a
+//!   crash ([`disk`]).
 //! * `formats`: files of JSON lines and of comma-separated values.
 //! * `gzip`: `text_file_stream` reads compressed files.
 //! * `serde`: serde's traits for [`Str`]. Comes with the two above.
@@ -74,6 +75,8 @@ pub mod codec;
 pub mod conf;
 pub mod context;
 pub(crate) mod cpu;
+#[cfg(feature = "checkpoint")]
+pub mod disk;
 pub mod dstream;
 pub mod error;
 pub(crate) mod executor;
