@@ -84,6 +84,29 @@ impl<T: Codec> RecordCodec<T> {
     }
 }
 
+impl<K: Codec, V: Codec> RecordCodec<(K, V)> {
+    /// Of pairs: the bytes of one part behind those of the other.
+    pub(crate) fn of_pairs() -> Self {
+        Self {
+            encode: |(key, value), out| {
+                key.encode(out)?;
+                value.encode(out)
+            },
+            decode: |input| Ok((K::decode(input)?, V::decode(input)?)),
+        }
+    }
+}
+
+impl<T: Codec> RecordCodec<((), T)> {
+    /// Of values that have no key.
+    pub(crate) fn of_values() -> Self {
+        Self {
+            encode: |((), value), out| value.encode(out),
+            decode: |input| Ok(((), T::decode(input)?)),
+        }
+    }
+}
+
 impl<T> Clone for RecordCodec<T> {
     fn clone(&self) -> Self {
         *self

@@ -42,6 +42,8 @@ pub(crate) struct Saved {
 
 /// A node that keeps something from batch to batch.
 pub(crate) trait Durable: Send + Sync {
+    fn uid(&self) -> &Uid;
+
     /// Offers a [`RecordCodec`](crate::codec::RecordCodec) of some type; whether it is
     /// the one that the node needs.
     fn offer_codec(&self, codec: &dyn Any) -> bool;
@@ -149,8 +151,8 @@ impl<K: Data + Hash + Eq, S: Data> Kept for KeptState<K, S> {
         let Some(codec) = self.codec else {
             return Err(no_codec());
         };
-        let pieces = pieces.iter().map(|piece| &piece.bytes[..]);
-        self.state.restore(&self.executor, time, codec, pieces)
+        let pieces: Vec<_> = pieces.iter().map(|piece| &piece.bytes[..]).collect();
+        self.state.restore(&self.executor, time, codec, &pieces)
     }
 }
 

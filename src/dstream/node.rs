@@ -47,8 +47,7 @@ pub(crate) struct Meta {
     pub(crate) site: &'static Location<'static>,
     pub(crate) slide: Duration,
     pub(crate) parents: Vec<Arc<dyn Control>>,
-    /// Shared by the nodes that show parts of one.
-    pub(crate) uid: Arc<Uid>,
+    pub(crate) uid: Uid,
     demand: Mutex<Demand>,
 }
 
@@ -76,18 +75,8 @@ impl Meta {
             site,
             slide,
             parents,
-            uid: Arc::default(),
+            uid: Uid::default(),
             demand: Mutex::default(),
-        }
-    }
-
-    /// A node that shows a part of `of`.
-    pub(crate) fn of_view(graph: &Graph, name: &'static str, of: &Arc<impl Control + 'static>) -> Self {
-        let meta = of.meta();
-        let parent = Arc::clone(of) as Arc<dyn Control>;
-        Self {
-            uid: Arc::clone(&meta.uid),
-            ..Self::new(graph, name, meta.site, meta.slide, vec![parent])
         }
     }
 

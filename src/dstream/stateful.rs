@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::DStream;
-use super::durable::{Durable, Kept, Piece, Saved};
+use super::durable::{Durable, Kept, Piece, Saved, Uid};
 use super::graph::Graph;
 use super::node::{Control, Meta, Node, Operator, Stream};
 use crate::error::{Error, Result};
@@ -147,6 +147,10 @@ impl<A: Advance> Control for StatefulNode<A> {
 }
 
 impl<A: Advance> Durable for StatefulNode<A> {
+    fn uid(&self) -> &Uid {
+        &self.meta.uid
+    }
+
     fn offer_codec(&self, codec: &dyn Any) -> bool {
         self.state().operator.kept().offer_codec(codec)
     }
@@ -202,8 +206,9 @@ impl<A: Advance, T: Data> View<A, T> {
         name: &'static str,
         part: fn(A::Output) -> Option<Rdd<T>>,
     ) -> DStream<T> {
-        let graph = &node.graph;
-        let meta = Meta::of_view(graph, name, node);
+        let (graph, of) = (&node.graph, &node.meta);
+        let parent = Arc::clone(node) as Arc<dyn Control>;
+        let meta = Meta::new(graph, name, of.site, of.slide, vec![parent]);
         let view = Self {
             node: Arc::clone(node),
             part,

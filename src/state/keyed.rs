@@ -136,12 +136,12 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     }
 
     /// Takes the pieces in, which were saved up to `time`, in place of all there is.
-    pub(crate) fn restore<'p>(
+    pub(crate) fn restore(
         &self,
         executor: &Executor,
         time: BatchTime,
         codec: RecordCodec<(K, S)>,
-        pieces: impl IntoIterator<Item = &'p [u8]>,
+        pieces: &[&[u8]],
     ) -> Result<()> {
         let n = self.partitions.len();
         let partition_of = self.partitioner().by_key::<K, S>();

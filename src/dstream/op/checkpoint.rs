@@ -47,7 +47,8 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     where
         T: Codec,
     {
-        self.checkpoint_as(&[&RecordCodec::<T>::new(), &RecordCodec::<((), T)>::new()], interval)?;
+        let (records, values) = (RecordCodec::<T>::new(), RecordCodec::<((), T)>::of_values());
+        self.checkpoint_as(&[&records, &values], interval)?;
         Ok(self.clone())
     }
 
@@ -81,7 +82,7 @@ impl<K: Data, S: Data, M: Data> MapWithStateDStream<K, S, M> {
         K: Codec,
         S: Codec,
     {
-        self.checkpoint_as(&[&RecordCodec::<(K, S)>::new()], interval)?;
+        self.checkpoint_as(&[&RecordCodec::<(K, S)>::of_pairs()], interval)?;
         Ok(self.clone())
     }
 }

@@ -23,7 +23,11 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     pub fn uid(&self, name: &str) -> Result<Self> {
         let site = Location::caller();
         self.graph.check_open(site)?;
-        self.node.meta().uid.set(name).map_err(|before| {
+        let uid = match self.node.durable() {
+            Some(durable) => durable.uid(),
+            None => &self.node.meta().uid,
+        };
+        uid.set(name).map_err(|before| {
             let what = format!("uid({name:?}): the stream was named {before:?} before");
             Error::invalid_argument(what).at(site)
         })?;
