@@ -69,8 +69,16 @@
 //! The library sets no global allocator. Its examples and benches run on
 //! mimalloc, and so should a program whose speed matters.
 
+// All features together say what is never used.
+#![cfg_attr(
+    not(feature = "checkpoint"),
+    allow(dead_code, reason = "what streams keep is saved by that feature only")
+)]
+
 pub(crate) mod arch;
 pub(crate) mod block;
+#[cfg(feature = "checkpoint")]
+pub(crate) mod checkpoint;
 pub mod codec;
 pub mod conf;
 pub mod context;

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use crate::codec::RecordCodec;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
+use crate::id::NodeId;
 use crate::rdd::pipe::Data;
 use crate::state::KeyedState;
 use crate::time::BatchTime;
@@ -42,7 +43,12 @@ pub(crate) struct Saved {
 
 /// A node that keeps something from batch to batch.
 pub(crate) trait Durable: Send + Sync {
+    fn node(&self) -> NodeId;
+
     fn uid(&self) -> &Uid;
+
+    /// What it keeps, in a word: one of another kind cannot be restored from it.
+    fn kind(&self) -> &'static str;
 
     /// Offers a [`RecordCodec`](crate::codec::RecordCodec) of some type; whether it is
     /// the one that the node needs.
@@ -61,6 +67,9 @@ pub(crate) trait Durable: Send + Sync {
 
     /// Makes the node what it was when `pieces` were saved, up to `time`.
     fn restore(&self, time: BatchTime, pieces: Vec<Piece>) -> Result<()>;
+
+    /// There is nothing saved of the node, which begins behind `time`.
+    fn begin_behind(&self, time: BatchTime);
 }
 
 /// The name under which a node is found again in a checkpoint.
@@ -89,6 +98,8 @@ impl Uid {
 
 /// What an operator keeps from one of its times to the next; see [`Durable`].
 pub(crate) trait Kept: Send {
+    fn kind(&self) -> &'static str;
+
     fn offer_codec(&mut self, codec: &dyn Any) -> bool;
 
     fn can_be_saved(&self) -> bool;
@@ -119,6 +130,10 @@ impl<K, S> KeptState<K, S> {
 }
 
 impl<K: Data + Hash + Eq, S: Data> Kept for KeptState<K, S> {
+    fn kind(&self) -> &'static str {
+        "state by key"
+    }
+
     fn offer_codec(&mut self, codec: &dyn Any) -> bool {
         self.codec = codec.downcast_ref().copied().or(self.codec);
         codec.is::<RecordCodec<(K, S)>>()

@@ -9,10 +9,6 @@
 //! Deliberately not here: clocks, threads, receivers; the scheduler drives the
 //! graph, the context owns it.
 
-#[cfg_attr(
-    not(feature = "checkpoint"),
-    allow(dead_code, reason = "without it nothing is saved")
-)]
 pub(crate) mod durable;
 mod graph;
 pub(crate) mod input;

@@ -11,6 +11,7 @@ use super::durable::{Durable, Kept, Piece, Saved, Uid};
 use super::graph::Graph;
 use super::node::{Control, Meta, Node, Operator, Stream};
 use crate::error::{Error, Result};
+use crate::id::NodeId;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
 use crate::time::{BatchTime, Duration};
@@ -147,8 +148,16 @@ impl<A: Advance> Control for StatefulNode<A> {
 }
 
 impl<A: Advance> Durable for StatefulNode<A> {
+    fn node(&self) -> NodeId {
+        self.meta.id
+    }
+
     fn uid(&self) -> &Uid {
         &self.meta.uid
+    }
+
+    fn kind(&self) -> &'static str {
+        self.state().operator.kept().kind()
     }
 
     fn offer_codec(&self, codec: &dyn Any) -> bool {
@@ -170,10 +179,15 @@ impl<A: Advance> Durable for StatefulNode<A> {
         self.state().operator.kept().save(time, all)
     }
 
-    fn restore(&self, time: BatchTime, pieces: Vec<Piece>) -> Result<()> {
+    fn begin_behind(&self, time: BatchTime) {
         let mut state = self.state();
         state.reached = Some(time);
         state.done = time;
+    }
+
+    fn restore(&self, time: BatchTime, pieces: Vec<Piece>) -> Result<()> {
+        self.begin_behind(time);
+        let mut state = self.state();
         state.operator.kept().restore(time, pieces)?;
         state.operator.restored();
         Ok(())

@@ -1,5 +1,7 @@
 //! The engine through its public face, a module per section of the guide.
 
+#[cfg(feature = "checkpoint")]
+mod checkpoints;
 mod context;
 mod dstream;
 mod files;

@@ -225,6 +225,10 @@ where
     C: Combine<V, Combined = V>,
     M: Fn() -> Part<K, V> + Send + 'static,
 {
+    fn kind(&self) -> &'static str {
+        "window by key"
+    }
+
     fn offer_codec(&mut self, codec: &dyn Any) -> bool {
         let found = codec.downcast_ref().copied();
         self.codec = found.or(self.codec);
