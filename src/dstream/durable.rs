@@ -117,7 +117,13 @@ pub(crate) struct KeptState<K, S> {
     pub(crate) state: KeyedState<K, S>,
     executor: Arc<Executor>,
     codec: Option<RecordCodec<(K, S)>>,
+    /// Bytes of the last piece that was all of it, and of those since.
+    whole: usize,
+    since: usize,
 }
+
+/// What a piece takes beside its bytes.
+const PIECE: usize = 64;
 
 impl<K, S> KeptState<K, S> {
     pub(crate) fn new(state: KeyedState<K, S>, executor: Arc<Executor>) -> Self {
@@ -125,6 +131,8 @@ impl<K, S> KeptState<K, S> {
             state,
             executor,
             codec: None,
+            whole: 0,
+            since: 0,
         }
     }
 }
@@ -150,15 +158,22 @@ impl<K: Data + Hash + Eq, S: Data> Kept for KeptState<K, S> {
     }
 
     fn save(&mut self, time: BatchTime, all: bool) -> Result<Saved> {
-        let piece = self.state.save(&self.executor, all)?;
-        let keep = match &piece {
-            Some((true, _)) => Keep::None,
-            _ => Keep::All,
+        // So all of it is paid by what has changed since it was written last.
+        let all = all || self.since > 2 * self.whole + 16 * PIECE;
+        let Some((is_all, bytes)) = self.state.save(&self.executor, all)? else {
+            return Ok(Saved {
+                keep: Keep::All,
+                pieces: Vec::new(),
+            });
         };
-        let pieces = piece.into_iter().map(|(_, bytes)| Piece { time, bytes });
+        if is_all {
+            (self.whole, self.since) = (bytes.len(), 0);
+        } else {
+            self.since += bytes.len() + PIECE;
+        }
         Ok(Saved {
-            keep,
-            pieces: pieces.collect(),
+            keep: if is_all { Keep::None } else { Keep::All },
+            pieces: vec![Piece { time, bytes }],
         })
     }
 

@@ -338,7 +338,11 @@ fn declare(ssc: &StreamingContext, log: &Log, is_window: bool, uid: &str) {
             Some(old.unwrap_or(&0) + new.iter().sum::<i64>())
         })
     };
-    sums.uid(uid).unwrap().checkpoint(SECOND).unwrap().print();
+    sums.uid(uid)
+        .unwrap()
+        .checkpoint(2 * SECOND)
+        .unwrap()
+        .print();
 }
 
 /// A program of an earlier process, with one checkpoint.
