@@ -30,5 +30,8 @@ mod file;
 mod store;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use checkpointer::Checkpointer;
 pub(crate) use store::{Recovered, Store};

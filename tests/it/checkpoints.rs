@@ -488,3 +488,91 @@ fn ckp_6_old_checkpoints_go() {
     run.tick(&log, &[], true);
     run.crash();
 }
+
+/// Files come at any moment, also while no process runs; each of them counts once
+/// (G-1).
+#[test]
+fn g_1_each_file_counts_once_whatever_happens() {
+    for seed in 0..4_u64 {
+        let dir = Scratch::new(&format!("checkpoints-files-{seed}"));
+        let (files, checkpoints) = (dir.join("files"), dir.join("checkpoints"));
+        fs::create_dir(&files).unwrap();
+        let mut random_seed = seed;
+        let mut put_some = {
+            let mut count = 0;
+            let files = files.clone();
+            move |now: i64, seed: &mut u64| {
+                for _ in 0..random(seed, 4) {
+                    let age = random(seed, 3_000) as i64;
+                    let millis = (now + 1_500 - age).max(1) as u64;
+                    put(files.join(format!("file-{count}")), millis, format!("{count}\n"));
+                    count += 1;
+                }
+                count
+            }
+        };
+        let (mut now, mut count) = (0, 0);
+        for _ in 0..5 {
+            let clock = ManualClock::new(now);
+            let make = || context(&clock, 2);
+            let ssc = StreamingContext::get_or_create(&checkpoints, make).unwrap();
+            let program = Program {
+                ssc,
+                clock: clock.clone(),
+            };
+            let counts = program
+                .ssc
+                .text_file_stream(&files)
+                .unwrap()
+                .map(|line| (line, 1_u64))
+                .update_state_by_key(|new: &[u64], old: Option<&u64>| {
+                    Some(old.unwrap_or(&0) + new.iter().sum::<u64>())
+                })
+                .checkpoint(2 * SECOND)
+                .unwrap();
+            let seen = watch(&counts);
+            program.start();
+            for _ in 0..1 + random(&mut random_seed, 6) {
+                put_some(program.now().as_millis(), &mut random_seed);
+                program.tick();
+            }
+            // Nothing is dated later than this.
+            for _ in 0..3 {
+                program.tick();
+            }
+            now = program.now().as_millis();
+            count = put_some(now - 1_500, &mut random_seed);
+            let _ = seen.take();
+            program.ssc.stop(random(&mut random_seed, 2) == 0).unwrap();
+        }
+        let clock = ManualClock::new(now);
+        let make = || context(&clock, 2);
+        let ssc = StreamingContext::get_or_create(&checkpoints, make).unwrap();
+        let program = Program {
+            ssc,
+            clock: clock.clone(),
+        };
+        let counts = program
+            .ssc
+            .text_file_stream(&files)
+            .unwrap()
+            .map(|line| (line, 1_u64))
+            .update_state_by_key(|new: &[u64], old: Option<&u64>| {
+                Some(old.unwrap_or(&0) + new.iter().sum::<u64>())
+            })
+            .checkpoint(2 * SECOND)
+            .unwrap();
+        let seen = watch(&counts);
+        program.start();
+        for _ in 0..4 {
+            program.tick();
+        }
+        let (_, mut last) = seen.take().pop().unwrap();
+        last.sort_unstable();
+        let mut expected: Vec<_> = (0..count)
+            .map(|number| (Str::from(number.to_string()), 1))
+            .collect();
+        expected.sort_unstable();
+        assert_eq!(last, expected, "seed {seed}");
+    }
+}
