@@ -247,8 +247,11 @@ impl WriteAheadLog {
             .lock()
             .unwrap_or_else(|poison| poison.into_inner());
         let mut removed = false;
-        // The oldest ones first, so that those that are left follow on each other.
-        while let Some(path) = self.state().superseded_segment(superseded) {
+        loop {
+            // The oldest one first, so that those that are left follow on each other.
+            let Some(path) = self.state().superseded_segment(superseded) else {
+                break;
+            };
             kill_point!("wal.remove.before");
             self.disk
                 .remove(&path)

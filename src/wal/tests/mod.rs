@@ -6,6 +6,7 @@ mod damage;
 mod faults;
 mod group;
 mod log;
+mod model;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
