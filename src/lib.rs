@@ -88,6 +88,10 @@ pub mod disk;
 pub mod dstream;
 pub mod error;
 pub(crate) mod executor;
+#[cfg(feature = "fault-inject")]
+pub mod fault;
+#[cfg(not(feature = "fault-inject"))]
+pub(crate) mod fault;
 pub mod guide;
 pub(crate) mod hash;
 pub mod id;
@@ -102,6 +106,8 @@ pub(crate) mod sync;
 pub(crate) mod task;
 pub mod testing;
 pub mod time;
+#[cfg(feature = "checkpoint")]
+pub mod wal;
 
 pub use block::{Split, SplitWhitespace, Str};
 pub use context::{StreamingContext, StreamingContextBuilder};

@@ -1,16 +1,18 @@
 //! What a crash leaves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::Change;
 use super::contents::{Contents, FileId};
+use super::random::Random;
 
 /// What a crash spares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Survives {
-    /// All that was written: a crash of the process.
+    /// All that was written: a crash of the process. A crash of the machine that comes
+    /// later may still take what was not durable.
     Written,
     /// What was durable, and nothing else.
     Durable,
@@ -27,88 +29,59 @@ enum Fate {
     Lost,
     /// This many bytes at the front are kept.
     Cut(usize),
-    /// The length of the file says that they are there.
-    Zeros,
-    Garbage,
+    /// The length of the file says that they are there, and these are.
+    Replaced(Vec<u8>),
 }
 
-struct Chance {
-    survives: Survives,
-    state: u64,
-}
+/// Chooses; without chance, always the loss.
+struct Choice(Option<Random>);
 
-impl Chance {
-    fn new(survives: Survives) -> Self {
-        let state = match survives {
-            Survives::Some(seed) => seed,
-            _ => 0,
-        };
-        Self { survives, state }
-    }
-
-    /// The generator `SplitMix64`.
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
+impl Choice {
     fn is_kept(&mut self) -> bool {
-        match self.survives {
-            Survives::Written => true,
-            Survives::Durable => false,
-            Survives::Some(_) => self.next().is_multiple_of(2),
-        }
+        self.0.as_mut().is_some_and(|chance| chance.below(2) == 0)
     }
 
     fn fate(&mut self, len: usize) -> Fate {
-        match self.survives {
-            Survives::Written => Fate::Kept,
-            Survives::Durable => Fate::Lost,
-            Survives::Some(_) => match self.next() % 8 {
-                0..=2 => Fate::Kept,
-                3 | 4 => Fate::Lost,
-                5 => Fate::Cut(self.next() as usize % len),
-                6 => Fate::Zeros,
-                _ => Fate::Garbage,
-            },
+        let Some(chance) = &mut self.0 else {
+            return Fate::Lost;
+        };
+        match chance.below(8) {
+            0..=2 => Fate::Kept,
+            3 | 4 => Fate::Lost,
+            5 => Fate::Cut(chance.below(len)),
+            6 => Fate::Replaced(vec![0; len]),
+            _ => Fate::Replaced((0..len).map(|_| chance.next() as u8).collect()),
         }
     }
 }
 
-/// The disk after these changes and a crash.
+/// The disk after these changes and a crash of the machine.
 pub(super) fn image(mut contents: Contents, changes: &[Change], survives: Survives) -> Contents {
     let durable = durable(changes);
-    let mut chance = Chance::new(survives);
-    let mut lengths: Vec<(FileId, usize)> = Vec::new();
+    let mut choice = Choice(match survives {
+        Survives::Some(seed) => Some(Random::new(seed)),
+        Survives::Durable | Survives::Written => None,
+    });
+    // As they were before the crash.
+    let mut lengths: BTreeMap<FileId, usize> = BTreeMap::new();
     for (change, durable) in changes.iter().zip(durable) {
         match change {
             Change::Append(file, bytes) => {
-                let at = match lengths.iter().position(|(known, _)| known == file) {
-                    Some(at) => at,
-                    None => {
-                        lengths.push((*file, contents.bytes(*file).len()));
-                        lengths.len() - 1
-                    }
-                };
-                let offset = lengths[at].1;
-                lengths[at].1 += bytes.len();
+                let length = lengths
+                    .entry(*file)
+                    .or_insert_with(|| contents.bytes(*file).len());
+                let offset = *length;
+                *length += bytes.len();
                 let fate = if durable {
                     Fate::Kept
                 } else {
-                    chance.fate(bytes.len())
+                    choice.fate(bytes.len())
                 };
                 match fate {
                     Fate::Kept => contents.write_at(*file, offset, bytes),
                     Fate::Lost => {}
                     Fate::Cut(kept) => contents.write_at(*file, offset, &bytes[..kept]),
-                    Fate::Zeros => contents.write_at(*file, offset, &vec![0; bytes.len()]),
-                    Fate::Garbage => {
-                        let garbage: Vec<u8> = bytes.iter().map(|_| chance.next() as u8).collect();
-                        contents.write_at(*file, offset, &garbage);
-                    }
+                    Fate::Replaced(bytes) => contents.write_at(*file, offset, &bytes),
                 }
             }
             _ => {
@@ -116,7 +89,7 @@ pub(super) fn image(mut contents: Contents, changes: &[Change], survives: Surviv
                     // Also without its name: it may get another one.
                     contents.make_file(*file);
                 }
-                if durable || chance.is_kept() {
+                if durable || choice.is_kept() {
                     contents.apply(change);
                 }
             }

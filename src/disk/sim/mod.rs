@@ -29,6 +29,7 @@
 
 mod contents;
 mod crash;
+pub(crate) mod random;
 #[cfg(test)]
 mod tests;
 
@@ -149,7 +150,8 @@ impl SimDisk {
     }
 
     /// The disk as the next process finds it, if this one, or the machine, crashes
-    /// after so many changes.
+    /// after so many changes. If it is only the process, what was not durable still is
+    /// not, and the changes are counted on.
     ///
     /// # Panics
     /// If there were not so many.
@@ -157,7 +159,17 @@ impl SimDisk {
     pub fn crash(&self, operations: usize, survives: Survives) -> Self {
         let state = self.state();
         let changes = &state.changes[..operations];
-        Self::starting_with(crash::image(state.at_start.clone(), changes, survives))
+        let at_start = state.at_start.clone();
+        if survives != Survives::Written {
+            return Self::starting_with(crash::image(at_start, changes, survives));
+        }
+        let after = Self::starting_with(at_start);
+        let mut next = after.state();
+        changes
+            .iter()
+            .for_each(|change| next.change(change.clone()));
+        drop(next);
+        after
     }
 
     /// The bytes of all files together.

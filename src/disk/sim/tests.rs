@@ -113,6 +113,10 @@ fn a_crash_of_the_process_loses_nothing_written() {
     let at = |operations| text(&disk.crash(operations, Survives::Written), FILE).unwrap();
     assert_eq!(at(before), "ab");
     assert_eq!(at(disk.operations()), "abcd");
+    // It does not make it durable either.
+    let next = crashed(&disk, Survives::Written);
+    assert_eq!(next.operations(), disk.operations());
+    assert!(text(&crashed(&next, Survives::Durable), FILE).is_err());
 }
 
 #[test]
