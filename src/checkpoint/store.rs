@@ -1,10 +1,10 @@
 //! The directory of checkpoints.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fmt, io};
 
 use super::file::{self, Contents, Place};
 use crate::disk::{DirLock, Disk};
@@ -90,7 +90,7 @@ impl Store {
         Ok(times)
     }
 
-    fn blame(&self, cause: std::io::Error) -> Error {
+    fn blame(&self, cause: io::Error) -> Error {
         let what = format!("the checkpoint directory {}", self.dir.display());
         Error::io(what, cause)
     }
@@ -159,7 +159,7 @@ impl Store {
 
     /// Writes the file of a checkpoint: when this returns without an error, it is
     /// there after a crash.
-    pub(super) fn write(&self, time: BatchTime, bytes: &[u8]) -> std::io::Result<()> {
+    pub(super) fn write(&self, time: BatchTime, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(time);
         // Relaxed: only the number counts.
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
@@ -181,7 +181,7 @@ impl Store {
     }
 
     /// Removes the checkpoints that are `old`, and files that were never finished.
-    pub(super) fn clean(&self, old: impl Fn(BatchTime) -> bool) -> std::io::Result<()> {
+    pub(super) fn clean(&self, old: impl Fn(BatchTime) -> bool) -> io::Result<()> {
         for entry in self.disk.list(&self.dir)? {
             let Some(name) = entry.file_name() else {
                 continue;
@@ -201,15 +201,22 @@ impl Store {
     }
 }
 
-/// Makes a directory, and those above it that are missing.
-fn create_all(disk: &dyn Disk, dir: &Path) -> std::io::Result<()> {
-    match (disk.create_dir(dir), dir.parent()) {
-        (Err(error), Some(parent)) if error.kind() == std::io::ErrorKind::NotFound => {
+/// Makes a directory, and those above it that are missing, durably.
+fn create_all(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    let Some(parent) = dir.parent() else {
+        return Ok(());
+    };
+    match disk.create_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             create_all(disk, parent)?;
             disk.create_dir(dir)?;
-            disk.sync_dir(parent)
         }
-        (made, _) => made,
+        made => made?,
+    }
+    match disk.sync_dir(parent) {
+        // In what is not ours, others made it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
     }
 }
 

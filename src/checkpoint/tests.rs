@@ -26,7 +26,13 @@ fn open(disk: &SimDisk) -> Result<Store> {
 fn writer(disk: &SimDisk) -> Writer {
     let tell = (Arc::<Bus>::default(), Arc::new(ManualClock::new(0)) as _);
     let grid = (at(0), Duration::from_secs(1));
-    Writer::new(open(disk).unwrap(), Arc::<Desk>::default(), tell, grid, None)
+    Writer::new(
+        open(disk).unwrap(),
+        Arc::<Desk>::default(),
+        tell,
+        grid,
+        None,
+    )
 }
 
 /// What two streams save at a second: one that adds up changes, and begins anew now
@@ -50,7 +56,11 @@ fn snapshot(second: i64) -> Snapshot {
         time: at(second),
         streams: vec![
             stream("sum", keep, piece(format!("{second},"))),
-            stream("window", Keep::From(at(second - 2)), piece(format!("<{second}>"))),
+            stream(
+                "window",
+                Keep::From(at(second - 2)),
+                piece(format!("<{second}>")),
+            ),
         ],
     }
 }
@@ -59,7 +69,9 @@ fn snapshot(second: i64) -> Snapshot {
 fn expected(second: i64) -> BTreeMap<String, String> {
     let since = second - (second - 1) % 5;
     let sum = (since..=second).map(|n| format!("{n},")).collect();
-    let window = (1.max(second - 2)..=second).map(|n| format!("<{n}>")).collect();
+    let window = (1.max(second - 2)..=second)
+        .map(|n| format!("<{n}>"))
+        .collect();
     BTreeMap::from([("sum".to_owned(), sum), ("window".to_owned(), window)])
 }
 

@@ -184,7 +184,7 @@ impl Writer {
     }
 
     /// Gives how many bytes were written.
-    fn write(&mut self, snapshot: Snapshot) -> Result<u64> {
+    pub(super) fn write(&mut self, snapshot: Snapshot) -> Result<u64> {
         let Snapshot { time, streams } = snapshot;
         let mut kinds = Vec::new();
         for StreamSnapshot { uid, kind, saved } in streams {

@@ -505,7 +505,11 @@ fn g_1_each_file_counts_once_whatever_happens() {
                 for _ in 0..random(seed, 4) {
                     let age = random(seed, 3_000) as i64;
                     let millis = (now + 1_500 - age).max(1) as u64;
-                    put(files.join(format!("file-{count}")), millis, format!("{count}\n"));
+                    put(
+                        files.join(format!("file-{count}")),
+                        millis,
+                        format!("{count}\n"),
+                    );
                     count += 1;
                 }
                 count
@@ -513,25 +517,7 @@ fn g_1_each_file_counts_once_whatever_happens() {
         };
         let (mut now, mut count) = (0, 0);
         for _ in 0..5 {
-            let clock = ManualClock::new(now);
-            let make = || context(&clock, 2);
-            let ssc = StreamingContext::get_or_create(&checkpoints, make).unwrap();
-            let program = Program {
-                ssc,
-                clock: clock.clone(),
-            };
-            let counts = program
-                .ssc
-                .text_file_stream(&files)
-                .unwrap()
-                .map(|line| (line, 1_u64))
-                .update_state_by_key(|new: &[u64], old: Option<&u64>| {
-                    Some(old.unwrap_or(&0) + new.iter().sum::<u64>())
-                })
-                .checkpoint(2 * SECOND)
-                .unwrap();
-            let seen = watch(&counts);
-            program.start();
+            let (program, seen) = count_lines(&files, &checkpoints, now);
             for _ in 0..1 + random(&mut random_seed, 6) {
                 put_some(program.now().as_millis(), &mut random_seed);
                 program.tick();
@@ -542,28 +528,10 @@ fn g_1_each_file_counts_once_whatever_happens() {
             }
             now = program.now().as_millis();
             count = put_some(now - 1_500, &mut random_seed);
-            let _ = seen.take();
+            drop(seen);
             program.ssc.stop(random(&mut random_seed, 2) == 0).unwrap();
         }
-        let clock = ManualClock::new(now);
-        let make = || context(&clock, 2);
-        let ssc = StreamingContext::get_or_create(&checkpoints, make).unwrap();
-        let program = Program {
-            ssc,
-            clock: clock.clone(),
-        };
-        let counts = program
-            .ssc
-            .text_file_stream(&files)
-            .unwrap()
-            .map(|line| (line, 1_u64))
-            .update_state_by_key(|new: &[u64], old: Option<&u64>| {
-                Some(old.unwrap_or(&0) + new.iter().sum::<u64>())
-            })
-            .checkpoint(2 * SECOND)
-            .unwrap();
-        let seen = watch(&counts);
-        program.start();
+        let (program, seen) = count_lines(&files, &checkpoints, now);
         for _ in 0..4 {
             program.tick();
         }
@@ -575,4 +543,28 @@ fn g_1_each_file_counts_once_whatever_happens() {
         expected.sort_unstable();
         assert_eq!(last, expected, "seed {seed}");
     }
+}
+
+/// Counts each line of the files, from the newest checkpoint on.
+fn count_lines(files: &Path, checkpoints: &Path, now: i64) -> (Program, Seen<Vec<(Str, u64)>>) {
+    let clock = ManualClock::new(now);
+    let make = || context(&clock, 2);
+    let ssc = StreamingContext::get_or_create(checkpoints, make).unwrap();
+    let program = Program {
+        ssc,
+        clock: clock.clone(),
+    };
+    let counts = program
+        .ssc
+        .text_file_stream(files)
+        .unwrap()
+        .map(|line| (line, 1_u64))
+        .update_state_by_key(|new: &[u64], old: Option<&u64>| {
+            Some(old.unwrap_or(&0) + new.iter().sum::<u64>())
+        })
+        .checkpoint(2 * SECOND)
+        .unwrap();
+    let seen = watch(&counts);
+    program.start();
+    (program, seen)
 }

@@ -532,6 +532,14 @@ mod tests {
             };
             times.iter().map(made).collect()
         }
+
+        fn save(&mut self, _time: BatchTime) -> Result<Vec<u8>> {
+            Ok(Vec::new())
+        }
+
+        fn restore(&mut self, _saved: &[u8]) -> Result<()> {
+            Ok(())
+        }
     }
 
     #[test]
