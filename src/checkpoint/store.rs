@@ -1,6 +1,7 @@
 //! The directory of checkpoints.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -135,15 +136,11 @@ impl Store {
         for stream in &contents.streams {
             let mut pieces = Vec::with_capacity(stream.pieces.len());
             for place in &stream.pieces {
-                if !files.contains_key(&place.file) {
-                    let path = self.path(place.file);
-                    let (frames, _) = file::read(&*self.disk, &path).map_err(|error| {
-                        let what = format!("it needs {}", path.display());
-                        Error::new(error.kind(), what).with_source(error)
-                    })?;
-                    files.insert(place.file, frames);
-                }
-                pieces.push(piece(&files[&place.file], place)?);
+                let frames = match files.entry(place.file) {
+                    Entry::Occupied(read) => read.into_mut(),
+                    Entry::Vacant(entry) => entry.insert(self.frames_of(place.file)?),
+                };
+                pieces.push(piece(frames, place)?);
             }
             let kind = stream.kind.clone();
             streams.insert(stream.uid.clone(), RecoveredStream { kind, pieces });
@@ -155,6 +152,15 @@ impl Store {
             streams,
             contents,
         })
+    }
+
+    fn frames_of(&self, time: BatchTime) -> Result<Vec<Vec<u8>>> {
+        let path = self.path(time);
+        let read = file::read(&*self.disk, &path).map_err(|error| {
+            let what = format!("it needs {}", path.display());
+            Error::new(error.kind(), what).with_source(error)
+        });
+        read.map(|(frames, _)| frames)
     }
 
     /// Writes the file of a checkpoint: when this returns without an error, it is

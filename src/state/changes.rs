@@ -173,12 +173,12 @@ pub(super) fn read_piece<K, S>(
 ) -> Result<()> {
     let kind = take_byte(&mut piece)?;
     if kind != CHANGES && kind != ALL {
-        return Err(corrupt(format!("there is no piece of kind {kind}")));
+        return Err(corrupt(&format!("there is no piece of kind {kind}")));
     }
     while !piece.is_empty() {
         let kind = take_byte(&mut piece)?;
         if ![SET, GONE, SET_TOUCHED].contains(&kind) {
-            return Err(corrupt(format!("there is no entry of kind {kind}")));
+            return Err(corrupt(&format!("there is no entry of kind {kind}")));
         }
         let record = (codec.decode)(&mut piece)?;
         let touched = match kind {
@@ -197,7 +197,7 @@ pub(super) fn read_piece<K, S>(
 fn take_byte(bytes: &mut &[u8]) -> Result<u8> {
     let (&byte, rest) = bytes
         .split_first()
-        .ok_or_else(|| corrupt("it ends too early".to_owned()))?;
+        .ok_or_else(|| corrupt("it ends too early"))?;
     *bytes = rest;
     Ok(byte)
 }
@@ -205,12 +205,12 @@ fn take_byte(bytes: &mut &[u8]) -> Result<u8> {
 fn take_time(bytes: &mut &[u8]) -> Result<BatchTime> {
     let (time, rest) = bytes
         .split_first_chunk()
-        .ok_or_else(|| corrupt("it ends too early".to_owned()))?;
+        .ok_or_else(|| corrupt("it ends too early"))?;
     *bytes = rest;
     Ok(BatchTime::from_millis(i64::from_le_bytes(*time)))
 }
 
-fn corrupt(what: String) -> Error {
+fn corrupt(what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, format!("saved state: {what}"))
 }
 

@@ -56,7 +56,7 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     fn checkpoint_as(&self, codecs: &[&dyn std::any::Any], interval: Duration) -> Result<()> {
         let (site, slide) = (Location::caller(), self.slide_interval());
         self.graph.check_open(site)?;
-        if interval.is_zero() || interval.as_nanos() % slide.as_nanos() != 0 {
+        if interval.is_zero() || !interval.as_nanos().is_multiple_of(slide.as_nanos()) {
             return Err(Error::invalid_argument(format!(
                 "checkpoint({interval:?}): the interval must be a multiple of the stream's slide \
                  interval, {slide:?}"
