@@ -115,10 +115,7 @@ impl Contents {
             Change::Remove(path) => {
                 self.names.remove(path);
             }
-            Change::Sync(_)
-            | Change::SyncDir(_)
-            | Change::SyncFailed(_)
-            | Change::SyncDirFailed(_) => {}
+            Change::Sync(_) | Change::SyncDir(_) | Change::SyncFailed(_) => {}
         }
     }
 

@@ -125,9 +125,6 @@ fn durable(changes: &[Change]) -> Vec<bool> {
             Change::SyncDir(dir) => {
                 synced_dirs.insert(dir);
             }
-            Change::SyncDirFailed(dir) => {
-                synced_dirs.remove(dir.as_path());
-            }
             _ => {}
         }
     }

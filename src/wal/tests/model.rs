@@ -20,13 +20,21 @@ impl Drop for Seed {
 /// What a program did, with the number of changes on the disk after which that holds.
 #[derive(Clone, Default)]
 pub(super) struct Model {
-    /// What was asked to be appended under each number: when, and what.
-    attempts: BTreeMap<u64, Vec<(usize, Vec<u8>)>>,
+    /// What was asked to be appended under each number.
+    attempts: BTreeMap<u64, Vec<Attempt>>,
     /// What was acknowledged or read, and when.
     known: BTreeMap<u64, (usize, Vec<u8>)>,
     /// What was called superseded from when on.
     superseded: Vec<(usize, u64)>,
     bodies: u64,
+}
+
+#[derive(Clone)]
+struct Attempt {
+    body: Vec<u8>,
+    since: usize,
+    /// When a restart was over that did not find it.
+    until: usize,
 }
 
 impl Model {
@@ -49,8 +57,8 @@ impl Model {
         assert_eq!(log.end(), end);
         for (at, (sequence, body)) in found.iter().enumerate() {
             assert_eq!(*sequence, superseded + at as u64, "no gaps");
-            let attempts = self.attempts.get(sequence);
-            let was_written = attempts.is_some_and(|all| all.iter().any(|(_, was)| was == body));
+            let mut attempts = self.attempts.get(sequence).into_iter().flatten();
+            let was_written = attempts.any(|attempt| attempt.body == *body);
             assert!(was_written, "record {sequence} is not what was written");
         }
         if keeps {
@@ -62,7 +70,14 @@ impl Model {
         }
         // The program has seen it: from now on it has to stay.
         let mut before = std::mem::take(&mut self.known);
-        self.attempts.retain(|sequence, _| *sequence < end);
+        for (sequence, attempts) in self.attempts.range_mut(superseded..) {
+            let found = found.get((sequence - superseded) as usize);
+            for attempt in attempts {
+                if found.is_none_or(|(_, body)| *body != attempt.body) {
+                    attempt.until = attempt.until.min(disk.operations());
+                }
+            }
+        }
         for (sequence, body) in found {
             let known = before.remove(&sequence).filter(|(_, known)| *known == body);
             let known = known.unwrap_or((disk.operations(), body));
@@ -114,7 +129,11 @@ impl Model {
             .collect();
         for (sequence, body) in (first..).zip(&bodies) {
             let attempts = self.attempts.entry(sequence).or_default();
-            attempts.push((disk.operations() + 1, body.clone()));
+            attempts.push(Attempt {
+                body: body.clone(),
+                since: disk.operations() + 1,
+                until: usize::MAX,
+            });
         }
         let range = log.append_all(bodies.clone())?;
         assert_eq!(range, first..first + count as u64);
@@ -129,7 +148,10 @@ impl Model {
         self.superseded.retain(|&(at, _)| at <= operations);
         self.known.retain(|_, (at, _)| *at <= operations);
         for attempts in self.attempts.values_mut() {
-            attempts.retain(|&(at, _)| at <= operations);
+            attempts.retain(|attempt| (attempt.since..attempt.until).contains(&operations));
+            attempts
+                .iter_mut()
+                .for_each(|attempt| attempt.until = usize::MAX);
         }
     }
 
@@ -138,13 +160,10 @@ impl Model {
     pub(super) fn crash(&mut self, disk: &SimDisk, at: usize, survives: Survives) -> SimDisk {
         self.rewind(at);
         if survives != Survives::Written {
-            let from_start = |at: &mut usize| *at = 0;
-            self.superseded
-                .iter_mut()
-                .for_each(|(at, _)| from_start(at));
-            self.known.values_mut().for_each(|(at, _)| from_start(at));
+            self.superseded.iter_mut().for_each(|(at, _)| *at = 0);
+            self.known.values_mut().for_each(|(at, _)| *at = 0);
             let attempts = self.attempts.values_mut().flatten();
-            attempts.for_each(|(at, _)| from_start(at));
+            attempts.for_each(|attempt| attempt.since = 0);
         }
         disk.crash(at, survives)
     }
