@@ -43,6 +43,8 @@ impl Setup {
             mut recovered,
             discarded,
         } = self;
+        // Also if there is no directory: the program is wrong in any case.
+        let wished = inner.graph.checkpoint_interval()?;
         let store = match (store, &*inner.conf.checkpoint_directory) {
             (None, "" | "none") => return Ok(None),
             (None, dir) => Store::open(disk(), Path::new(dir))?,
@@ -67,9 +69,7 @@ impl Setup {
             }
         }
         let asked = inner.conf.checkpoint_interval;
-        let every = asked
-            .or(inner.graph.checkpoint_interval())
-            .unwrap_or(INTERVAL);
+        let every = asked.or(wished).unwrap_or(INTERVAL);
         let clock = Arc::clone(&inner.clock);
         let tell = (Arc::clone(&inner.bus), clock);
         let started = Checkpoints::start(&inner.graph, store, tell, every, last, recovered)?;

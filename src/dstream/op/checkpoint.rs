@@ -3,8 +3,9 @@
 use std::panic::Location;
 
 use crate::codec::{Codec, RecordCodec};
+use crate::dstream::graph::CheckpointWish;
 use crate::dstream::{DStream, MapWithStateDStream};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::rdd::pipe::{Data, Pipe};
 use crate::time::Duration;
 
@@ -23,8 +24,8 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// A checkpoint writes what changed since the one before.
     ///
     /// # Errors
-    /// If `interval` is not a multiple of the stream's slide interval, or the context
-    /// was started.
+    /// If the context was started. That `interval` is not a multiple of the stream's
+    /// slide interval is found by the start.
     ///
     /// # Examples
     /// ```
@@ -54,19 +55,16 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
 
     #[track_caller]
     fn checkpoint_as(&self, codecs: &[&dyn std::any::Any], interval: Duration) -> Result<()> {
-        let (site, slide) = (Location::caller(), self.slide_interval());
+        let site = Location::caller();
         self.graph.check_open(site)?;
-        if interval.is_zero() || !interval.as_nanos().is_multiple_of(slide.as_nanos()) {
-            return Err(Error::invalid_argument(format!(
-                "checkpoint({interval:?}): the interval must be a multiple of the stream's slide \
-                 interval, {slide:?}"
-            ))
-            .at(site));
-        }
         if let Some(durable) = self.node.durable() {
             codecs.iter().any(|codec| durable.offer_codec(*codec));
         }
-        self.graph.checkpoint_every(interval);
+        self.graph.checkpoint_every(CheckpointWish {
+            interval,
+            slide: self.slide_interval(),
+            site,
+        });
         Ok(())
     }
 }
