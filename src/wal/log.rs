@@ -249,27 +249,19 @@ impl WriteAheadLog {
             .cleaning
             .lock()
             .unwrap_or_else(|poison| poison.into_inner());
-        let mut removed = false;
         loop {
-            // The oldest one first, so that those that are left follow on each other.
             let Some(path) = self.state().superseded_segment(superseded) else {
-                break;
+                return Ok(());
             };
             kill_point!("wal.remove.before");
             self.disk
                 .remove(&path)
                 .map_err(|cause| cannot("remove", &path, cause))?;
             kill_point!("wal.remove.done");
+            // A segment that comes back in a crash is removed again.
             self.state().segments.pop_front();
             self.changed.notify_all();
-            removed = true;
         }
-        if removed {
-            self.disk
-                .sync_dir(&self.dir)
-                .map_err(|cause| cannot("sync", &self.dir, cause))?;
-        }
-        Ok(())
     }
 
     /// Takes no more records: whoever waits for room gets an error. What is being
@@ -288,6 +280,18 @@ impl WriteAheadLog {
             segments: state.segments.len(),
             ..state.stats.clone()
         }
+    }
+
+    /// Whether nobody writes.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.state().writer.is_some()
+    }
+
+    /// The records of those who wait until somebody else has written.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.state().waiting.bodies.len()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

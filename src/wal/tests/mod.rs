@@ -5,6 +5,9 @@ mod crash;
 mod damage;
 mod faults;
 mod group;
+mod hooked;
+#[cfg(unix)]
+mod kill;
 mod log;
 mod model;
 
