@@ -1,0 +1,6 @@
+//! stub
+use crate::{Result, args::Args};
+/// stub
+pub fn curves(_: &Args) -> Result<()> {
+    Ok(())
+}
