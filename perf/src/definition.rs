@@ -209,3 +209,60 @@ pub fn read<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<T> {
     let text = text.map_err(|error| format!("{}: {error}", file.display()))?;
     toml::from_str(&text).map_err(|error| format!("{}: {error}", file.display()).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Data;
+    use crate::lab::Kind;
+    use crate::twin;
+
+    fn home() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+    }
+
+    fn definitions() -> Vec<Definition> {
+        read_all(&home().join("definitions")).unwrap()
+    }
+
+    #[test]
+    fn definitions_name_engines_that_are_there() {
+        let engines: BTreeMap<String, Kind> = read(&home().join("engines/engines.toml")).unwrap();
+        for definition in definitions() {
+            for against in definition.case.iter().flat_map(|case| &case.against) {
+                assert!(engines.contains_key(&against.engine), "{}", against.engine);
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_cases_differ_and_tell_the_workers() {
+        let mut names = Vec::new();
+        for case in definitions().iter().flat_map(|definition| &definition.case) {
+            if let Some((_, workers)) = case.name.split_once('/') {
+                assert_eq!(workers, case.workers.to_string(), "{}", case.name);
+            }
+            assert!(!names.contains(&case.name), "{}", case.name);
+            names.push(case.name.clone());
+        }
+        assert!(names.len() >= 10);
+    }
+
+    #[test]
+    fn the_plain_computation_comes_to_what_is_pinned() {
+        let folder = std::env::temp_dir().join(format!("perf-lab-{}", std::process::id()));
+        let data = Data::in_folder(&folder).unwrap();
+        for definition in definitions() {
+            for case in &definition.case {
+                let size = &case.quick;
+                let Some(pinned) = size.expected().unwrap() else {
+                    continue;
+                };
+                let after = [size.warm_up];
+                let results = twin::results(case, definition.program, size, &data, &after);
+                assert_eq!(results.unwrap()[&size.warm_up], pinned, "{}", case.name);
+            }
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

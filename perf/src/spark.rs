@@ -39,12 +39,15 @@ pub fn command(home: &Path) -> Result<std::result::Result<Command, String>> {
         return Ok(Err(reason.to_owned()));
     };
     let classes = home.join("target/spark-classes");
-    compile(&home.join("engines/spark"), &classes, &jars)?;
+    let sources = home.join("engines/spark");
+    compile(&sources, &classes, &jars)?;
     let mut java = Command::new("java");
     java.args(["-Xms6g", "-Xmx6g", "-XX:+UseParallelGC"]);
     for package in OPENS {
         java.arg(format!("--add-opens={package}=ALL-UNNAMED"));
     }
+    let log = sources.join("log4j2.properties");
+    java.arg(format!("-Dlog4j2.configurationFile={}", log.display()));
     java.arg("-cp")
         .arg(format!("{}:{}/*", classes.display(), jars.display()))
         .arg("org.apache.spark.streaming.perf.Main");
@@ -79,7 +82,7 @@ fn compile(sources: &Path, classes: &Path, jars: &Path) -> Result<()> {
     let status = Command::new("java")
         .arg("-cp")
         .arg(format!("{}/*", jars.display()))
-        .args(["scala.tools.nsc.Main", "-usejavacp", "-deprecation", "-d"])
+        .args(["scala.tools.nsc.Main", "-usejavacp", "-d"])
         .arg(classes)
         .args(&files)
         .status()?;

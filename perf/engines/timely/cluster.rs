@@ -7,6 +7,7 @@ use std::time::Instant;
 use perf_lab::Result;
 use perf_lab::digest::Digest;
 use perf_lab::protocol::{Done, Engine, Words};
+use timely::communication::WorkerGuards;
 use timely::dataflow::ProbeHandle;
 use timely::worker::Worker;
 
@@ -22,8 +23,12 @@ pub(crate) trait Part {
 /// The workers of a program.
 pub(crate) struct Cluster {
     orders: Vec<Sender<Words>>,
-    /// Whether a worker has done its part, and then its part of the result.
-    answers: Receiver<Result<Option<Digest>>>,
+    /// Whether a worker has done its part.
+    done: Receiver<Result<()>>,
+    /// The workers' parts of the result.
+    results: Receiver<Digest>,
+    /// Waits for the workers, which end with the channels of their orders.
+    _workers: WorkerGuards<()>,
 }
 
 impl Cluster {
@@ -40,31 +45,36 @@ impl Cluster {
                 (order, Some(orders))
             })
             .unzip();
-        let (answer, answers) = channel();
-        let seats = Arc::new(Mutex::new((seats, answer)));
+        let (tell, done) = channel();
+        let (tell_result, results) = channel();
+        let seats = Arc::new(Mutex::new((seats, tell, tell_result)));
         let guards = timely::execute(timely::Config::process(workers), move |worker| {
-            let (orders, answer) = {
+            let (orders, done, results) = {
                 let mut seats = seats.lock().unwrap_or_else(PoisonError::into_inner);
-                (seats.0[worker.index()].take(), seats.1.clone())
+                (
+                    seats.0[worker.index()].take(),
+                    seats.1.clone(),
+                    seats.2.clone(),
+                )
             };
             let part = make(worker);
             let orders = orders.expect("each worker has a seat");
-            serve(worker, part, &orders, &answer);
+            // It ends when nobody listens any more.
+            let _ = serve(worker, part, &orders, &done, &results);
         })?;
-        // The workers end with the channel of their orders.
-        std::mem::forget(guards);
-        let mut cluster = Self { orders, answers };
-        cluster.collect()?;
+        let cluster = Self {
+            orders,
+            done,
+            results,
+            _workers: guards,
+        };
+        cluster.wait()?;
         Ok(Box::new(cluster))
     }
 
-    /// An answer of each worker.
-    fn collect(&mut self) -> Result<Digest> {
-        let mut all = Digest::default();
-        for _ in &self.orders {
-            all += self.answers.recv()??.unwrap_or_default();
-        }
-        Ok(all)
+    /// Waits until all workers have done their part.
+    fn wait(&self) -> Result<()> {
+        self.orders.iter().try_for_each(|_| self.done.recv()?)
     }
 }
 
@@ -72,24 +82,19 @@ fn serve(
     worker: &mut Worker,
     part: Result<Box<dyn Part>>,
     orders: &Receiver<Words>,
-    answer: &Sender<Result<Option<Digest>>>,
-) {
-    let tell = |what| answer.send(what).is_ok();
+    done: &Sender<Result<()>>,
+    results: &Sender<Digest>,
+) -> Result<()> {
     let mut part = match part {
         Ok(part) => part,
-        Err(error) => {
-            tell(Err(error));
-            return;
-        }
+        Err(error) => return Ok(done.send(Err(error))?),
     };
-    tell(Ok(None));
-    while let Ok(order) = orders.recv() {
-        let done = part.run(worker, &order);
-        let heard = tell(done.map(|()| None)) && tell(Ok(Some(part.result())));
-        if !heard {
-            break;
-        }
+    done.send(Ok(()))?;
+    for order in orders {
+        done.send(part.run(worker, &order))?;
+        results.send(part.result())?;
     }
+    Ok(())
 }
 
 impl Engine for Cluster {
@@ -98,11 +103,15 @@ impl Engine for Cluster {
         for worker in &self.orders {
             worker.send(order.clone())?;
         }
-        self.collect()?;
+        self.wait()?;
         let time = since.elapsed();
+        let mut digest = Digest::default();
+        for _ in &self.orders {
+            digest += self.results.recv()?;
+        }
         Ok(Done {
             time,
-            digest: self.collect()?,
+            digest,
             ..Done::default()
         })
     }
