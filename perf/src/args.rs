@@ -17,7 +17,6 @@ perf expect [--quick] [WORKLOAD ...]                 the expected results, to pi
 --name NAME   name of the record, in perf/record/<date>-<NAME>
 --out DIR     where the record goes instead
 --skip NAME   leaves an engine out; may be given again
---tiny        with sweep and curves: a few points only
 
 A WORKLOAD is the beginning of a name: W3 for all of it, W3-100k for a part.
 ";
@@ -27,8 +26,6 @@ A WORKLOAD is the beginning of a name: W3 for all of it, W3-100k for a part.
 pub struct Args {
     /// Small inputs.
     pub quick: bool,
-    /// A few points only.
-    pub tiny: bool,
     /// Rounds to measure, if given.
     pub rounds: Option<usize>,
     /// The name of the record, if given.
@@ -51,7 +48,6 @@ impl Args {
         while let Some(word) = given.next() {
             match word.as_str() {
                 "--quick" => args.quick = true,
-                "--tiny" => args.tiny = true,
                 "--rounds" => args.rounds = Some(value(&word, given.next())?),
                 "--name" => args.name = Some(value(&word, given.next())?),
                 "--out" => args.out = Some(value(&word, given.next())?),

@@ -26,14 +26,22 @@ pub fn compare(args: &Args) -> Result<()> {
     for definition in definition::read_all(&lab.home.join("definitions"))? {
         for case in &definition.case {
             if args.wants(&case.name) {
-                let trial = Trial::new(&lab, &definition, case, args)?;
-                let outcome = trial.run(args.rounds(9, 5))?;
+                eprintln!("{}: {}", case.name, definition.title);
+                let outcome = run_case(&lab, &definition, case, args)?;
                 outcome.print_ratios();
                 record.add(outcome);
             }
         }
     }
     record.write()
+}
+
+/// Runs a case with all engines that are there.
+///
+/// # Errors
+/// If an engine fails, or comes to another result than it should.
+pub fn run_case(lab: &Lab, definition: &Definition, case: &Case, args: &Args) -> Result<Outcome> {
+    Trial::new(lab, definition, case, args)?.run(args.rounds(9, 5))
 }
 
 /// A case, with the engines that are there.
@@ -57,7 +65,7 @@ struct Contender<'a> {
     processed: usize,
     /// Seconds for a batch, or a latency, round by round.
     times: Vec<f64>,
-    facts: Words,
+    facts: Vec<Words>,
 }
 
 impl Contender<'_> {
@@ -115,7 +123,7 @@ impl<'a> Trial<'a> {
                 version,
                 processed: 0,
                 times: Vec::new(),
-                facts: Words::default(),
+                facts: Vec::new(),
             });
         }
         Ok(())
@@ -142,7 +150,6 @@ impl<'a> Trial<'a> {
     /// Warms up, then measures, in turn; every other round backwards, so that nobody
     /// always follows the same one.
     fn run(mut self, rounds: usize) -> Result<Outcome> {
-        eprintln!("{}: {}", self.case.name, self.definition.title);
         let expected = self.expected(rounds)?;
         for i in 0..self.contenders.len() {
             let steps = self.contenders[i].warm_up(self.size);
@@ -155,8 +162,9 @@ impl<'a> Trial<'a> {
             }
             for i in order {
                 let steps = self.contenders[i].steps(self.size);
-                let time = self.turn(i, steps, &expected)?;
+                let (time, facts) = self.turn(i, steps, &expected)?;
                 self.contenders[i].times.push(time);
+                self.contenders[i].facts.push(facts);
             }
         }
         Ok(self.outcome())
@@ -189,8 +197,13 @@ impl<'a> Trial<'a> {
     }
 
     /// Has an engine process some batches, checks the result, and gives the seconds
-    /// for one.
-    fn turn(&mut self, i: usize, steps: usize, expected: &BTreeMap<usize, Digest>) -> Result<f64> {
+    /// for one, and what else it told.
+    fn turn(
+        &mut self,
+        i: usize,
+        steps: usize,
+        expected: &BTreeMap<usize, Digest>,
+    ) -> Result<(f64, Words)> {
         let (done, right) = match self.definition.program {
             Program::Live => self.live_turn(i, expected)?,
             _ => {
@@ -215,8 +228,7 @@ impl<'a> Trial<'a> {
             Unit::Latency => done.facts.number::<f64>("p99_us")? / 1e6,
             _ => done.time.as_secs_f64() / steps as f64,
         };
-        self.contenders[i].facts = done.facts;
-        Ok(time)
+        Ok((time, done.facts))
     }
 
     fn live_turn(

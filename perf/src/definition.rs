@@ -158,6 +158,20 @@ pub struct Against {
     pub settings: Settings,
 }
 
+impl Against {
+    /// An engine that is told nothing more.
+    #[must_use]
+    pub fn new(engine: &str) -> Self {
+        Self {
+            engine: engine.to_owned(),
+            at_least: None,
+            steps: None,
+            warm_up: None,
+            settings: Settings::new(),
+        }
+    }
+}
+
 /// More that engines are told, by name.
 pub type Settings = BTreeMap<String, Setting>;
 

@@ -72,11 +72,11 @@ impl Words {
             .map_err(|_| format!("{name}={text} is no number").into())
     }
 
-    /// All names with their values.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+    /// As [`number`](Self::number), and leaves the name out from then on.
+    fn take<N: FromStr>(&mut self, name: &str) -> Result<N> {
+        let number = self.number(name)?;
+        self.0.remove(name);
+        Ok(number)
     }
 }
 
@@ -107,15 +107,15 @@ impl Done {
     /// # Errors
     /// If it is another answer, with its reason.
     pub fn parse(line: &str) -> Result<Self> {
-        let (verb, facts) = answer(line)?;
+        let (verb, mut facts) = answer(line)?;
         if verb != "done" {
             return Err(format!("\"{line}\" is no answer to run").into());
         }
         Ok(Self {
-            time: Duration::from_nanos(facts.number("nanos")?),
+            time: Duration::from_nanos(facts.take("nanos")?),
             digest: Digest {
-                count: facts.number("count")?,
-                sum: facts.number("sum")?,
+                count: facts.take("count")?,
+                sum: facts.take("sum")?,
             },
             facts,
         })

@@ -27,8 +27,8 @@ pub struct Row {
     pub at_least: Option<f64>,
     /// The values round by round.
     pub values: Vec<f64>,
-    /// What it told beside, in the last round.
-    pub facts: Words,
+    /// What it told beside, round by round.
+    pub facts: Vec<Words>,
 }
 
 /// What came out of a case; millstream is the first row.
@@ -55,6 +55,18 @@ impl Unit {
             Self::PerBatch => "ms/batch",
             Self::Latency => "p99 ms",
         }
+    }
+}
+
+impl Row {
+    /// The spread over the rounds of something that it told.
+    #[must_use]
+    pub fn fact(&self, name: &str) -> Option<Spread> {
+        Spread::of(
+            self.facts
+                .iter()
+                .filter_map(|facts| facts.number(name).ok()),
+        )
     }
 }
 
@@ -161,6 +173,7 @@ impl Record {
                 );
             }
         }
+        table.push_str(&self.latencies());
         for outcome in &self.outcomes {
             let name = plot_name(&outcome.case);
             let _ = write!(table, "\n![{}]({name})", outcome.case);
@@ -169,17 +182,35 @@ impl Record {
         table
     }
 
+    /// A table of latencies, if any were measured.
+    fn latencies(&self) -> String {
+        let mut table = String::new();
+        let outcomes = self.outcomes.iter();
+        for outcome in outcomes.filter(|outcome| outcome.unit == Unit::Latency) {
+            for row in &outcome.rows {
+                let _ = write!(table, "| {} | {} |", outcome.case, row.engine);
+                for name in ["p50_us", "p99_us", "p999_us", "max_us"] {
+                    let told = row.fact(name).map_or(String::new(), |us| us.to_string());
+                    let _ = write!(table, " {told} |");
+                }
+                table.push('\n');
+            }
+        }
+        if table.is_empty() {
+            return table;
+        }
+        format!(
+            "\nLatencies in microseconds, medians of the rounds:\n\n\
+             | workload | engine | p50 | p99 | p99.9 | max |\n\
+             | --- | --- | --- | --- | --- | --- |\n{table}"
+        )
+    }
+
     fn csv(&self) -> String {
         let mut csv = String::from("workload,engine,version,unit,round,value,facts\n");
         for outcome in &self.outcomes {
             for row in &outcome.rows {
-                for (round, value) in (1..).zip(&row.values) {
-                    let last = round == row.values.len();
-                    let facts = if last {
-                        row.facts.to_string()
-                    } else {
-                        String::new()
-                    };
+                for (round, (value, facts)) in (1..).zip(row.values.iter().zip(&row.facts)) {
                     let _ = writeln!(
                         csv,
                         "{},{},\"{}\",{},{round},{value},{facts}",

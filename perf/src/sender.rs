@@ -105,7 +105,7 @@ fn at_rate(
     time: Duration,
 ) -> std::io::Result<Sent> {
     stream.set_nodelay(true)?;
-    let mut lines = text.split_inclusive(|&byte| byte == b'\n').cycle();
+    let mut lines = Lines::new(text);
     let (start, start_due) = (Instant::now(), marks::now());
     let (mut sent, mut portion) = (Sent::default(), Vec::new());
     for tick in 0..time.as_millis() as u64 {
@@ -115,15 +115,42 @@ fn at_rate(
         let stamp = start_due + due.as_nanos() as u64;
         portion.clear();
         portion.extend_from_slice(marks::line(stamp).as_bytes());
-        for _ in 1..rate / 1000 {
-            portion.extend_from_slice(lines.next().unwrap_or_default());
-        }
+        lines.take(rate / 1000 - 1, &mut portion);
         stream.write_all(&portion)?;
         sent.lines += (rate / 1000) as u64;
         sent.marks += 1;
         sent.dues = sent.dues.wrapping_add(stamp);
     }
     Ok(sent)
+}
+
+/// The lines of a text, again and again.
+struct Lines<'t> {
+    text: &'t [u8],
+    /// Where each line ends.
+    ends: Vec<usize>,
+    next: usize,
+}
+
+impl<'t> Lines<'t> {
+    fn new(text: &'t [u8]) -> Self {
+        Self {
+            text,
+            ends: memchr::memchr_iter(b'\n', text).map(|at| at + 1).collect(),
+            next: 0,
+        }
+    }
+
+    /// Appends the next `n` lines to `to`.
+    fn take(&mut self, mut n: usize, to: &mut Vec<u8>) {
+        while n > 0 && !self.ends.is_empty() {
+            let until = self.ends.len().min(self.next + n);
+            let start = self.next.checked_sub(1).map_or(0, |line| self.ends[line]);
+            to.extend_from_slice(&self.text[start..self.ends[until - 1]]);
+            n -= until - self.next;
+            self.next = until % self.ends.len();
+        }
+    }
 }
 
 #[cfg(test)]

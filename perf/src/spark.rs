@@ -48,6 +48,8 @@ pub fn command(home: &Path) -> Result<std::result::Result<Command, String>> {
     }
     let log = sources.join("log4j2.properties");
     java.arg(format!("-Dlog4j2.configurationFile={}", log.display()));
+    // Spark says much, also when all is well; what goes wrong, the engine tells.
+    java.stderr(fs::File::create(home.join("target/spark.log"))?);
     java.arg("-cp")
         .arg(format!("{}:{}/*", classes.display(), jars.display()))
         .arg("org.apache.spark.streaming.perf.Main");

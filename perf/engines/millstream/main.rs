@@ -25,7 +25,7 @@ use perf_lab::protocol::{Engine, Words, serve};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    serve("path", prepare)
+    serve("checkout", prepare)
 }
 
 fn prepare(order: &Words) -> Result<Box<dyn Engine>> {

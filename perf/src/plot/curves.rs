@@ -9,6 +9,8 @@ pub struct Curve {
     pub name: String,
     /// Its points, by x.
     pub points: Vec<(f64, f64)>,
+    /// Whether a line joins them.
+    pub joined: bool,
 }
 
 /// Draws curves with what their axes mean.
@@ -54,10 +56,12 @@ pub fn curves(title: &str, x_label: &str, y_label: &str, curves: &[Curve]) -> St
             .iter()
             .map(|(x, y)| format!("{x:.1},{y:.1}"))
             .collect();
-        picture.add(format_args!(
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
-            path.join(" ")
-        ));
+        if curve.joined {
+            picture.add(format_args!(
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
+                path.join(" ")
+            ));
+        }
         for (x, y) in points {
             picture.add(format_args!(
                 "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>"
