@@ -89,6 +89,7 @@ object Main {
       answers.println(answer)
       answers.flush()
     }
+    org.apache.spark.util.Utils.deleteRecursively(new java.io.File(Settings.folder))
     // Threads of Spark would keep the process.
     Runtime.getRuntime.halt(0)
   }

@@ -1,5 +1,7 @@
 package org.apache.spark.streaming.perf
 
+import java.nio.file.{Files, Paths}
+
 import scala.collection.mutable
 import scala.reflect.ClassTag
 
@@ -41,8 +43,9 @@ final class Driver(workers: Int, checkpoint: Boolean) {
 }
 
 object Settings {
+  /** For what Spark writes; removed at the end. */
   lazy val folder: String =
-    java.nio.file.Files.createTempDirectory("perf-spark").toString
+    Files.createTempDirectory(Paths.get("").toAbsolutePath, "spark-").toString
 
   def context(workers: Int, interval: org.apache.spark.streaming.Duration, manual: Boolean)
       : StreamingContext = {

@@ -119,7 +119,8 @@ pub fn sweep(args: &Args) -> Result<()> {
 
 /// Rates that are tried are each this part of the next higher one.
 const STEP: f64 = 0.8;
-/// How many rates there are to try.
+/// How many rates there are to try, from twice the capacity down: what is processed when
+/// the source never waits is found in too short a time to be the last word.
 const STEPS: usize = 15;
 
 fn measure(lab: &Lab, plan: &Plan, text: &Arc<Vec<u8>>, point: &Point) -> Result<Measured> {
@@ -130,7 +131,7 @@ fn measure(lab: &Lab, plan: &Plan, text: &Arc<Vec<u8>>, point: &Point) -> Result
     let (mut too_high, mut stable) = (0, STEPS);
     while too_high < stable {
         let middle = (too_high + stable) / 2;
-        let rate = (capacity * STEP.powi(middle as i32)) as usize / 1000 * 1000;
+        let rate = (2.0 * capacity * STEP.powi(middle as i32)) as usize / 1000 * 1000;
         let probe = point.probe(lab, text, rate.max(1000), plan.time)?;
         if probe.stable {
             stable = middle;

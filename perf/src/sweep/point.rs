@@ -47,10 +47,11 @@ impl Point {
     #[must_use]
     pub fn settings(&self) -> String {
         format!(
-            "workers {}, block {} KiB, {}",
+            "{} worker{}, {} KiB blocks{}",
             self.workers,
+            if self.workers == 1 { "" } else { "s" },
             self.block_bytes >> 10,
-            if self.pin { "pinned" } else { "not pinned" }
+            if self.pin { ", pinned" } else { "" }
         )
     }
 
