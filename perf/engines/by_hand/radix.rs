@@ -1,9 +1,10 @@
-//! Sums by key with what is still possible: records are first brought to one of 64
-//! parts by their hash, so that the table of a part fits a cache near the core, and a
-//! table is asked for what is needed 16 records later.
+//! Keyed work with what is still possible: records are first brought to one of 64 parts
+//! by their hash, so that the table of a part fits a cache near the core, and memory is
+//! asked for what is needed 16 records later. What is in a window is known by its place
+//! in the table, so that what leaves need not be looked for.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use perf_lab::input::Pairs;
 
@@ -12,129 +13,173 @@ use crate::yardstick::{Team, mix, range_of};
 /// Parts of all hashes. 16 to 64 were as good, more than 128 lost.
 const PARTS: usize = 64;
 
-/// How many records ahead the table is asked.
+/// How many records ahead memory is asked.
 const AHEAD: usize = 16;
+
+/// Records for which there has to be room at once.
+const CHUNK: usize = 2048;
 
 /// An open-addressed table with linear probing. No key is zero: that marks a free slot.
 struct Table {
     slots: Vec<(u64, i64)>,
     used: usize,
-    /// Whether keys whose sum is zero may go.
-    forgets: bool,
 }
 
 impl Table {
-    fn new(forgets: bool) -> Self {
+    fn new() -> Self {
         Self {
             slots: vec![(0, 0); 64],
             used: 0,
-            forgets,
-        }
-    }
-
-    /// Adds `sign` times the values.
-    fn add_all(&mut self, pairs: &Pairs, sign: i64) {
-        for (i, &(key, value)) in pairs.iter().enumerate() {
-            if let Some(&(later, _)) = pairs.get(i + AHEAD) {
-                prefetch(&self.slots[self.slot(later)]);
-            }
-            self.add(key, sign * value);
         }
     }
 
     #[inline(always)]
-    fn slot(&self, key: u64) -> usize {
+    fn home(&self, key: u64) -> usize {
         mix(key) as usize & (self.slots.len() - 1)
     }
 
     #[inline(always)]
-    fn add(&mut self, key: u64, value: i64) {
-        let mut at = self.slot(key);
+    fn prefetch(&self, at: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let place = std::ptr::from_ref(&self.slots[at]).cast();
+            // SAFETY: it is the address of something, and nothing is read.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(place) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
+    }
+
+    /// Adds the values of `pairs`, and calls `f` with the places of their keys. Has room
+    /// for all of them.
+    fn add(&mut self, pairs: &[(u64, i64)], mut f: impl FnMut(usize)) {
+        for (i, &(key, value)) in pairs.iter().enumerate() {
+            if let Some(&(later, _)) = pairs.get(i + AHEAD) {
+                self.prefetch(self.home(later));
+            }
+            let at = self.place(key);
+            self.slots[at].1 += value;
+            f(at);
+        }
+    }
+
+    /// Where a key is, or is from now on.
+    #[inline(always)]
+    fn place(&mut self, key: u64) -> usize {
+        let mut at = self.home(key);
         while self.slots[at].0 != key {
             if self.slots[at].0 == 0 {
                 self.slots[at].0 = key;
-                self.slots[at].1 = value;
                 self.used += 1;
-                if self.used * 2 > self.slots.len() {
-                    self.rebuild();
-                }
-                return;
+                break;
             }
             at = (at + 1) & (self.slots.len() - 1);
         }
-        self.slots[at].1 += value;
+        at
     }
 
-    /// Leaves out what may go, and doubles the table if that is not much.
-    #[cold]
-    fn rebuild(&mut self) {
-        let old = std::mem::take(&mut self.slots);
-        let forgets = self.forgets;
-        let stays = |&&(key, sum): &&(u64, i64)| key != 0 && !(forgets && sum == 0);
-        self.used = old.iter().filter(stays).count();
-        let len = if self.used * 3 > old.len() {
-            old.len() * 2
-        } else {
-            old.len()
-        };
-        self.slots = vec![(0, 0); len];
-        for &(key, sum) in old.iter().filter(stays) {
-            let mut at = self.slot(key);
-            while self.slots[at].0 != 0 {
-                at = (at + 1) & (len - 1);
+    /// Takes one from each of some places.
+    fn leave(&mut self, places: &[u32]) {
+        for (i, &at) in places.iter().enumerate() {
+            if let Some(&later) = places.get(i + AHEAD) {
+                self.prefetch(later as usize);
             }
-            self.slots[at] = (key, sum);
+            self.slots[at as usize].1 -= 1;
+        }
+    }
+
+    /// Makes room for so many more keys if there is none. Keys go, if they may, whose
+    /// value is zero. Gives the new place of each old one if they changed.
+    fn make_room(&mut self, more: usize, forget: bool) -> Option<Vec<u32>> {
+        if (self.used + more) * 4 <= self.slots.len() * 3 {
+            return None;
+        }
+        let old = std::mem::take(&mut self.slots);
+        let stays = |&(key, value): &(u64, i64)| key != 0 && !(forget && value == 0);
+        let live = old.iter().filter(|slot| stays(slot)).count();
+        let len = ((live + more) * 2).next_power_of_two();
+        self.slots = vec![(0, 0); len];
+        self.used = 0;
+        let mut moved = vec![0; old.len()];
+        for (slot, new) in old.iter().zip(&mut moved) {
+            if stays(slot) {
+                let at = self.place(slot.0);
+                self.slots[at].1 = slot.1;
+                *new = at as u32;
+            }
+        }
+        Some(moved)
+    }
+}
+
+/// A part of the keys, and the places of what is in its window, a list for each batch.
+struct Part {
+    table: Table,
+    panes: VecDeque<Vec<u32>>,
+}
+
+impl Part {
+    fn new() -> Self {
+        Self {
+            table: Table::new(),
+            panes: VecDeque::new(),
+        }
+    }
+
+    /// The oldest batch leaves if the window is full.
+    fn leave(&mut self, window: usize) {
+        let full = self.panes.len() == window;
+        let mut pane = match full.then(|| self.panes.pop_front()).flatten() {
+            Some(places) => {
+                self.table.leave(&places);
+                places
+            }
+            None => Vec::new(),
+        };
+        pane.clear();
+        self.panes.push_back(pane);
+    }
+
+    /// More records of the batch that enters.
+    fn enter(&mut self, pairs: &Pairs) {
+        let Self { table, panes } = self;
+        for some in pairs.chunks(CHUNK) {
+            if let Some(moved) = table.make_room(some.len(), !panes.is_empty()) {
+                for place in panes.iter_mut().flatten() {
+                    *place = moved[*place as usize];
+                }
+            }
+            match panes.back_mut() {
+                Some(pane) => table.add(some, |at| pane.push(at as u32)),
+                None => table.add(some, |_| {}),
+            }
         }
     }
 }
 
-#[inline(always)]
-fn prefetch<T>(place: &T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: it is the address of something, and nothing is read.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = place;
-}
-
-/// What a thread brings to each part: `[thread][part]`.
+/// What each thread brings to each part: `[thread][part]`.
 type Exchange = Vec<Vec<Mutex<Pairs>>>;
 
-/// A thread, the tables of its parts, and what their windows hold.
+/// A thread with its parts.
 struct Member {
     thread: usize,
     exchange: Arc<Exchange>,
-    /// Of each part that is this thread's, by `part / threads`.
-    tables: Vec<Table>,
-    /// Batches in the window, if sums slide.
+    /// Those of each `threads`th number, from the thread's own on.
+    parts: Vec<Part>,
+    /// Batches in the window, if there is one.
     window: Option<usize>,
-    /// What is in the window: of each batch the lists that were brought to each part.
-    panes: VecDeque<Vec<Pairs>>,
 }
 
 #[derive(Clone)]
 enum Work {
     /// Bring this thread's share of a batch to the parts.
     Scatter(Arc<Pairs>),
-    /// Add what was brought to the parts of this thread.
+    /// Take in what was brought to the parts of this thread.
     Gather,
 }
 
 impl Member {
-    fn new(thread: usize, exchange: &Arc<Exchange>, window: Option<usize>) -> Self {
-        let parts = (thread..PARTS).step_by(exchange.len());
-        Self {
-            thread,
-            exchange: Arc::clone(exchange),
-            tables: parts.map(|_| Table::new(window.is_some())).collect(),
-            window,
-            panes: VecDeque::new(),
-        }
-    }
-
     fn work(&mut self, work: Work) {
         match work {
             Work::Scatter(batch) => self.scatter(&batch),
@@ -152,54 +197,50 @@ impl Member {
     }
 
     fn gather(&mut self) {
-        let full = self.window.is_some_and(|length| self.panes.len() == length);
-        let leaving = full.then(|| self.panes.pop_front()).flatten();
-        let mut leaving = leaving.unwrap_or_default().into_iter();
-        let mut pane = Vec::new();
-        for (part, table) in (self.thread..PARTS)
-            .step_by(self.exchange.len())
-            .zip(&mut self.tables)
-        {
-            for thread in self.exchange.iter() {
-                let mut old = leaving.next().unwrap_or_default();
-                table.add_all(&old, -1);
-                old.clear();
-                // The list that left is filled next.
-                let new = std::mem::replace(&mut *lock(&thread[part]), old);
-                table.add_all(&new, 1);
-                pane.push(new);
+        let numbers = (self.thread..PARTS).step_by(self.exchange.len());
+        for (number, part) in numbers.zip(&mut self.parts) {
+            if let Some(window) = self.window {
+                part.leave(window);
             }
-        }
-        match self.window {
-            Some(_) => self.panes.push_back(pane),
-            None => self.give_back(pane),
-        }
-    }
-
-    /// Lists are filled again, where no window keeps them.
-    fn give_back(&self, pane: Vec<Pairs>) {
-        let mut pane = pane.into_iter();
-        for part in (self.thread..PARTS).step_by(self.exchange.len()) {
-            for (thread, mut list) in self.exchange.iter().zip(&mut pane) {
+            for thread in self.exchange.iter() {
+                let mut list = lock(&thread[number]);
+                part.enter(&list);
                 list.clear();
-                *lock(&thread[part]) = list;
             }
         }
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sums by key, of all batches or of the last ones.
+/// Sums by key, or counts by key in a window.
 pub(crate) struct Radix(Team<Member, Work>);
 
 impl Radix {
-    pub(crate) fn new(threads: usize, window: Option<usize>) -> Self {
+    /// Sums of all batches.
+    pub(crate) fn sums(threads: usize) -> Self {
+        Self::new(threads, None)
+    }
+
+    /// Counts of the last `length` batches, whose values are all 1.
+    pub(crate) fn counts(threads: usize, length: usize) -> Self {
+        Self::new(threads, Some(length))
+    }
+
+    fn new(threads: usize, window: Option<usize>) -> Self {
         let lists = |_| (0..PARTS).map(|_| Mutex::default()).collect();
         let exchange: Arc<Exchange> = Arc::new((0..threads).map(lists).collect());
-        let member = |thread| Member::new(thread, &exchange, window);
+        let member = |thread| Member {
+            thread,
+            exchange: Arc::clone(&exchange),
+            parts: (thread..PARTS)
+                .step_by(threads)
+                .map(|_| Part::new())
+                .collect(),
+            window,
+        };
         Self(Team::new((0..threads).map(member), Member::work))
     }
 
@@ -209,12 +250,12 @@ impl Radix {
         self.0.each(&Work::Gather);
     }
 
-    /// Calls `f` with all keys and their sums.
+    /// Calls `f` with all keys and their values; those that left a window have zero.
     pub(crate) fn rows(&self, mut f: impl FnMut(u64, i64)) {
         for member in self.0.parts() {
-            let slots = member.tables.iter().flat_map(|table| &table.slots);
-            for &(key, sum) in slots.filter(|slot| slot.0 != 0) {
-                f(key, sum);
+            let slots = member.parts.iter().flat_map(|part| &part.table.slots);
+            for &(key, value) in slots.filter(|slot| slot.0 != 0) {
+                f(key, value);
             }
         }
     }

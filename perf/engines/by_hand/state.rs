@@ -35,7 +35,7 @@ pub(crate) fn plain(order: &Words) -> Result<Box<dyn Engine>> {
 }
 
 pub(crate) fn best(order: &Words) -> Result<Box<dyn Engine>> {
-    let mut state = Radix::new(order.number("workers")?, None);
+    let mut state = Radix::sums(order.number("workers")?);
     state.step(&Arc::new(zeros(order.number("keys")?)));
     Ok(Box::new(Loop::new(
         batches(order, Values::ByPlace)?,

@@ -24,7 +24,7 @@ pub(crate) fn plain(order: &Words) -> Result<Box<dyn Engine>> {
 }
 
 pub(crate) fn best(order: &Words) -> Result<Box<dyn Engine>> {
-    let window = Radix::new(order.number("workers")?, Some(order.number("window")?));
+    let window = Radix::counts(order.number("workers")?, order.number("window")?);
     Ok(Box::new(Loop::new(
         batches(order, Values::Ones)?,
         window,
