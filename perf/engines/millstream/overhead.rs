@@ -56,8 +56,8 @@ impl Engine for Overhead {
         (0..steps).for_each(|_| queue.push(batch.clone()));
         let batches = Batches::default();
         ssc.add_listener(batches.clone());
-        let busy = cpu_time();
         ssc.start()?;
+        let busy = cpu_time();
         let zero = ssc.zero_time().ok_or("it was started")?;
         ssc.await_batch(zero + ssc.batch_interval() * steps);
         // Before the stop, and before the listener is read.
@@ -74,19 +74,15 @@ impl Engine for Overhead {
     }
 }
 
-/// Time that all threads have run, in steps of the system's clock of 10 ms; zero where
-/// the system does not say.
+/// Time that all threads of this process have run; zero where the system does not say.
 fn cpu_time() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Behind the name in brackets, which may hold spaces.
-    let fields = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace();
-    let ticks = fields
-        .skip(11)
-        .take(2)
-        .filter_map(|ticks| ticks.parse::<u64>().ok());
-    Duration::from_millis(10 * ticks.sum::<u64>())
+    let Ok(threads) = fs::read_dir("/proc/self/task") else {
+        return Duration::ZERO;
+    };
+    let run = |thread: fs::DirEntry| -> Option<u64> {
+        let stat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        stat.split_whitespace().next()?.parse().ok()
+    };
+    let run = threads.filter_map(Result::ok).filter_map(run);
+    Duration::from_nanos(run.sum())
 }
