@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::RingOptions;
 use super::budget::{Budget, Closed};
@@ -10,6 +10,7 @@ use super::segment::{Block, Cutter, Measure, Outlet, Progress, Segment, ring};
 use crate::arch;
 use crate::block::TextBlock;
 use crate::block::line::{behind_terminator, end_with_feed, first_line};
+use crate::sync::{Mutex, MutexGuard};
 
 impl Block for TextBlock {
     fn measure(extent: usize, tally: usize) -> Measure {
@@ -37,14 +38,19 @@ pub(crate) fn text_ring(
     options: RingOptions,
     max_line_bytes: usize,
 ) -> (TextWriter, Cutter<TextBlock>, Arc<Budget>) {
-    let (outlet, cutter, budget) = ring(options.bound, options.queue);
+    let (outlet, mut cutter, budget) = ring(options.bound, options.queue);
     let block = options.block.clamp(MIN_BLOCK, Progress::MAX_END);
+    let spent = Arc::new(Spent {
+        blocks: Mutex::new(VecDeque::new()),
+        most: (options.bound / block + 2).min(MAX_SPENT),
+    });
+    let unused = Arc::clone(&spent);
+    cutter.when_at_rest(move || unused.give_back());
     let writer = TextWriter {
         outlet,
         block,
         max_line: max_line_bytes.min(MAX_LINE),
-        spent: VecDeque::new(),
-        max_spent: (options.bound / block + 2).min(MAX_SPENT),
+        spent,
         open: None,
         skipping: false,
         carriage: false,
@@ -65,6 +71,43 @@ const MAX_LINE: usize = Progress::MAX_END / 2;
 /// Blocks that are kept for reuse, at the most.
 const MAX_SPENT: usize = 64;
 
+/// Blocks that were filled, oldest first, to be used again once nobody else holds
+/// them. Only a ring at rest shares them with its cutter.
+struct Spent {
+    blocks: Mutex<VecDeque<TextBlock>>,
+    most: usize,
+}
+
+impl Spent {
+    fn blocks(&self) -> MutexGuard<'_, VecDeque<TextBlock>> {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A block of this size that nobody else holds.
+    fn take(&self, capacity: usize) -> Option<TextBlock> {
+        let mut blocks = self.blocks();
+        let reusable = |block: &TextBlock| block.capacity() == capacity && block.is_unique();
+        let at = blocks.iter().position(reusable)?;
+        blocks.remove(at)
+    }
+
+    /// Keeps a filled block. When there are too many the oldest is given up: somebody
+    /// keeps a string of it, and may do so for ever.
+    fn put(&self, block: TextBlock) {
+        let mut blocks = self.blocks();
+        let oldest = (blocks.len() == self.most).then(|| blocks.pop_front());
+        blocks.push_back(block);
+        drop(blocks);
+        drop(oldest);
+    }
+
+    /// Gives the memory of one block back, or lets go of one that somebody keeps.
+    fn give_back(&self) {
+        let oldest = self.blocks().pop_front();
+        drop(oldest);
+    }
+}
+
 /// The end of a ring that text is received into.
 ///
 /// ```text
@@ -84,10 +127,7 @@ pub(crate) struct TextWriter {
     /// Bytes of a block, unless a long line needs more.
     block: usize,
     max_line: usize,
-    /// Blocks that were filled, oldest first, to be used again once nobody else
-    /// holds them.
-    spent: VecDeque<TextBlock>,
-    max_spent: usize,
+    spent: Arc<Spent>,
     open: Option<Open>,
     /// Inside a line that was too long and dropped: up to its end.
     skipping: bool,
@@ -350,28 +390,22 @@ impl TextWriter {
             .max((2 * carried).clamp(carried + MIN_BLOCK, longest))
     }
 
-    /// A block that nobody else holds.
-    fn fresh(&mut self, capacity: usize) -> TextBlock {
-        let reusable = |block: &TextBlock| block.capacity() == capacity && block.is_unique();
-        match self
-            .spent
-            .iter()
-            .position(reusable)
-            .and_then(|at| self.spent.remove(at))
-        {
-            Some(block) => block,
-            None => TextBlock::zeroed(capacity),
-        }
+    /// How many blocks are kept for reuse.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn spent(&self) -> usize {
+        self.spent.blocks().len()
     }
 
-    /// Keeps a filled block for later. When there are too many the oldest is
-    /// given up: somebody keeps a string of it, and may do so for ever.
-    fn retire(&mut self, block: TextBlock) {
+    /// A block that nobody else holds.
+    fn fresh(&self, capacity: usize) -> TextBlock {
+        let spent = self.spent.take(capacity);
+        spent.unwrap_or_else(|| TextBlock::zeroed(capacity))
+    }
+
+    /// Keeps a filled block for later.
+    fn retire(&self, block: TextBlock) {
         if block.capacity() == self.block {
-            if self.spent.len() == self.max_spent {
-                self.spent.pop_front();
-            }
-            self.spent.push_back(block);
+            self.spent.put(block);
         }
     }
 }
