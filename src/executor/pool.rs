@@ -38,17 +38,18 @@ impl NodePool {
     }
 }
 
-/// Calls `body` with the number of each worker, on that worker, and waits.
-pub(super) fn run_on_all(pools: &[NodePool], body: &(impl Fn(usize) + Sync)) {
-    match pools {
-        [] => {}
-        [last] => {
-            last.pool
-                .broadcast(|context| body(last.first + context.index()));
-        }
-        [first, rest @ ..] => first.pool.in_place_scope(|scope| {
-            scope.spawn_broadcast(|_, context| body(first.first + context.index()));
-            run_on_all(rest, body);
-        }),
-    }
+/// Calls `body` with the number of each worker, on that worker, and `beside` on the
+/// calling thread, and waits.
+pub(super) fn run_on_all(
+    pools: &[NodePool],
+    body: &(impl Fn(usize) + Sync),
+    beside: impl FnOnce(),
+) {
+    let [first, rest @ ..] = pools else {
+        return beside();
+    };
+    first.pool.in_place_scope(|scope| {
+        scope.spawn_broadcast(|_, context| body(first.first + context.index()));
+        run_on_all(rest, body, beside);
+    });
 }
