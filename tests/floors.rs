@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// for tests are on top, with the parts behind features; `lib.rs` may use everything.
 const FLOORS: &[&[&str]] = &[
     &["error", "conf", "time", "id", "hash"],
-    &["arch", "cpu", "sync", "task", "metrics", "codec"],
+    &["arch", "cpu", "sync", "task", "metrics", "codec", "rate"],
     &["block", "wal", "listener"],
     &["executor", "shared"],
     &["rdd"],
