@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::rdd::pipe::{Data, Pipe};
 use crate::rdd::{Lines, Partition, Rdd};
 use crate::receiver::{
-    Backoff, ConvertedSocket, CustomSource, Peer, RateLimiter, RawSocket, Receiver, Source,
-    Supervisor, TextSocket,
+    Backoff, ConvertedSocket, CustomSource, Peer, RateLimit, RateLimiter, RawSocket, Receiver,
+    Source, Supervisor, TextSocket,
 };
 use crate::time::BatchTime;
 
@@ -163,8 +163,9 @@ impl StreamingContext {
         ReceiverIngest::declare(&self.inner.graph, "Socket", site, |_| {
             let max_line = self.inner.conf.max_line_bytes;
             let (writer, cutter, budget) = text_ring(self.ring_options(), max_line);
-            let source = TextSocket::new(peer, writer, self.limiter());
-            (cutter, self.supervisor(source, budget))
+            let (limiter, limit) = self.limiter();
+            let source = TextSocket::new(peer, writer, limiter);
+            (cutter, self.supervisor(source, budget, limit))
         })
     }
 
@@ -203,8 +204,9 @@ impl StreamingContext {
         let peer = self.peer(address.into(), site)?;
         ReceiverIngest::declare(&self.inner.graph, "Socket", site, |_| {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
-            let source = ConvertedSocket::new(peer, convert, writer, self.limiter());
-            (cutter, self.supervisor(source, budget))
+            let (limiter, limit) = self.limiter();
+            let source = ConvertedSocket::new(peer, convert, writer, limiter);
+            (cutter, self.supervisor(source, budget, limit))
         })
     }
 
@@ -223,7 +225,7 @@ impl StreamingContext {
         ReceiverIngest::declare(&self.inner.graph, "Raw socket", site, |_| {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
             let source = RawSocket::new(peer, writer, self.inner.conf.max_frame_bytes);
-            (cutter, self.supervisor(source, budget))
+            (cutter, self.supervisor(source, budget, None))
         })
     }
 
@@ -239,9 +241,9 @@ impl StreamingContext {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
             // A block never spans batches.
             let block_interval = self.inner.conf.block_interval.min(self.batch_interval());
-            let limiter = self.limiter();
+            let (limiter, limit) = self.limiter();
             let source = CustomSource::new(receiver, stream_id, writer, limiter, block_interval);
-            (cutter, self.supervisor(source, budget))
+            (cutter, self.supervisor(source, budget, limit))
         })
     }
 
@@ -264,8 +266,15 @@ impl StreamingContext {
         }
     }
 
-    fn limiter(&self) -> Option<RateLimiter> {
-        self.inner.conf.receiver_max_rate.map(RateLimiter::new)
+    /// The two ends of a rate limit, if there is to be one.
+    fn limiter(&self) -> (Option<RateLimiter>, Option<Arc<RateLimit>>) {
+        let max = self.inner.conf.receiver_max_rate;
+        let limit = max.map(|_| RateLimit::new(None, max));
+        let limiter = limit.clone().map(|limit| {
+            let clock = Arc::clone(&self.inner.clock);
+            RateLimiter::new(limit, clock, self.batch_interval())
+        });
+        (limiter, limit)
     }
 
     fn peer(&self, address: String, site: &'static Location<'static>) -> Result<Peer> {
@@ -277,11 +286,17 @@ impl StreamingContext {
         })
     }
 
-    fn supervisor(&self, source: impl Source, budget: Arc<Budget>) -> Supervisor {
+    fn supervisor(
+        &self,
+        source: impl Source,
+        budget: Arc<Budget>,
+        limit: Option<Arc<RateLimit>>,
+    ) -> Supervisor {
         let conf = &self.inner.conf;
         Supervisor {
             source: Box::new(source),
             budget,
+            limit,
             backoff: Backoff::new(conf.receiver_restart_delay, conf.receiver_max_restart_delay),
         }
     }

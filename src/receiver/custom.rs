@@ -117,13 +117,12 @@ impl<T: Data> ReceiverHandle<T> {
     /// Waits until the rate limit lets so many records pass; none if the context
     /// stops.
     pub(super) fn permit(&self, mut records: usize) -> Option<()> {
-        let (Some(limiter), Some(session)) = (&self.shared.limiter, self.shared.session.get())
-        else {
+        let Some(limiter) = &self.shared.limiter else {
             return Some(());
         };
         let mut limiter = limiter.lock().unwrap_or_else(|poison| poison.into_inner());
         while records > 0 {
-            records -= limiter.take(records, session)?;
+            records -= limiter.take(records)?;
         }
         Some(())
     }

@@ -49,7 +49,7 @@ where
                 Err(cause) => return self.peer.disconnected(session, Some(cause)),
             };
             if let Some(limiter) = &mut self.limiter
-                && limiter.take(1, session).is_none()
+                && limiter.take(1).is_none()
             {
                 return Exit::Shutdown;
             }
