@@ -52,6 +52,12 @@ pub enum Kind {
     },
     /// Records per second.
     Rate,
+    /// A number from 0 on, which may have a fraction.
+    Factor,
+    /// A number above 0, which may have a fraction.
+    Positive,
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// Yes or no.
     Flag,
     /// A line of text.
@@ -77,6 +83,9 @@ impl fmt::Display for Kind {
                  local, local[n] or local[*]"
             ),
             Self::Rate => f.write_str("a whole number of records per second, or unlimited"),
+            Self::Factor => f.write_str("a number from 0 on, such as 0.2"),
+            Self::Positive => f.write_str("a number above 0, such as 0.5"),
+            Self::Choice(words) => f.write_str(&words.join(" or ")),
             Self::Flag => f.write_str("true, false, on, off, 1 or 0"),
             Self::Text => f.write_str("a text on one line"),
         }
@@ -91,6 +100,7 @@ pub(super) enum Slot<'a> {
     Number(&'a mut usize),
     OptNumber(&'a mut Option<usize>),
     Rate(&'a mut Option<u64>),
+    Real(&'a mut f64),
     Flag(&'a mut bool),
     Text(&'a mut String),
 }
@@ -125,6 +135,7 @@ impl Key {
                 }
             }
             Slot::Rate(field) => *field = parse::rate(text)?,
+            Slot::Real(field) => *field = parse::real(text)?,
             Slot::Flag(field) => *field = parse::flag(text)?,
             Slot::Text(field) => text.clone_into(field),
         }
@@ -144,10 +155,20 @@ impl Key {
                 _ => true,
             },
             Slot::Rate(Some(field)) => *field > 0,
+            Slot::Real(field) => match self.kind {
+                Kind::Positive => field.is_finite() && *field > 0.0,
+                _ => field.is_finite() && *field >= 0.0,
+            },
             Slot::Text(field) if field.is_empty() => return Err("the value is empty".to_owned()),
             Slot::Text(field) if field.contains(char::is_control) => {
                 return Err("it has a control character".to_owned());
             }
+            Slot::Text(field) => match self.kind {
+                Kind::Choice(words) if !words.contains(&field.as_str()) => {
+                    return Err("there is no such choice".to_owned());
+                }
+                _ => true,
+            },
             _ => true,
         };
         if in_range {
@@ -178,6 +199,7 @@ impl Key {
                 _ => field.to_string(),
             },
             Slot::Rate(Some(field)) => field.to_string(),
+            Slot::Real(field) => field.to_string(),
             Slot::Flag(field) => field.to_string(),
             Slot::Text(field) => field.clone(),
             Slot::OptDuration(None) | Slot::OptNumber(None) | Slot::Rate(None) => {
@@ -314,6 +336,70 @@ pub static KEYS: &[Key] = &[
         default: "unlimited",
         meaning: "records per second that one receiver takes; zero or less is unlimited",
         slot: |conf| Slot::Rate(&mut conf.receiver_max_rate),
+    },
+    Key {
+        name: "backpressure_enabled",
+        env: "MILLSTREAM_BACKPRESSURE_ENABLED",
+        guide: &["spark.streaming.backpressure.enabled"],
+        kind: Kind::Flag,
+        default: "false",
+        meaning: "whether receivers are slowed down to what the batches can take",
+        slot: |conf| Slot::Flag(&mut conf.backpressure_enabled),
+    },
+    Key {
+        name: "backpressure_initial_rate",
+        env: "MILLSTREAM_BACKPRESSURE_INITIAL_RATE",
+        guide: &["spark.streaming.backpressure.initialRate"],
+        kind: Kind::Rate,
+        default: "unlimited",
+        meaning: "records per second that one receiver takes with back-pressure before any batch \
+                  was measured; never more than receiver_max_rate",
+        slot: |conf| Slot::Rate(&mut conf.backpressure_initial_rate),
+    },
+    Key {
+        name: "backpressure_rate_estimator",
+        env: "MILLSTREAM_BACKPRESSURE_RATE_ESTIMATOR",
+        guide: &["spark.streaming.backpressure.rateEstimator"],
+        kind: Kind::Choice(&["pid"]),
+        default: "pid",
+        meaning: "how it is estimated what the batches can take",
+        slot: |conf| Slot::Text(&mut conf.backpressure_rate_estimator),
+    },
+    Key {
+        name: "backpressure_pid_proportional",
+        env: "MILLSTREAM_BACKPRESSURE_PID_PROPORTIONAL",
+        guide: &["spark.streaming.backpressure.pid.proportional"],
+        kind: Kind::Factor,
+        default: "1",
+        meaning: "how much of the error of the last rate is taken back at once",
+        slot: |conf| Slot::Real(&mut conf.backpressure_pid_proportional),
+    },
+    Key {
+        name: "backpressure_pid_integral",
+        env: "MILLSTREAM_BACKPRESSURE_PID_INTEGRAL",
+        guide: &["spark.streaming.backpressure.pid.integral"],
+        kind: Kind::Factor,
+        default: "0.2",
+        meaning: "how much of what waits is to be worked off in one batch interval",
+        slot: |conf| Slot::Real(&mut conf.backpressure_pid_integral),
+    },
+    Key {
+        name: "backpressure_pid_derivative",
+        env: "MILLSTREAM_BACKPRESSURE_PID_DERIVATIVE",
+        guide: &["spark.streaming.backpressure.pid.derived"],
+        kind: Kind::Factor,
+        default: "0",
+        meaning: "how much the change of the error counts, per second",
+        slot: |conf| Slot::Real(&mut conf.backpressure_pid_derivative),
+    },
+    Key {
+        name: "backpressure_pid_min_rate",
+        env: "MILLSTREAM_BACKPRESSURE_PID_MIN_RATE",
+        guide: &["spark.streaming.backpressure.pid.minRate"],
+        kind: Kind::Positive,
+        default: "100",
+        meaning: "records per second that back-pressure leaves to each receiver in any case",
+        slot: |conf| Slot::Real(&mut conf.backpressure_pid_min_rate),
     },
     Key {
         name: "receiver_restart_delay",

@@ -86,6 +86,22 @@ pub struct Conf {
     pub block_queue_size: usize,
     /// Records per second that one receiver takes; `None` is unlimited. Default: `None`.
     pub receiver_max_rate: Option<u64>,
+    /// Whether receivers are slowed down to what the batches can take. Default: `false`.
+    pub backpressure_enabled: bool,
+    /// Records per second that one receiver takes with back-pressure before any batch was measured;
+    /// never more than `receiver_max_rate`. `None` is unlimited. Default: `None`.
+    pub backpressure_initial_rate: Option<u64>,
+    /// How it is estimated what the batches can take: `pid`, by
+    /// [`PidRateEstimator`](crate::rate::PidRateEstimator). Default: `pid`.
+    pub backpressure_rate_estimator: String,
+    /// How much of the error of the last rate is taken back at once. Default: 1.
+    pub backpressure_pid_proportional: f64,
+    /// How much of what waits is to be worked off in one batch interval. Default: 0.2.
+    pub backpressure_pid_integral: f64,
+    /// How much the change of the error counts, per second. Default: 0.
+    pub backpressure_pid_derivative: f64,
+    /// Records per second that back-pressure leaves to each receiver in any case. Default: 100.
+    pub backpressure_pid_min_rate: f64,
     /// Pause before a failed receiver starts again. Default: 2 s.
     pub receiver_restart_delay: Duration,
     /// What that pause grows to while a receiver fails again and again without data. Default: 60 s.
@@ -186,6 +202,13 @@ impl Conf {
             spill_dir: String::new(),
             block_queue_size: 0,
             receiver_max_rate: None,
+            backpressure_enabled: false,
+            backpressure_initial_rate: None,
+            backpressure_rate_estimator: String::new(),
+            backpressure_pid_proportional: 0.0,
+            backpressure_pid_integral: 0.0,
+            backpressure_pid_derivative: 0.0,
+            backpressure_pid_min_rate: 0.0,
             receiver_restart_delay: Duration::ZERO,
             receiver_max_restart_delay: Duration::ZERO,
             socket_keepalive: Duration::ZERO,

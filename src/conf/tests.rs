@@ -71,6 +71,13 @@ fn defaults() {
     assert!(conf.unpersist);
     assert_eq!(conf.block_queue_size, 4096);
     assert_eq!(conf.receiver_max_rate, None);
+    assert!(!conf.backpressure_enabled);
+    assert_eq!(conf.backpressure_initial_rate, None);
+    assert_eq!(conf.backpressure_rate_estimator, "pid");
+    assert_eq!(conf.backpressure_pid_proportional, 1.0);
+    assert_eq!(conf.backpressure_pid_integral, 0.2);
+    assert_eq!(conf.backpressure_pid_derivative, 0.0);
+    assert_eq!(conf.backpressure_pid_min_rate, 100.0);
     assert_eq!(conf.receiver_restart_delay, Duration::from_secs(2));
     assert_eq!(conf.receiver_max_restart_delay, Duration::from_secs(60));
     assert_eq!(conf.socket_keepalive, Duration::from_secs(60));
@@ -109,6 +116,13 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("spill_dir", "/var/spill"),
         ("block_queue_size", "8"),
         ("receiver_max_rate", "5000"),
+        ("backpressure_enabled", "true"),
+        ("backpressure_initial_rate", "1000"),
+        ("backpressure_rate_estimator", "pid"),
+        ("backpressure_pid_proportional", "0.5"),
+        ("backpressure_pid_integral", "0"),
+        ("backpressure_pid_derivative", "0.05"),
+        ("backpressure_pid_min_rate", "0.5"),
         ("receiver_restart_delay", "0ms"),
         ("receiver_max_restart_delay", "5s"),
         ("socket_keepalive", "0ms"),
@@ -170,6 +184,13 @@ fn the_guides_keys_are_understood() {
         ("spark.streaming.blockInterval", "50"),
         ("spark.streaming.blockQueueSize", "10"),
         ("spark.streaming.receiver.maxRate", "100"),
+        ("spark.streaming.backpressure.enabled", "true"),
+        ("spark.streaming.backpressure.initialRate", "50"),
+        ("spark.streaming.backpressure.rateEstimator", "pid"),
+        ("spark.streaming.backpressure.pid.proportional", "0.9"),
+        ("spark.streaming.backpressure.pid.integral", "0.1"),
+        ("spark.streaming.backpressure.pid.derived", "0.01"),
+        ("spark.streaming.backpressure.pid.minRate", "10"),
         ("spark.streaming.receiverRestartDelay", "500"),
         ("spark.streaming.concurrentJobs", "4"),
         ("spark.streaming.gracefulStopTimeout", "30s"),
@@ -183,6 +204,13 @@ fn the_guides_keys_are_understood() {
     assert_eq!(conf.block_interval, Duration::from_millis(50));
     assert_eq!(conf.block_queue_size, 10);
     assert_eq!(conf.receiver_max_rate, Some(100));
+    assert!(conf.backpressure_enabled);
+    assert_eq!(conf.backpressure_initial_rate, Some(50));
+    assert_eq!(conf.backpressure_rate_estimator, "pid");
+    assert_eq!(conf.backpressure_pid_proportional, 0.9);
+    assert_eq!(conf.backpressure_pid_integral, 0.1);
+    assert_eq!(conf.backpressure_pid_derivative, 0.01);
+    assert_eq!(conf.backpressure_pid_min_rate, 10.0);
     assert_eq!(conf.receiver_restart_delay, Duration::from_millis(500));
     assert_eq!(conf.concurrent_jobs, 4);
     assert_eq!(conf.graceful_stop_timeout, Some(Duration::from_secs(30)));
@@ -262,6 +290,21 @@ fn wrong_values_are_refused_and_change_nothing() {
          expected a whole number of records per second, or unlimited (default: unlimited)",
     );
     refused(
+        set("backpressure_rate_estimator", "gradient"),
+        "backpressure_rate_estimator = \"gradient\": there is no such choice; \
+         expected pid (default: pid)",
+    );
+    refused(
+        set("backpressure_pid_integral", "-0.2"),
+        "backpressure_pid_integral = \"-0.2\": out of range; \
+         expected a number from 0 on, such as 0.2 (default: 0.2)",
+    );
+    refused(
+        set("spark.streaming.backpressure.pid.minRate", "0"),
+        "spark.streaming.backpressure.pid.minRate = \"0\": out of range; \
+         expected a number above 0, such as 0.5 (default: 100)",
+    );
+    refused(
         set("app_name", "a\nb"),
         "app_name = \"a\\nb\": it has a control character; \
          expected a text on one line (default: millstream)",
@@ -276,6 +319,10 @@ fn wrong_values_are_refused_and_change_nothing() {
         ("receiver_restart_delay", "-2s"),
         ("max_line_bytes", "0"),
         ("max_frame_bytes", "0"),
+        ("backpressure_enabled", "maybe"),
+        ("backpressure_initial_rate", "0.5"),
+        ("backpressure_pid_proportional", "NaN"),
+        ("backpressure_pid_derivative", "fast"),
         ("pin", "core"),
         ("concurrent_jobs", "0"),
         ("max_queued_batches", "0"),

@@ -268,8 +268,13 @@ impl StreamingContext {
 
     /// The two ends of a rate limit, if there is to be one.
     fn limiter(&self) -> (Option<RateLimiter>, Option<Arc<RateLimit>>) {
-        let max = self.inner.conf.receiver_max_rate;
-        let limit = max.map(|_| RateLimit::new(None, max));
+        let conf = &self.inner.conf;
+        let max = conf.receiver_max_rate;
+        let limit = if conf.backpressure_enabled {
+            Some(RateLimit::new(conf.backpressure_initial_rate, max))
+        } else {
+            max.map(|_| RateLimit::new(None, max))
+        };
         let limiter = limit.clone().map(|limit| {
             let clock = Arc::clone(&self.inner.clock);
             RateLimiter::new(limit, clock, self.batch_interval())

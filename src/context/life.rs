@@ -7,7 +7,8 @@ use super::{Inner, StreamingContext, active};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
-use crate::scheduler::{Generator, JobScheduler, ReceiverTracker};
+use crate::rate::{PidOptions, PidRateEstimator};
+use crate::scheduler::{Generator, JobScheduler, RateControl, ReceiverTracker};
 use crate::task::in_task;
 use crate::time::{BatchTime, Duration, first_batch_time};
 
@@ -217,6 +218,7 @@ impl Running {
             true => inner.conf.remember,
             false => Some(Duration::MAX),
         };
+        let rates = RateControl::new(estimator(inner)?);
         inner.graph.initialize(zero, remember);
         inner.graph.start_inputs()?;
         // Before any thread runs: a first job may ask.
@@ -229,6 +231,7 @@ impl Running {
                 Arc::clone(&inner.clock),
                 Arc::clone(&inner.bus),
                 Arc::clone(&inner.waiter),
+                rates,
                 inner.conf.batch_stuck_after,
             )),
             job_threads: Vec::new(),
@@ -256,8 +259,13 @@ impl Running {
             let thread = thread::spawn(format!("jobs-{i}"), None, move || jobs.run());
             self.job_threads.push(thread.map_err(refused)?);
         }
-        self.receivers
-            .start(&inner.graph, &inner.placement, &inner.clock, &inner.bus)?;
+        self.receivers.start(
+            &inner.graph,
+            &inner.placement,
+            &inner.clock,
+            &inner.bus,
+            self.jobs.rates(),
+        )?;
         self.generator = Some(Generator::start(
             Arc::clone(&inner.graph),
             Arc::clone(&self.jobs),
@@ -268,4 +276,19 @@ impl Running {
         )?);
         Ok(())
     }
+}
+
+/// What back-pressure estimates with, if it is on.
+fn estimator(inner: &Inner) -> Result<Option<PidRateEstimator>> {
+    let conf = &inner.conf;
+    if !conf.backpressure_enabled {
+        return Ok(None);
+    }
+    let options = PidOptions {
+        proportional: conf.backpressure_pid_proportional,
+        integral: conf.backpressure_pid_integral,
+        derivative: conf.backpressure_pid_derivative,
+        min_rate: conf.backpressure_pid_min_rate,
+    };
+    PidRateEstimator::new(inner.graph.batch_interval(), options).map(Some)
 }

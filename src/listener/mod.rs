@@ -8,7 +8,7 @@ mod bus;
 mod info;
 
 pub(crate) use bus::{Bus, Event};
-pub(crate) use info::Metadata;
+pub(crate) use info::Received;
 pub use info::{BatchInfo, InputInfo, OutputOperationInfo, ReceiverInfo, StuckBatchInfo};
 
 /// Is told what happens in a context. Every method does nothing by default.

@@ -219,6 +219,17 @@ impl<T: Data> ReceiverHandle<T> {
         }
     }
 
+    /// Records per second that the receiver may store, if that is limited: by
+    /// `receiver_max_rate`, and with back-pressure by what the batches can take. What
+    /// is stored one by one waits for its turn; a receiver that stores whole blocks
+    /// does well to keep to this itself.
+    #[doc(alias = "getCurrentLimit")]
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<u64> {
+        let session = self.shared.session.get();
+        session.and_then(|session| session.reporter().rate_limit())
+    }
+
     /// Whether the receiver is between its `on_start` and its `on_stop`.
     #[must_use]
     pub fn is_started(&self) -> bool {

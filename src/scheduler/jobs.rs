@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use super::Waiter;
+use super::{RateControl, Waiter};
 use crate::dstream::Graph;
 use crate::dstream::output::Output;
 use crate::error::{Error, ErrorKind};
@@ -19,6 +19,7 @@ pub(crate) struct JobScheduler {
     clock: Arc<dyn Clock>,
     bus: Arc<Bus>,
     waiter: Arc<Waiter>,
+    rates: RateControl,
     /// How long a batch may run before that is told; zero is for ever.
     stuck_after: Duration,
     state: Mutex<State>,
@@ -69,6 +70,7 @@ impl JobScheduler {
         clock: Arc<dyn Clock>,
         bus: Arc<Bus>,
         waiter: Arc<Waiter>,
+        rates: RateControl,
         stuck_after: Duration,
     ) -> Self {
         Self {
@@ -76,11 +78,17 @@ impl JobScheduler {
             clock,
             bus,
             waiter,
+            rates,
             stuck_after,
             state: Mutex::default(),
             queued: Condvar::new(),
             settled: Condvar::new(),
         }
+    }
+
+    /// What receivers are told of the batches that have ended.
+    pub(crate) fn rates(&self) -> &RateControl {
+        &self.rates
     }
 
     /// How many batches are queued or running.
@@ -257,6 +265,7 @@ impl JobScheduler {
                 "a batch completed"
             );
             self.bus.post(|| Event::BatchCompleted(info.clone()));
+            self.rates.learn(&info);
         }
         self.settle(batch.time);
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::RateControl;
 use crate::cpu::placement::Placement;
 use crate::dstream::Graph;
 use crate::error::Result;
@@ -26,13 +27,19 @@ impl ReceiverTracker {
         placement: &Placement,
         clock: &Arc<dyn Clock>,
         bus: &Arc<Bus>,
+        rates: &RateControl,
     ) -> Result<()> {
         let receivers = graph.take_receivers();
         if let Some(warning) = placement.crowded(receivers.len()) {
             tracing::warn!("{warning}");
         }
         for (i, declared) in receivers.into_iter().enumerate() {
-            let reporter = Reporter::new(Arc::clone(bus), declared.stream_id, declared.name);
+            let limit = declared.supervisor.limit.clone();
+            if let Some(limit) = &limit {
+                rates.add(declared.stream_id, limit);
+            }
+            let (stream_id, name) = (declared.stream_id, declared.name);
+            let reporter = Reporter::new(Arc::clone(bus), stream_id, name, limit);
             let cpu = placement.receiver_cpu(i);
             // A preference is a wish for a core only where receivers are pinned.
             let cpu = cpu.map(|cpu| declared.supervisor.preferred_cpu().unwrap_or(cpu));

@@ -21,7 +21,7 @@ use super::graph::Graph;
 use super::node::{Control, Meta, Stream};
 use crate::error::Result;
 use crate::id::StreamId;
-use crate::listener::{InputInfo, Metadata};
+use crate::listener::{InputInfo, Received};
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
 use crate::time::BatchTime;
@@ -74,16 +74,16 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
 pub(crate) struct Cut<T: Data> {
     rdd: Rdd<T>,
     records: u64,
-    metadata: Metadata,
+    received: Received,
 }
 
 impl<T: Data> Cut<T> {
-    /// Records that nothing more is said about.
+    /// Records that nothing more is known of.
     pub(crate) fn plain(rdd: Rdd<T>) -> Self {
         Self {
             records: rdd.known_count(),
             rdd,
-            metadata: Metadata::default(),
+            received: Received::default(),
         }
     }
 }
@@ -189,8 +189,7 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
     fn cut(&self, time: BatchTime) -> InputInfo {
         let cut = self.ingest.cut();
         self.batches().cut.insert(time, cut.rdd);
-        InputInfo::new(self.stream_id, self.name.clone(), cut.records)
-            .with_block_metadata(cut.metadata)
+        InputInfo::new(self.stream_id, self.name.clone(), cut.records).with_received(cut.received)
     }
 
     fn is_waiting(&self) -> bool {

@@ -9,9 +9,10 @@ use crate::dstream::{DStream, Graph};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::id::StreamId;
+use crate::listener::Received;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Lines, Partition, Rdd};
-use crate::receiver::Supervisor;
+use crate::receiver::{RateLimit, Supervisor};
 
 /// A receiver that was declared, for the tracker to start.
 pub(crate) struct DeclaredReceiver {
@@ -23,6 +24,7 @@ pub(crate) struct DeclaredReceiver {
 /// Cuts one ring.
 pub(crate) struct ReceiverIngest<B: IntoPartition> {
     executor: Arc<Executor>,
+    limit: Option<Arc<RateLimit>>,
     ring: Mutex<Ring<B>>,
 }
 
@@ -76,6 +78,7 @@ impl<B: IntoPartition> ReceiverIngest<B> {
         let mut declared = None;
         let stream = InputNode::declare(graph, kind, site, |stream_id, name| {
             let (cutter, supervisor) = make(stream_id);
+            let limit = supervisor.limit.clone();
             declared = Some(DeclaredReceiver {
                 stream_id,
                 name: name.to_owned(),
@@ -83,6 +86,7 @@ impl<B: IntoPartition> ReceiverIngest<B> {
             });
             Self {
                 executor: Arc::clone(graph.executor()),
+                limit,
                 ring: Mutex::new(Ring {
                     cutter,
                     blocks: Vec::new(),
@@ -122,7 +126,10 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         Cut {
             rdd: Rdd::ready(partitions, Arc::clone(&self.executor)),
             records,
-            metadata,
+            received: Received {
+                rate_limit: self.limit.as_ref().and_then(|limit| limit.rate()),
+                metadata,
+            },
         }
     }
 
