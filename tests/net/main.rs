@@ -14,4 +14,5 @@ mod memory;
 #[cfg(target_os = "linux")]
 #[path = "../common/own_process.rs"]
 mod own_process;
+mod rates;
 mod receivers;
