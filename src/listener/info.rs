@@ -102,6 +102,25 @@ pub struct StuckBatchInfo {
     pub operations: Vec<(OutputId, String)>,
 }
 
+/// A batch time at which nothing was cut.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SkippedBatchInfo {
+    /// The time.
+    pub batch_time: BatchTime,
+    /// How many batches were queued or running: `max_queued_batches`.
+    pub queued_batches: usize,
+}
+
+impl SkippedBatchInfo {
+    pub(crate) fn new(batch_time: BatchTime, queued_batches: usize) -> Self {
+        Self {
+            batch_time,
+            queued_batches,
+        }
+    }
+}
+
 /// What an input contributed to a batch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -9,7 +9,9 @@ mod info;
 
 pub(crate) use bus::{Bus, Event};
 pub(crate) use info::Received;
-pub use info::{BatchInfo, InputInfo, OutputOperationInfo, ReceiverInfo, StuckBatchInfo};
+pub use info::{
+    BatchInfo, InputInfo, OutputOperationInfo, ReceiverInfo, SkippedBatchInfo, StuckBatchInfo,
+};
 
 /// Is told what happens in a context. Every method does nothing by default.
 ///
@@ -48,6 +50,10 @@ pub trait StreamingListener: Send + Sync {
     /// A batch has been running for longer than `batch_stuck_after`. Told once for
     /// each such batch; it goes on running.
     fn on_batch_stuck(&self, stuck: &StuckBatchInfo) {}
+
+    /// No batch was cut at a boundary, as too many are waiting. What was received
+    /// stays where it is, and is in the next batch.
+    fn on_batch_skipped(&self, skipped: &SkippedBatchInfo) {}
 
     /// A receiver began to receive.
     fn on_receiver_started(&self, receiver: &ReceiverInfo) {}

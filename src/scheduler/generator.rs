@@ -124,10 +124,11 @@ impl Cutting {
     }
 
     fn generate(&self, time: BatchTime, passed: &mut Passed) {
-        if self.jobs.backlog() >= self.max_queued_batches {
+        let queued = self.jobs.backlog();
+        if queued >= self.max_queued_batches {
             // The data stays where it is; a later batch takes it.
             passed.warn(time);
-            self.jobs.pass(time);
+            self.jobs.skip(time, queued);
             return;
         }
         self.cut(time);

@@ -10,7 +10,9 @@ use super::{RateControl, Waiter};
 use crate::dstream::Graph;
 use crate::dstream::output::Output;
 use crate::error::{Error, ErrorKind};
-use crate::listener::{BatchInfo, Bus, Event, InputInfo, OutputOperationInfo, StuckBatchInfo};
+use crate::listener::{
+    BatchInfo, Bus, Event, InputInfo, OutputOperationInfo, SkippedBatchInfo, StuckBatchInfo,
+};
 use crate::time::{BatchTime, Clock, Deadline, Duration};
 
 /// Runs the jobs of batches in order.
@@ -130,8 +132,15 @@ impl JobScheduler {
         self.queued.notify_one();
     }
 
+    /// Notes a time at which nothing was cut, as so many batches are waiting.
+    pub(crate) fn skip(&self, time: BatchTime, queued: usize) {
+        self.bus
+            .post(|| Event::BatchSkipped(SkippedBatchInfo::new(time, queued)));
+        self.pass(time);
+    }
+
     /// Notes a time at which there is nothing to run.
-    pub(crate) fn pass(&self, time: BatchTime) {
+    fn pass(&self, time: BatchTime) {
         self.lock().last_time = Some(time);
         self.settled.notify_all();
     }
