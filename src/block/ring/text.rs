@@ -1,12 +1,12 @@
 //! Rings of text: received bytes, published line by line.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
 use super::RingOptions;
 use super::budget::{Budget, Closed};
 use super::segment::{Block, Cutter, Measure, Outlet, Progress, Segment, ring};
+use super::spent::Spent;
 use crate::arch;
 use crate::block::TextBlock;
 use crate::block::line::{behind_terminator, end_with_feed, first_line};
@@ -43,8 +43,7 @@ pub(crate) fn text_ring(
         outlet,
         block,
         max_line: max_line_bytes.min(MAX_LINE),
-        spent: VecDeque::new(),
-        max_spent: (options.bound / block + 2).min(MAX_SPENT),
+        spent: Spent::new((options.bound / block).saturating_add(2)),
         open: None,
         skipping: false,
         carriage: false,
@@ -61,9 +60,6 @@ const MIN_BLOCK: usize = RESERVED + 1;
 /// Half of what a block can hold, so that a longest line always finds room
 /// behind a block's worth of lines.
 const MAX_LINE: usize = Progress::MAX_END / 2;
-
-/// Blocks that are kept for reuse, at the most.
-const MAX_SPENT: usize = 64;
 
 /// The end of a ring that text is received into.
 ///
@@ -84,10 +80,7 @@ pub(crate) struct TextWriter {
     /// Bytes of a block, unless a long line needs more.
     block: usize,
     max_line: usize,
-    /// Blocks that were filled, oldest first, to be used again once nobody else
-    /// holds them.
-    spent: VecDeque<TextBlock>,
-    max_spent: usize,
+    spent: Spent,
     open: Option<Open>,
     /// Inside a line that was too long and dropped: up to its end.
     skipping: bool,
@@ -352,26 +345,16 @@ impl TextWriter {
 
     /// A block that nobody else holds.
     fn fresh(&mut self, capacity: usize) -> TextBlock {
-        let reusable = |block: &TextBlock| block.capacity() == capacity && block.is_unique();
-        match self
-            .spent
-            .iter()
-            .position(reusable)
-            .and_then(|at| self.spent.remove(at))
-        {
-            Some(block) => block,
-            None => TextBlock::zeroed(capacity),
-        }
+        let spent = (capacity == self.block).then(|| self.spent.take());
+        spent
+            .flatten()
+            .unwrap_or_else(|| TextBlock::zeroed(capacity))
     }
 
-    /// Keeps a filled block for later. When there are too many the oldest is
-    /// given up: somebody keeps a string of it, and may do so for ever.
+    /// Keeps a filled block for later.
     fn retire(&mut self, block: TextBlock) {
         if block.capacity() == self.block {
-            if self.spent.len() == self.max_spent {
-                self.spent.pop_front();
-            }
-            self.spent.push_back(block);
+            self.spent.put(block);
         }
     }
 }
