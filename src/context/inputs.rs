@@ -263,6 +263,7 @@ impl StreamingContext {
             block: conf.block_bytes,
             bound: conf.ring_bytes,
             queue: conf.block_queue_size,
+            lossy: false,
         }
     }
 

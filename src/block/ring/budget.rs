@@ -35,6 +35,8 @@ pub(crate) struct Budget {
     lock: Mutex<()>,
     changed: Condvar,
     waits: AtomicU64,
+    /// Records that were dropped for want of room. The writer stores it.
+    dropped: AtomicU64,
 }
 
 impl Budget {
@@ -46,6 +48,7 @@ impl Budget {
             lock: Mutex::new(()),
             changed: Condvar::new(),
             waits: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
         }
     }
 
@@ -68,6 +71,12 @@ impl Budget {
     pub(crate) fn waits(&self) -> u64 {
         // Acquire: who learns that the writer waits sees what it stored before.
         self.waits.load(Ordering::Acquire)
+    }
+
+    /// How many records were dropped for want of room.
+    pub(crate) fn dropped(&self) -> u64 {
+        // Relaxed: only the count itself matters.
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Stops the writer: from now on it gets [`Closed`], also where it waits.
@@ -153,11 +162,29 @@ impl Intake {
         }
     }
 
+    /// Whether [`room`](Self::room) would have to wait.
+    pub(super) fn is_full(&self, held: usize, least: usize) -> bool {
+        // Relaxed: only the count itself matters.
+        let word = self.budget.released.load(Ordering::Relaxed);
+        word & CLOSED == 0 && self.free(word, held, least).is_none()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        // Relaxed: the flag guards no other memory.
+        self.budget.released.load(Ordering::Relaxed) & CLOSED != 0
+    }
+
+    /// Counts records that the writer drops in place of waiting.
+    pub(super) fn count_dropped(&self, records: usize) {
+        let dropped = self.budget.dropped() + records as u64;
+        // Relaxed: only the count itself matters.
+        self.budget.dropped.store(dropped, Ordering::Relaxed);
+    }
+
     /// Waits until `ready` holds. Whoever makes it hold calls [`Budget::wake`]
     /// afterwards.
     pub(super) fn wait_for(&self, ready: impl Fn() -> bool) -> Result<(), Closed> {
-        let closed = self.budget.released.load(Ordering::Relaxed) & CLOSED != 0;
-        if !closed && ready() {
+        if !self.is_closed() && ready() {
             Ok(())
         } else {
             self.wait(|_| ready().then_some(()))

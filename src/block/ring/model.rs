@@ -44,6 +44,7 @@ fn typed(bound: usize, queue: usize) -> RingOptions {
         block: 2 * size_of::<Record>(),
         bound,
         queue,
+        lossy: false,
     }
 }
 
@@ -110,6 +111,7 @@ fn loom_text_cuts_are_exact() {
             block: 5,
             bound: 100,
             queue: 4,
+            lossy: false,
         };
         let (mut writer, mut cutter, _budget) = text_ring(options, 10);
         let thread = thread::spawn(move || {
