@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Conf, parse};
+use super::{Conf, Overflow, parse};
 
 /// One setting: its names, its type, its default and what it does.
 #[derive(Debug)]
@@ -102,6 +102,7 @@ pub(super) enum Slot<'a> {
     Rate(&'a mut Option<u64>),
     Real(&'a mut f64),
     Flag(&'a mut bool),
+    Overflow(&'a mut Overflow),
     Text(&'a mut String),
 }
 
@@ -137,6 +138,7 @@ impl Key {
             Slot::Rate(field) => *field = parse::rate(text)?,
             Slot::Real(field) => *field = parse::real(text)?,
             Slot::Flag(field) => *field = parse::flag(text)?,
+            Slot::Overflow(field) => *field = Overflow::named(text).ok_or(NO_CHOICE)?,
             Slot::Text(field) => text.clone_into(field),
         }
         self.check(conf)
@@ -165,7 +167,7 @@ impl Key {
             }
             Slot::Text(field) => match self.kind {
                 Kind::Choice(words) if !words.contains(&field.as_str()) => {
-                    return Err("there is no such choice".to_owned());
+                    return Err(NO_CHOICE.to_owned());
                 }
                 _ => true,
             },
@@ -201,6 +203,7 @@ impl Key {
             Slot::Rate(Some(field)) => field.to_string(),
             Slot::Real(field) => field.to_string(),
             Slot::Flag(field) => field.to_string(),
+            Slot::Overflow(field) => field.to_string(),
             Slot::Text(field) => field.clone(),
             Slot::OptDuration(None) | Slot::OptNumber(None) | Slot::Rate(None) => {
                 self.default.to_owned()
@@ -216,6 +219,9 @@ impl Key {
         }
     }
 }
+
+/// What is wrong with a word that is none of a [`Kind::Choice`].
+const NO_CHOICE: &str = "there is no such choice";
 
 /// The default of `spill_dir`: the system's directory for temporary files.
 pub(crate) const SYSTEM_TEMP: &str = "system temp";
@@ -327,6 +333,16 @@ pub static KEYS: &[Key] = &[
         default: "4096",
         meaning: "blocks received and not yet cut into a batch, per receiver",
         slot: |conf| Slot::Number(&mut conf.block_queue_size),
+    },
+    Key {
+        name: "receiver_overflow",
+        env: "MILLSTREAM_RECEIVER_OVERFLOW",
+        guide: &[],
+        kind: Kind::Choice(Overflow::NAMES),
+        default: "wait",
+        meaning: "what a receiver does with a record when ring_bytes or block_queue_size is \
+                  reached: wait, or drop it and count that",
+        slot: |conf| Slot::Overflow(&mut conf.receiver_overflow),
     },
     Key {
         name: "receiver_max_rate",

@@ -18,6 +18,7 @@
 
 mod keys;
 mod nearest;
+mod overflow;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use crate::error::{Error, Result};
 
 pub(crate) use keys::SYSTEM_TEMP;
 pub use keys::{KEYS, Key, Kind};
+pub use overflow::Overflow;
 
 use nearest::nearest;
 
@@ -84,6 +86,9 @@ pub struct Conf {
     pub spill_dir: String,
     /// Blocks received and not yet cut into a batch, per receiver. Default: 4096.
     pub block_queue_size: usize,
+    /// What a receiver does with a record when `ring_bytes` or `block_queue_size` is reached.
+    /// Default: [`Overflow::Wait`].
+    pub receiver_overflow: Overflow,
     /// Records per second that one receiver takes; `None` is unlimited. Default: `None`.
     pub receiver_max_rate: Option<u64>,
     /// Whether receivers are slowed down to what the batches can take. Default: `false`.
@@ -201,6 +206,7 @@ impl Conf {
             memory_max: None,
             spill_dir: String::new(),
             block_queue_size: 0,
+            receiver_overflow: Overflow::Wait,
             receiver_max_rate: None,
             backpressure_enabled: false,
             backpressure_initial_rate: None,

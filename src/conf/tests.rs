@@ -70,6 +70,7 @@ fn defaults() {
     assert_eq!(conf.spill_dir, "system temp");
     assert!(conf.unpersist);
     assert_eq!(conf.block_queue_size, 4096);
+    assert_eq!(conf.receiver_overflow, Overflow::Wait);
     assert_eq!(conf.receiver_max_rate, None);
     assert!(!conf.backpressure_enabled);
     assert_eq!(conf.backpressure_initial_rate, None);
@@ -115,6 +116,7 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("memory_max", "8GiB"),
         ("spill_dir", "/var/spill"),
         ("block_queue_size", "8"),
+        ("receiver_overflow", "drop_newest"),
         ("receiver_max_rate", "5000"),
         ("backpressure_enabled", "true"),
         ("backpressure_initial_rate", "1000"),
@@ -288,6 +290,11 @@ fn wrong_values_are_refused_and_change_nothing() {
         set("receiver_max_rate", "NaN"),
         "receiver_max_rate = \"NaN\": not a number; \
          expected a whole number of records per second, or unlimited (default: unlimited)",
+    );
+    refused(
+        set("receiver_overflow", "dropNewest"),
+        "receiver_overflow = \"dropNewest\": there is no such choice; \
+         expected wait or drop_newest (default: wait)",
     );
     refused(
         set("backpressure_rate_estimator", "gradient"),
@@ -586,7 +593,15 @@ ring_bytes                         2MiB                environment MILLSTREAM_RI
 memory_max                         half                default
 spill_dir                          system temp         default
 block_queue_size                   4096                default
+receiver_overflow                  wait                default
 receiver_max_rate                  unlimited           default
+backpressure_enabled               false               default
+backpressure_initial_rate          unlimited           default
+backpressure_rate_estimator        pid                 default
+backpressure_pid_proportional      1                   default
+backpressure_pid_integral          0.2                 default
+backpressure_pid_derivative        0                   default
+backpressure_pid_min_rate          100                 default
 receiver_restart_delay             2s                  default
 receiver_max_restart_delay         1m                  default
 socket_keepalive                   1m                  default

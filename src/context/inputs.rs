@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::StreamingContext;
 use crate::block::{Budget, RingOptions, Str, text_ring, typed_ring};
+use crate::conf::Overflow;
 use crate::dstream::input::constant::ConstantIngest;
 use crate::dstream::input::queue::QueueIngest;
 use crate::dstream::input::receiver::ReceiverIngest;
@@ -263,7 +264,7 @@ impl StreamingContext {
             block: conf.block_bytes,
             bound: conf.ring_bytes,
             queue: conf.block_queue_size,
-            lossy: false,
+            lossy: conf.receiver_overflow == Overflow::DropNewest,
         }
     }
 

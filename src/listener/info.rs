@@ -133,6 +133,9 @@ pub struct InputInfo {
     /// asked when the batch runs, it is known when the batch completes; of files
     /// it counts what was read to the end.
     pub num_records: u64,
+    /// Records that its receiver dropped since the last batch was cut, as
+    /// [`receiver_overflow`](crate::conf::Overflow) says.
+    pub dropped_records: u64,
     /// Records per second that its receiver might store when the batch was cut, if
     /// that was limited.
     #[doc(alias = "getCurrentLimit")]
@@ -156,6 +159,7 @@ impl InputInfo {
             stream_id,
             name,
             num_records,
+            dropped_records: 0,
             rate_limit: None,
             description: String::new(),
             block_metadata: Vec::new(),
@@ -166,6 +170,7 @@ impl InputInfo {
     /// With what is known of a receiver's batch.
     pub(crate) fn with_received(self, received: Received) -> Self {
         Self {
+            dropped_records: received.dropped_records,
             rate_limit: received.rate_limit,
             block_metadata: received.metadata.texts,
             block_metadata_left_out: received.metadata.left_out,
@@ -177,6 +182,7 @@ impl InputInfo {
 /// What is known of a receiver's batch beside its records.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
+    pub(crate) dropped_records: u64,
     pub(crate) rate_limit: Option<u64>,
     pub(crate) metadata: Metadata,
 }

@@ -92,19 +92,23 @@ const METADATA: usize = 1024;
 impl<T: Data> ReceiverHandle<T> {
     /// Stores one record. Waits while the rate limit or the ring's bound
     /// (`ring_bytes`, which counts the record's own size, not what it points to)
-    /// says so. Once it returned, the record is in the next batch that is cut;
-    /// a crash of the process loses it.
+    /// says so; with [`Overflow::DropNewest`](crate::conf::Overflow) it drops the record
+    /// in place of waiting for the ring. Once it returned, the record is in the next
+    /// batch that is cut, or was dropped and counted; a crash of the process loses it.
     ///
     /// # Errors
     /// The record itself, when the context stops.
     pub fn store(&self, record: T) -> Result<(), T> {
-        match self.permit(1) {
-            Some(()) => self.push(record),
-            None => Err(record),
+        if self.permit(1).is_none() {
+            return Err(record);
         }
+        let dropped = self.shared.writer().offer(record, weight::<T>())?;
+        // Without the lock: it is the program's own code.
+        drop(dropped);
+        Ok(())
     }
 
-    /// As [`store`](Self::store), with the permit already in hand.
+    /// As [`store`](Self::store), with the permit already in hand, and never dropped.
     pub(super) fn push(&self, record: T) -> Result<(), T> {
         self.shared.writer().push(record, weight::<T>())
     }

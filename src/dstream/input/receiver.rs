@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{Cut, Ingest, InputNode};
-use crate::block::{Cutter, Str, Taken, TextBlock, TypedBlock};
+use crate::block::{Budget, Cutter, Str, Taken, TextBlock, TypedBlock};
 use crate::dstream::{DStream, Graph};
 use crate::error::Result;
 use crate::executor::Executor;
@@ -25,6 +25,7 @@ pub(crate) struct DeclaredReceiver {
 pub(crate) struct ReceiverIngest<B: IntoPartition> {
     executor: Arc<Executor>,
     limit: Option<Arc<RateLimit>>,
+    budget: Arc<Budget>,
     ring: Mutex<Ring<B>>,
 }
 
@@ -32,6 +33,8 @@ struct Ring<B: IntoPartition> {
     cutter: Cutter<B>,
     /// Blocks of the batch that is being received.
     blocks: Vec<Taken<B>>,
+    /// Records that were dropped before this batch.
+    dropped: u64,
 }
 
 /// A kind of block that can be a partition of a batch.
@@ -78,7 +81,7 @@ impl<B: IntoPartition> ReceiverIngest<B> {
         let mut declared = None;
         let stream = InputNode::declare(graph, kind, site, |stream_id, name| {
             let (cutter, supervisor) = make(stream_id);
-            let limit = supervisor.limit.clone();
+            let (limit, budget) = (supervisor.limit.clone(), Arc::clone(&supervisor.budget));
             declared = Some(DeclaredReceiver {
                 stream_id,
                 name: name.to_owned(),
@@ -87,9 +90,11 @@ impl<B: IntoPartition> ReceiverIngest<B> {
             Self {
                 executor: Arc::clone(graph.executor()),
                 limit,
+                budget,
                 ring: Mutex::new(Ring {
                     cutter,
                     blocks: Vec::new(),
+                    dropped: 0,
                 }),
             }
         })?;
@@ -119,6 +124,8 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         let mut ring = self.ring();
         ring.cut();
         let blocks = std::mem::take(&mut ring.blocks);
+        let dropped = self.budget.dropped();
+        let dropped_records = dropped - std::mem::replace(&mut ring.dropped, dropped);
         drop(ring);
         let records = blocks.iter().map(|block| block.records() as u64).sum();
         let metadata = blocks.iter().filter_map(B::metadata).cloned().collect();
@@ -128,6 +135,7 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
             records,
             received: Received {
                 rate_limit: self.limit.as_ref().and_then(|limit| limit.rate()),
+                dropped_records,
                 metadata,
             },
         }

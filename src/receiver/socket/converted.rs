@@ -53,7 +53,7 @@ where
             {
                 return Exit::Shutdown;
             }
-            if self.writer.push(record, weight::<T>()).is_err() {
+            if self.writer.offer(record, weight::<T>()).is_err() {
                 return Exit::Shutdown;
             }
         }
