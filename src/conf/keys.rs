@@ -341,7 +341,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Choice(Overflow::NAMES),
         default: "wait",
         meaning: "what a receiver does with a record when ring_bytes or block_queue_size is \
-                  reached: wait, or drop it and count that",
+                  reached: wait, drop it, or drop what waits longest, and count that",
         slot: |conf| Slot::Overflow(&mut conf.receiver_overflow),
     },
     Key {

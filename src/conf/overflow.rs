@@ -16,12 +16,18 @@ pub enum Overflow {
     /// in blocks, or through a block generator, waits all the same, as the source is told that it
     /// is safe.
     DropNewest,
+    /// It drops what it received for the oldest batch that waits and was not begun, all of it, and
+    /// again, until the record fits. For results that are of use only while they are fresh. That
+    /// batch is processed without those records, and so are its windows; what a receiver stored
+    /// in blocks is dropped, too. What is not cut yet, and what is being processed, stays: while
+    /// there is nothing else, it waits.
+    DropOldest,
 }
 
 impl Overflow {
-    const ALL: [Self; 2] = [Self::Wait, Self::DropNewest];
+    const ALL: [Self; 3] = [Self::Wait, Self::DropNewest, Self::DropOldest];
     /// Their names, in the same order.
-    pub(super) const NAMES: &[&str] = &["wait", "drop_newest"];
+    pub(super) const NAMES: &[&str] = &["wait", "drop_newest", "drop_oldest"];
 
     pub(super) fn named(name: &str) -> Option<Self> {
         let name = name.trim();

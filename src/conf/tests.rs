@@ -294,7 +294,7 @@ fn wrong_values_are_refused_and_change_nothing() {
     refused(
         set("receiver_overflow", "dropNewest"),
         "receiver_overflow = \"dropNewest\": there is no such choice; \
-         expected wait or drop_newest (default: wait)",
+         expected wait or drop_newest or drop_oldest (default: wait)",
     );
     refused(
         set("backpressure_rate_estimator", "gradient"),

@@ -304,6 +304,7 @@ impl StreamingContext {
             source: Box::new(source),
             budget,
             limit,
+            overflow: conf.receiver_overflow,
             backoff: Backoff::new(conf.receiver_restart_delay, conf.receiver_max_restart_delay),
         }
     }

@@ -264,7 +264,7 @@ impl Running {
             &inner.placement,
             &inner.clock,
             &inner.bus,
-            self.jobs.rates(),
+            &self.jobs,
         )?;
         self.generator = Some(Generator::start(
             Arc::clone(&inner.graph),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Backoff, Exit, RateLimit, Reporter, Session, Source};
 use crate::block::Budget;
+use crate::conf::Overflow;
 use crate::cpu::thread::{self, Thread};
 use crate::error::{Error, Result};
 use crate::time::{Clock, Duration};
@@ -15,6 +16,8 @@ pub(crate) struct Supervisor {
     pub(crate) budget: Arc<Budget>,
     /// None if nothing limits the receiver's rate.
     pub(crate) limit: Option<Arc<RateLimit>>,
+    /// What it does when its ring is full.
+    pub(crate) overflow: Overflow,
     pub(crate) backoff: Backoff,
 }
 

@@ -135,14 +135,13 @@ impl Cutting {
     }
 
     fn cut(&self, time: BatchTime) {
-        let inputs = self
-            .graph
-            .inputs()
-            .iter()
-            .map(|input| input.cut(time))
-            .collect();
+        let inputs = self.graph.inputs();
+        let infos = inputs.iter().map(|input| input.cut(time)).collect();
         self.graph.set_last_cut(time);
-        self.jobs.submit(time, inputs);
+        self.jobs.submit(time, infos);
+        for input in inputs {
+            input.queued();
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::{RateControl, Waiter};
 use crate::dstream::Graph;
+use crate::dstream::input::Input;
 use crate::dstream::output::Output;
 use crate::error::{Error, ErrorKind};
 use crate::listener::{
@@ -40,6 +41,8 @@ struct State {
     pending: BTreeSet<BatchTime>,
     /// Batches that are pending or whose data is being let go.
     unsettled: BTreeSet<BatchTime>,
+    /// The latest batch of which a job was begun.
+    begun: Option<BatchTime>,
     /// The latest time that was cut, or passed over.
     last_time: Option<BatchTime>,
     /// No further batch will be cut.
@@ -145,6 +148,34 @@ impl JobScheduler {
         self.settled.notify_all();
     }
 
+    /// Drops what `input` has for the oldest batch that waits and was not begun, and
+    /// says how many records that were.
+    pub(super) fn drop_oldest(&self, input: &dyn Input) -> Option<u64> {
+        let state = self.lock();
+        // No job begins meanwhile. A batch that is cut but not queued is left alone.
+        let taken = input.take_oldest(state.begun, state.last_time?)?;
+        let mut queued = state.jobs.iter().map(|job| &job.batch);
+        if let Some(batch) = queued.find(|batch| batch.time == taken.time) {
+            let mut info = batch.info();
+            let mut inputs = info.inputs.iter_mut();
+            if let Some(input) = inputs.find(|input| input.stream_id == taken.stream_id) {
+                input.num_records = 0;
+            }
+        }
+        drop(state);
+        tracing::warn!(
+            batch = %taken.time,
+            records = taken.records,
+            input = input.name(),
+            "records that waited were dropped"
+        );
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(taken.data)));
+        if let Err(payload) = dropped {
+            self.report(Error::from_panic(payload, "dropping records that waited"));
+        }
+        Some(taken.records)
+    }
+
     /// Lets `await_termination` return an error that is none of a job's.
     pub(crate) fn report(&self, error: Error) {
         self.waiter.report(error);
@@ -206,6 +237,7 @@ impl JobScheduler {
             .unwrap_or_else(|poison| poison.into_inner());
         let job = state.jobs.pop_front();
         state.running.extend(job.clone());
+        state.begun = job.as_ref().map(|job| job.batch.time).max(state.begun);
         if !state.jobs.is_empty() {
             self.queued.notify_one();
         }

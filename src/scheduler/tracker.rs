@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::RateControl;
+use super::JobScheduler;
+use crate::conf::Overflow;
 use crate::cpu::placement::Placement;
 use crate::dstream::Graph;
+use crate::dstream::input::receiver::DeclaredReceiver;
 use crate::error::Result;
 use crate::listener::Bus;
 use crate::receiver::{Reporter, SupervisorHandle};
@@ -27,7 +29,7 @@ impl ReceiverTracker {
         placement: &Placement,
         clock: &Arc<dyn Clock>,
         bus: &Arc<Bus>,
-        rates: &RateControl,
+        jobs: &Arc<JobScheduler>,
     ) -> Result<()> {
         let receivers = graph.take_receivers();
         if let Some(warning) = placement.crowded(receivers.len()) {
@@ -36,7 +38,10 @@ impl ReceiverTracker {
         for (i, declared) in receivers.into_iter().enumerate() {
             let limit = declared.supervisor.limit.clone();
             if let Some(limit) = &limit {
-                rates.add(declared.stream_id, limit);
+                jobs.rates().add(declared.stream_id, limit);
+            }
+            if declared.supervisor.overflow == Overflow::DropOldest {
+                drop_oldest(&declared, graph, jobs);
             }
             let (stream_id, name) = (declared.stream_id, declared.name);
             let reporter = Reporter::new(Arc::clone(bus), stream_id, name, limit);
@@ -79,4 +84,15 @@ impl ReceiverTracker {
             .filter_map(|(name, receiver)| (!receiver.join(deadline.rest())).then_some(name))
             .collect()
     }
+}
+
+/// Lets the receiver drop what waits longest when its ring is full.
+fn drop_oldest(declared: &DeclaredReceiver, graph: &Graph, jobs: &Arc<JobScheduler>) {
+    let Some(input) = graph.inputs().get(declared.stream_id.0 as usize).cloned() else {
+        return;
+    };
+    // Weak, as both have the ring.
+    let (input, jobs) = (Arc::downgrade(&input), Arc::downgrade(jobs));
+    let budget = &declared.supervisor.budget;
+    budget.make_room_by(move || jobs.upgrade()?.drop_oldest(&*input.upgrade()?));
 }

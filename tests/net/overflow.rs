@@ -1,11 +1,11 @@
 //! Full rings: who waits, what is dropped, and that it is counted.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use millstream::listener::{BatchInfo, StreamingListener};
 use millstream::prelude::*;
 
-use crate::helpers::{Events, Gathered, Hands, Server, manual, run_to, spawn};
+use crate::helpers::{Events, Gathered, Hands, Server, manual, ms, run_to, spawn};
 
 /// Records and dropped records of each batch that has ended.
 #[derive(Clone, Default)]
@@ -118,4 +118,100 @@ fn o_1_blocks_are_never_dropped() {
     ssc.stop(true).unwrap();
     assert_eq!(numbers.records(), (0..1_500).collect::<Vec<_>>());
     assert!(counts.take().iter().all(|&(_, dropped)| dropped == 0));
+}
+
+/// An output that writes down what it gets and then waits for the test, batch by
+/// batch, until the test lets go.
+fn gated(stream: &DStream<u64>) -> (Arc<Gathered<u64>>, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let gathered = Gathered::of(stream);
+    let (begun, is_begun) = mpsc::channel();
+    let (open, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    stream.foreach_rdd(move |_, _| {
+        let _ = begun.send(());
+        let _ = gate.lock().unwrap().recv();
+        Ok(())
+    });
+    (gathered, is_begun, open)
+}
+
+#[test]
+fn o_1_what_waits_longest_is_dropped_if_that_was_chosen() {
+    let settings = [
+        ("receiver_overflow", "drop_oldest"),
+        ("ring_bytes", &*ring_of(1_000)),
+        ("block_bytes", "4KiB"),
+    ];
+    let (ssc, clock) = manual(1_000, &settings);
+    let (hands, held) = Hands::new();
+    let stream = ssc.receiver_stream(hands).unwrap();
+    let (numbers, is_begun, open) = gated(&stream);
+    let counts = Counts::of(&ssc);
+    ssc.start().unwrap();
+    let handle = held.started.recv().unwrap();
+    let mut numbers_so_far = 0..;
+    let mut store = |count| {
+        for n in numbers_so_far.by_ref().take(count) {
+            handle.store(n).unwrap();
+        }
+    };
+    // Three batches of 300: the first is being processed, the others wait.
+    for second in 1..=3 {
+        store(300);
+        clock.await_waiters(1);
+        clock.advance(ms(1_000));
+        if second == 1 {
+            is_begun.recv().unwrap();
+        }
+    }
+    clock.await_waiters(1);
+    // The second one makes room for these.
+    store(300);
+    // For these the third one; what is not cut does not go.
+    store(200);
+    clock.advance(ms(1_000));
+    clock.await_waiters(1);
+    drop(open);
+    run_to(&ssc, &clock, 5_000);
+    ssc.stop(true).unwrap();
+    let kept: Vec<_> = (0..300).chain(900..1_400).collect();
+    assert_eq!(numbers.records(), kept);
+    let counts = counts.take();
+    assert_eq!(counts[..5], [(300, 0), (0, 0), (0, 0), (500, 600), (0, 0)]);
+}
+
+/// The ring is full of what is being processed and what is not cut yet: the receiver
+/// waits, and no longer than to the next boundary.
+#[test]
+fn o_1_what_is_cut_meanwhile_makes_room() {
+    let settings = [
+        ("receiver_overflow", "drop_oldest"),
+        ("ring_bytes", &*ring_of(1_000)),
+        ("block_bytes", "4KiB"),
+    ];
+    let (ssc, clock) = manual(1_000, &settings);
+    let (hands, held) = Hands::new();
+    let stream = ssc.receiver_stream(hands).unwrap();
+    let (numbers, is_begun, open) = gated(&stream);
+    ssc.start().unwrap();
+    let handle = held.started.recv().unwrap();
+    handle.store_many((0..600).collect()).unwrap();
+    clock.advance(ms(1_000));
+    is_begun.recv().unwrap();
+    handle.store_many((600..900).collect()).unwrap();
+    let storing = spawn(move || {
+        (900..1_100).try_for_each(|n| handle.store(n)).unwrap();
+    });
+    // At the boundary that finds all that fits, if not before.
+    while !storing.is_finished() {
+        clock.await_waiters(1);
+        clock.advance(ms(1_000));
+    }
+    storing.join().unwrap();
+    drop(open);
+    ssc.stop(true).unwrap();
+    let kept = numbers.records();
+    assert_eq!(kept[..600], (0..600).collect::<Vec<_>>());
+    assert!(kept.ends_with(&[1_098, 1_099]));
+    assert!(kept.len() <= 1_000 && kept.is_sorted(), "{}", kept.len());
 }

@@ -317,7 +317,7 @@ impl TextWriter {
             self.skipping = true;
             dropped += 1;
         }
-        self.outlet.intake.count_dropped(dropped);
+        self.outlet.intake.count_dropped(dropped as u64);
     }
 
     /// Looks at the lines behind `complete` one by one and drops those that are

@@ -141,6 +141,11 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         }
     }
 
+    fn queued(&self) {
+        // There may be something now that a receiver without room can drop.
+        self.budget.wake();
+    }
+
     fn is_waiting(&self) -> bool {
         let mut ring = self.ring();
         ring.cut();
