@@ -132,6 +132,19 @@ pub struct Conf {
     pub pin: bool,
     /// Output jobs that run at the same time. Default: 1.
     pub concurrent_jobs: usize,
+    /// Whether only as many workers are active as the batches need. Default: `false`.
+    pub dynamic_allocation_enabled: bool,
+    /// Least number of active workers. Default: 1.
+    pub dynamic_allocation_min_workers: usize,
+    /// Greatest number of active workers; `None` is all. Default: `None`.
+    pub dynamic_allocation_max_workers: Option<usize>,
+    /// For how long batches are measured before the number of active workers changes. Default: 60 s.
+    pub dynamic_allocation_scaling_interval: Duration,
+    /// Part of the batch interval from which on, if batches take so long, more workers are active.
+    /// Default: 0.9.
+    pub dynamic_allocation_scaling_up_ratio: f64,
+    /// Part of the batch interval down from which one worker less is active. Default: 0.3.
+    pub dynamic_allocation_scaling_down_ratio: f64,
     /// Batches that may wait; beyond it no batch is cut and data stays at its source. Default:
     /// 10000.
     pub max_queued_batches: usize,
@@ -226,6 +239,12 @@ impl Conf {
             max_inflate_ratio: 0,
             pin: false,
             concurrent_jobs: 0,
+            dynamic_allocation_enabled: false,
+            dynamic_allocation_min_workers: 0,
+            dynamic_allocation_max_workers: None,
+            dynamic_allocation_scaling_interval: Duration::ZERO,
+            dynamic_allocation_scaling_up_ratio: 0.0,
+            dynamic_allocation_scaling_down_ratio: 0.0,
             max_queued_batches: 0,
             batch_stuck_after: Duration::ZERO,
             graceful_stop_timeout: None,
@@ -415,6 +434,22 @@ impl Conf {
             return Err(Error::config(format!(
                 "{block} is more than {ring}: no block fits; lower the first or raise the second"
             )));
+        }
+        self.validate_allocation()
+    }
+
+    fn validate_allocation(&self) -> Result<()> {
+        let describe = |name: &str| self.describe(&format!("dynamic_allocation_{name}"));
+        if self.dynamic_allocation_scaling_up_ratio <= self.dynamic_allocation_scaling_down_ratio {
+            let (up, down) = (describe("scaling_up_ratio"), describe("scaling_down_ratio"));
+            return Err(Error::config(format!(
+                "{up} is not more than {down}: workers would come and go at once"
+            )));
+        }
+        let most = self.dynamic_allocation_max_workers.unwrap_or(usize::MAX);
+        if self.dynamic_allocation_min_workers > most {
+            let (least, most) = (describe("min_workers"), describe("max_workers"));
+            return Err(Error::config(format!("{least} is more than {most}")));
         }
         Ok(())
     }

@@ -93,6 +93,15 @@ fn defaults() {
     assert_eq!(conf.max_inflate_ratio, 200);
     assert!(!conf.pin);
     assert_eq!(conf.concurrent_jobs, 1);
+    assert!(!conf.dynamic_allocation_enabled);
+    assert_eq!(conf.dynamic_allocation_min_workers, 1);
+    assert_eq!(conf.dynamic_allocation_max_workers, None);
+    assert_eq!(
+        conf.dynamic_allocation_scaling_interval,
+        Duration::from_secs(60)
+    );
+    assert_eq!(conf.dynamic_allocation_scaling_up_ratio, 0.9);
+    assert_eq!(conf.dynamic_allocation_scaling_down_ratio, 0.3);
     assert_eq!(conf.max_queued_batches, 10_000);
     assert_eq!(conf.batch_stuck_after, Duration::from_secs(60));
     assert_eq!(conf.graceful_stop_timeout, None);
@@ -136,6 +145,12 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("max_inflate_ratio", "1000"),
         ("pin", "true"),
         ("concurrent_jobs", "2"),
+        ("dynamic_allocation_enabled", "true"),
+        ("dynamic_allocation_min_workers", "2"),
+        ("dynamic_allocation_max_workers", "3"),
+        ("dynamic_allocation_scaling_interval", "10s"),
+        ("dynamic_allocation_scaling_up_ratio", "0.8"),
+        ("dynamic_allocation_scaling_down_ratio", "0.25"),
         ("max_queued_batches", "1"),
         ("batch_stuck_after", "0ms"),
         ("graceful_stop_timeout", "1m"),
@@ -193,6 +208,12 @@ fn the_guides_keys_are_understood() {
         ("spark.streaming.backpressure.pid.integral", "0.1"),
         ("spark.streaming.backpressure.pid.derived", "0.01"),
         ("spark.streaming.backpressure.pid.minRate", "10"),
+        ("spark.streaming.dynamicAllocation.enabled", "true"),
+        ("spark.streaming.dynamicAllocation.minExecutors", "2"),
+        ("spark.streaming.dynamicAllocation.maxExecutors", "8"),
+        ("spark.streaming.dynamicAllocation.scalingInterval", "30s"),
+        ("spark.streaming.dynamicAllocation.scalingUpRatio", "1.1"),
+        ("spark.streaming.dynamicAllocation.scalingDownRatio", "0.5"),
         ("spark.streaming.receiverRestartDelay", "500"),
         ("spark.streaming.concurrentJobs", "4"),
         ("spark.streaming.gracefulStopTimeout", "30s"),
@@ -214,6 +235,15 @@ fn the_guides_keys_are_understood() {
     assert_eq!(conf.backpressure_pid_derivative, 0.01);
     assert_eq!(conf.backpressure_pid_min_rate, 10.0);
     assert_eq!(conf.receiver_restart_delay, Duration::from_millis(500));
+    assert!(conf.dynamic_allocation_enabled);
+    assert_eq!(conf.dynamic_allocation_min_workers, 2);
+    assert_eq!(conf.dynamic_allocation_max_workers, Some(8));
+    assert_eq!(
+        conf.dynamic_allocation_scaling_interval,
+        Duration::from_secs(30)
+    );
+    assert_eq!(conf.dynamic_allocation_scaling_up_ratio, 1.1);
+    assert_eq!(conf.dynamic_allocation_scaling_down_ratio, 0.5);
     assert_eq!(conf.concurrent_jobs, 4);
     assert_eq!(conf.graceful_stop_timeout, Some(Duration::from_secs(30)));
     assert!(conf.stop_gracefully_on_shutdown);
@@ -534,6 +564,30 @@ fn validation_checks_fields_and_rules_between_them() {
          expected a text on one line (default: millstream)",
     );
     fails(
+        |conf| conf.backpressure_pid_min_rate = f64::NAN,
+        "backpressure_pid_min_rate = NaN (program): out of range; \
+         expected a number above 0, such as 0.5 (default: 100)",
+    );
+    fails(
+        |conf| conf.backpressure_rate_estimator = "PID".to_owned(),
+        "backpressure_rate_estimator = PID (program): there is no such choice; \
+         expected pid (default: pid)",
+    );
+    fails(
+        |conf| conf.dynamic_allocation_scaling_down_ratio = 0.9,
+        "dynamic_allocation_scaling_up_ratio = 0.9 (default) is not more than \
+         dynamic_allocation_scaling_down_ratio = 0.9 (program): \
+         workers would come and go at once",
+    );
+    fails(
+        |conf| {
+            conf.dynamic_allocation_min_workers = 3;
+            conf.dynamic_allocation_max_workers = Some(2);
+        },
+        "dynamic_allocation_min_workers = 3 (program) is more than \
+         dynamic_allocation_max_workers = 2 (program)",
+    );
+    fails(
         |conf| conf.ring_bytes = 1 << 19,
         "block_bytes = 1MiB (default) is more than ring_bytes = 512KiB (program): \
          no block fits; lower the first or raise the second",
@@ -582,45 +636,51 @@ fn the_effective_settings_are_a_table() {
         .load_env(env([("MILLSTREAM_RING_BYTES", "2097152")]))
         .unwrap();
     let expected = "\
-name                               value               source
-app_name                           millstream          default
-batch_interval                     not set             default
-workers                            2                   program
-default_parallelism                workers             default
-block_interval                     200ms               default
-block_bytes                        1MiB                default
-ring_bytes                         2MiB                environment MILLSTREAM_RING_BYTES
-memory_max                         half                default
-spill_dir                          system temp         default
-block_queue_size                   4096                default
-receiver_overflow                  wait                default
-receiver_max_rate                  unlimited           default
-backpressure_enabled               false               default
-backpressure_initial_rate          unlimited           default
-backpressure_rate_estimator        pid                 default
-backpressure_pid_proportional      1                   default
-backpressure_pid_integral          0.2                 default
-backpressure_pid_derivative        0                   default
-backpressure_pid_min_rate          100                 default
-receiver_restart_delay             2s                  default
-receiver_max_restart_delay         1m                  default
-socket_keepalive                   1m                  default
-socket_read_timeout                none                default
-max_line_bytes                     1MiB                default
-max_frame_bytes                    64MiB               default
-file_stream_min_remember_duration  1m                  default
-max_inflated_bytes                 16GiB               default
-max_inflate_ratio                  200                 default
-pin                                true                program
-concurrent_jobs                    1                   default
-max_queued_batches                 10000               default
-batch_stuck_after                  1m                  default
-graceful_stop_timeout              10 batch intervals  default
-stop_timeout                       2s                  default
-stop_gracefully_on_shutdown        false               default
-remember                           none                default
-unpersist                          true                default
-one_active_context                 false               default
+name                                   value               source
+app_name                               millstream          default
+batch_interval                         not set             default
+workers                                2                   program
+default_parallelism                    workers             default
+block_interval                         200ms               default
+block_bytes                            1MiB                default
+ring_bytes                             2MiB                environment MILLSTREAM_RING_BYTES
+memory_max                             half                default
+spill_dir                              system temp         default
+block_queue_size                       4096                default
+receiver_overflow                      wait                default
+receiver_max_rate                      unlimited           default
+backpressure_enabled                   false               default
+backpressure_initial_rate              unlimited           default
+backpressure_rate_estimator            pid                 default
+backpressure_pid_proportional          1                   default
+backpressure_pid_integral              0.2                 default
+backpressure_pid_derivative            0                   default
+backpressure_pid_min_rate              100                 default
+receiver_restart_delay                 2s                  default
+receiver_max_restart_delay             1m                  default
+socket_keepalive                       1m                  default
+socket_read_timeout                    none                default
+max_line_bytes                         1MiB                default
+max_frame_bytes                        64MiB               default
+file_stream_min_remember_duration      1m                  default
+max_inflated_bytes                     16GiB               default
+max_inflate_ratio                      200                 default
+pin                                    true                program
+concurrent_jobs                        1                   default
+dynamic_allocation_enabled             false               default
+dynamic_allocation_min_workers         1                   default
+dynamic_allocation_max_workers         workers             default
+dynamic_allocation_scaling_interval    1m                  default
+dynamic_allocation_scaling_up_ratio    0.9                 default
+dynamic_allocation_scaling_down_ratio  0.3                 default
+max_queued_batches                     10000               default
+batch_stuck_after                      1m                  default
+graceful_stop_timeout                  10 batch intervals  default
+stop_timeout                           2s                  default
+stop_gracefully_on_shutdown            false               default
+remember                               none                default
+unpersist                              true                default
+one_active_context                     false               default
 ";
     assert_eq!(conf.to_string(), expected);
 }

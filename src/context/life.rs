@@ -8,7 +8,9 @@ use crate::cpu::thread::{self, Thread};
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
 use crate::rate::{PidOptions, PidRateEstimator};
-use crate::scheduler::{Generator, JobScheduler, RateControl, ReceiverTracker};
+use crate::scheduler::{
+    Generator, JobScheduler, RateControl, ReceiverTracker, Scaling, ScalingOptions,
+};
 use crate::task::in_task;
 use crate::time::{BatchTime, Duration, first_batch_time};
 
@@ -232,6 +234,7 @@ impl Running {
                 Arc::clone(&inner.bus),
                 Arc::clone(&inner.waiter),
                 rates,
+                scaling(inner),
                 inner.conf.batch_stuck_after,
             )),
             job_threads: Vec::new(),
@@ -291,4 +294,24 @@ fn estimator(inner: &Inner) -> Result<Option<PidRateEstimator>> {
         min_rate: conf.backpressure_pid_min_rate,
     };
     PidRateEstimator::new(inner.graph.batch_interval(), options).map(Some)
+}
+
+/// What changes the number of workers, if anything does.
+fn scaling(inner: &Inner) -> Option<Scaling> {
+    let (conf, executor) = (&inner.conf, inner.graph.executor());
+    if !conf.dynamic_allocation_enabled {
+        return None;
+    }
+    let most = conf.dynamic_allocation_max_workers;
+    let most = most.unwrap_or(usize::MAX).min(executor.workers());
+    let options = ScalingOptions {
+        batch_interval: inner.graph.batch_interval(),
+        scaling_interval: conf.dynamic_allocation_scaling_interval,
+        up_ratio: conf.dynamic_allocation_scaling_up_ratio,
+        down_ratio: conf.dynamic_allocation_scaling_down_ratio,
+        least: conf.dynamic_allocation_min_workers.min(most),
+        most,
+    };
+    let start = inner.clock.now_nanos();
+    Some(Scaling::new(options, Arc::clone(executor), start))
 }

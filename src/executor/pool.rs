@@ -38,17 +38,25 @@ impl NodePool {
     }
 }
 
-/// Calls `body` with the number of each worker, on that worker, and waits.
-pub(super) fn run_on_all(pools: &[NodePool], body: &(impl Fn(usize) + Sync)) {
+/// Calls `body` with the number of each of the first `active` workers, on that
+/// worker, and waits.
+pub(super) fn run_on_all(pools: &[NodePool], active: usize, body: &(impl Fn(usize) + Sync)) {
+    let on = |pool: &NodePool, index: usize| {
+        // A pool can only call all of its workers.
+        let worker = pool.first + index;
+        if worker < active {
+            body(worker);
+        }
+    };
     match pools {
         [] => {}
         [last] => {
-            last.pool
-                .broadcast(|context| body(last.first + context.index()));
+            last.pool.broadcast(|context| on(last, context.index()));
         }
-        [first, rest @ ..] => first.pool.in_place_scope(|scope| {
-            scope.spawn_broadcast(|_, context| body(first.first + context.index()));
-            run_on_all(rest, body);
+        [first, rest @ ..] if rest[0].first < active => first.pool.in_place_scope(|scope| {
+            scope.spawn_broadcast(|_, context| on(first, context.index()));
+            run_on_all(rest, active, body);
         }),
+        [first, ..] => run_on_all(std::slice::from_ref(first), active, body),
     }
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use super::{RateControl, Waiter};
+use super::{RateControl, Scaling, Waiter};
 use crate::dstream::Graph;
 use crate::dstream::input::Input;
 use crate::dstream::output::Output;
@@ -23,6 +23,8 @@ pub(crate) struct JobScheduler {
     bus: Arc<Bus>,
     waiter: Arc<Waiter>,
     rates: RateControl,
+    /// None if the number of workers is fixed.
+    scaling: Option<Scaling>,
     /// How long a batch may run before that is told; zero is for ever.
     stuck_after: Duration,
     state: Mutex<State>,
@@ -76,6 +78,7 @@ impl JobScheduler {
         bus: Arc<Bus>,
         waiter: Arc<Waiter>,
         rates: RateControl,
+        scaling: Option<Scaling>,
         stuck_after: Duration,
     ) -> Self {
         Self {
@@ -84,6 +87,7 @@ impl JobScheduler {
             bus,
             waiter,
             rates,
+            scaling,
             stuck_after,
             state: Mutex::default(),
             queued: Condvar::new(),
@@ -307,6 +311,9 @@ impl JobScheduler {
             );
             self.bus.post(|| Event::BatchCompleted(info.clone()));
             self.rates.learn(&info);
+            if let Some(scaling) = &self.scaling {
+                scaling.learn(&info);
+            }
         }
         self.settle(batch.time);
     }
