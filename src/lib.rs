@@ -36,6 +36,7 @@
 //!   are printed.
 //! * [`receiver`]: sources of your own. [`rdd::format`]: files of your own.
 //! * [`shared`]: accumulators, broadcast variables, pools of connections.
+//! * [`rate`]: how many records per second the batches can take.
 //! * [`conf`]: settings. [`listener`]: what happened. [`time`]: batch times, and
 //!   the clock that tests move. [`error`], [`id`]: words that all share.
 //! * [`testing`]: a kit for testing programs, without waiting.
@@ -97,6 +98,7 @@ pub(crate) mod hash;
 pub mod id;
 pub mod listener;
 pub mod prelude;
+pub mod rate;
 pub mod rdd;
 pub mod receiver;
 pub(crate) mod scheduler;

@@ -21,7 +21,7 @@ mod stopwatch;
 mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -49,6 +49,9 @@ const ALONE: Duration = Duration::from_micros(50);
 pub(crate) struct Executor {
     pools: Vec<NodePool>,
     workers: usize,
+    /// How many of them take part in new work. Only the number matters, so it is
+    /// relaxed.
+    active: AtomicUsize,
     default_parallelism: usize,
     memory: Arc<Memory>,
 }
@@ -81,6 +84,7 @@ impl Executor {
             Self {
                 pools,
                 workers,
+                active: AtomicUsize::new(workers),
                 default_parallelism,
                 memory: Arc::new(memory),
             },
@@ -100,6 +104,23 @@ impl Executor {
     /// How many partitions a shuffle makes unless told otherwise.
     pub(crate) fn default_parallelism(&self) -> usize {
         self.default_parallelism
+    }
+
+    /// How many workers there are.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// How many workers take part in new work.
+    pub(crate) fn active(&self) -> usize {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// Lets so many workers take part in new work: at least one, and no more than
+    /// there are. The others sleep.
+    pub(crate) fn set_active(&self, workers: usize) {
+        let active = workers.clamp(1, self.workers);
+        self.active.store(active, Ordering::Relaxed);
     }
 
     /// Counts what is kept beyond its batch.
@@ -150,23 +171,25 @@ impl Executor {
         self.check_outside()?;
         let work = Work::new(pieces, &init, &step);
         let n = work.tasks.len();
+        // Once: it may change.
+        let active = self.active();
         let mut states = Vec::new();
         if n <= 1 || weight <= SMALL {
             let limit = if n <= 1 { None } else { Some(ALONE) };
             states.push(work.alone(limit));
         }
         if !work.is_done() {
-            let shared = Mutex::new(Vec::with_capacity(self.workers));
+            let shared = Mutex::new(Vec::with_capacity(active));
             let body = |worker| {
-                let state = work.join_in(worker, self.workers);
+                let state = work.join_in(worker, active);
                 shared
                     .lock()
                     .unwrap_or_else(|poison| poison.into_inner())
                     .extend(state);
             };
-            pool::run_on_all(&self.pools, &body, || {
+            pool::run_on_all(&self.pools, active, &body, || {
                 // A program that asks for one worker gets one.
-                if weight <= SOON && self.workers > 1 {
+                if weight <= SOON && active > 1 {
                     states.push(work.alone(Some(ALONE)));
                 }
             });

@@ -82,3 +82,30 @@ fn workers_have_names() {
             .all(|name| name.as_ref().unwrap().starts_with("ms-worker-"))
     );
 }
+
+#[test]
+fn only_active_workers_take_part() {
+    let executor = executor(3);
+    for (set, active) in [(3, 3), (2, 2), (1, 1), (0, 1), (9, 3)] {
+        executor.set_active(set);
+        assert_eq!(executor.active(), active);
+        // So many tasks have to run at the same time.
+        let together = std::sync::Barrier::new(active);
+        let states = executor.fold(
+            12 * active,
+            usize::MAX,
+            Vec::new,
+            |names: &mut Vec<String>, _| {
+                together.wait();
+                names.extend(std::thread::current().name().map(str::to_owned));
+                Ok(())
+            },
+        );
+        let mut names = states.unwrap().concat();
+        assert_eq!(names.len(), 12 * active);
+        names.sort();
+        names.dedup();
+        let expected: Vec<_> = (0..active).map(|i| format!("ms-worker-{i}")).collect();
+        assert_eq!(names, expected);
+    }
+}

@@ -21,7 +21,7 @@ pub(crate) use backoff::Backoff;
 pub use blocks::{BlockGenerator, BlockGeneratorListener};
 pub(crate) use custom::CustomSource;
 pub use custom::{Receiver, ReceiverHandle};
-pub(crate) use limiter::RateLimiter;
+pub(crate) use limiter::{RateLimit, RateLimiter};
 pub(crate) use session::{Reporter, Session};
 pub(crate) use socket::Peer;
 pub(crate) use socket::converted::ConvertedSocket;

@@ -121,6 +121,13 @@ impl<B: Block> Outlet<B> {
         self.intake.wait_for(|| !self.queue.is_full())
     }
 
+    /// Whether a writer would have to wait for bytes, or for the queue if it `opens`
+    /// a block.
+    pub(super) fn is_full(&self, held: usize, least: usize, opens: bool) -> bool {
+        let queue_full = opens && self.queue.is_full() && !self.intake.is_closed();
+        queue_full || self.intake.is_full(held, least)
+    }
+
     /// Puts a block into the queue, after [`wait`](Self::wait).
     pub(super) fn open(&self, block: B, progress: Progress) -> Arc<Segment<B>> {
         let segment = Arc::new(Segment::new(block, progress));

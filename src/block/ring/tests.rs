@@ -1,3 +1,5 @@
+mod overflow;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{TryRecvError, channel};
@@ -15,6 +17,7 @@ const ROOMY: RingOptions = RingOptions {
     bound: 1 << 20,
     // Never full, whatever the tests' texts are.
     queue: if cfg!(miri) { 512 } else { 4096 },
+    lossy: false,
 };
 
 fn cases() -> ProptestConfig {
@@ -413,6 +416,7 @@ fn cuts_are_exact_typed() {
         block: 1024,
         bound: 16 << 10,
         queue: 8,
+        lossy: false,
     };
     let (mut writer, cutter, budget) = typed_ring::<usize>(options);
     let mut expected = 0;
@@ -450,6 +454,7 @@ fn records_stored_together_are_cut_together() {
         block: 1024,
         bound: 16 << 10,
         queue: 8,
+        lossy: false,
     };
     let (mut writer, cutter, budget) = typed_ring::<Member>(options);
     let (mut group, mut at) = (0, 0);
@@ -490,6 +495,7 @@ fn cuts_are_exact_text() {
         block: 1000,
         bound: 16 << 10,
         queue: 8,
+        lossy: false,
     };
     let (mut writer, cutter, budget) = text_ring(options, 100);
     let mut expected = 0_usize;
