@@ -46,7 +46,7 @@
 //!
 //! * `checkpoint`, the only one that is on by default: records as bytes
 //!   ([`codec`]), and with them `save_as_object_files`; files that are there after a
-//!   crash ([`disk`]).
+//!   crash (module `disk`).
 //! * `formats`: files of JSON lines and of comma-separated values.
 //! * `gzip`: `text_file_stream` reads compressed files.
 //! * `serde`: serde's traits for [`Str`]. Comes with the two above.
