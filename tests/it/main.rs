@@ -14,6 +14,7 @@ mod own_process;
 mod persistence;
 mod queue;
 mod saved_files;
+mod scaling;
 mod several_streams;
 mod shared;
 mod state;
