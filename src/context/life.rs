@@ -220,7 +220,7 @@ impl Running {
             true => inner.conf.remember,
             false => Some(Duration::MAX),
         };
-        let rates = RateControl::new(estimator(inner)?);
+        let rates = RateControl::new(estimator(inner)?, interval);
         inner.graph.initialize(zero, remember);
         inner.graph.start_inputs()?;
         // Before any thread runs: a first job may ask.
