@@ -103,6 +103,8 @@ fn defaults() {
     assert_eq!(conf.dynamic_allocation_scaling_up_ratio, 0.9);
     assert_eq!(conf.dynamic_allocation_scaling_down_ratio, 0.3);
     assert_eq!(conf.max_queued_batches, 10_000);
+    assert_eq!(conf.checkpoint_directory, "none");
+    assert_eq!(conf.checkpoint_interval, None);
     assert_eq!(conf.batch_stuck_after, Duration::from_secs(60));
     assert_eq!(conf.graceful_stop_timeout, None);
     assert_eq!(conf.stop_timeout, Duration::from_secs(2));
@@ -152,6 +154,8 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("dynamic_allocation_scaling_up_ratio", "0.8"),
         ("dynamic_allocation_scaling_down_ratio", "0.25"),
         ("max_queued_batches", "1"),
+        ("checkpoint_directory", "/var/checkpoints"),
+        ("checkpoint_interval", "10s"),
         ("batch_stuck_after", "0ms"),
         ("graceful_stop_timeout", "1m"),
         ("stop_timeout", "1s"),
@@ -674,6 +678,8 @@ dynamic_allocation_scaling_interval    1m                  default
 dynamic_allocation_scaling_up_ratio    0.9                 default
 dynamic_allocation_scaling_down_ratio  0.3                 default
 max_queued_batches                     10000               default
+checkpoint_directory                   none                default
+checkpoint_interval                    as the streams ask  default
 batch_stuck_after                      1m                  default
 graceful_stop_timeout                  10 batch intervals  default
 stop_timeout                           2s                  default

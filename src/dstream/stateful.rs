@@ -1,14 +1,17 @@
 //! A node whose batches build on each other: windows that change by what enters
 //! and leaves, state by key.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::DStream;
+use super::durable::{Durable, Kept, Piece, Saved, Uid};
 use super::graph::Graph;
 use super::node::{Control, Meta, Node, Operator, Stream};
 use crate::error::{Error, Result};
+use crate::id::NodeId;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
 use crate::time::{BatchTime, Duration};
@@ -31,6 +34,12 @@ pub(crate) trait Advance: Send + 'static {
     /// The work is done here, not when an action asks: the next time builds on it,
     /// whether this one is read or not.
     fn advance(&mut self, time: BatchTime) -> Result<Self::Output>;
+
+    /// What it keeps from one time to the next.
+    fn kept(&mut self) -> &mut dyn Kept;
+
+    /// What it keeps is that of an earlier process.
+    fn restored(&mut self) {}
 }
 
 /// A node that keeps state from batch to batch.
@@ -132,6 +141,57 @@ impl<A: Advance> Control for StatefulNode<A> {
         drop(state);
         drop(old);
     }
+
+    fn durable(&self) -> Option<&dyn Durable> {
+        Some(self)
+    }
+}
+
+impl<A: Advance> Durable for StatefulNode<A> {
+    fn node(&self) -> NodeId {
+        self.meta.id
+    }
+
+    fn uid(&self) -> &Uid {
+        &self.meta.uid
+    }
+
+    fn kind(&self) -> &'static str {
+        self.state().operator.kept().kind()
+    }
+
+    fn offer_codec(&self, codec: &dyn Any) -> bool {
+        self.state().operator.kept().offer_codec(codec)
+    }
+
+    fn can_be_saved(&self) -> bool {
+        self.state().operator.kept().can_be_saved()
+    }
+
+    fn begin(&self) {
+        self.state().operator.kept().begin();
+    }
+
+    fn save(&self, time: BatchTime, all: bool) -> Result<Saved> {
+        // Nobody may have asked for this time yet. If it fails, that is told to who
+        // does.
+        let _ = self.output(time);
+        self.state().operator.kept().save(time, all)
+    }
+
+    fn begin_behind(&self, time: BatchTime) {
+        let mut state = self.state();
+        state.reached = Some(time);
+        state.done = time;
+    }
+
+    fn restore(&self, time: BatchTime, pieces: Vec<Piece>) -> Result<()> {
+        self.begin_behind(time);
+        let mut state = self.state();
+        state.operator.kept().restore(time, pieces)?;
+        state.operator.restored();
+        Ok(())
+    }
 }
 
 impl<T: Data, A: Advance<Output = Rdd<T>>> Stream<T> for StatefulNode<A> {
@@ -180,5 +240,9 @@ impl<A: Advance, T: Data> Operator for View<A, T> {
             // As a time of an input would be.
             None => Some(Rdd::empty(Arc::clone(self.node.graph.executor()))),
         })
+    }
+
+    fn durable(&self) -> Option<&dyn Durable> {
+        Some(&*self.node)
     }
 }

@@ -6,7 +6,8 @@
 //! `w, w + W, ...` first, in every batch the same ones, so that what belongs to
 //! a partition stays in that core's cache; only then it takes what others have
 //! not begun. Work that is too small to be worth waking anybody is done by the
-//! calling thread.
+//! calling thread; where it is not much larger, that thread begins with it while the
+//! workers wake up.
 //!
 //! Invariants: a task never waits (no lock is held across tasks, no action
 //! starts inside one); a panic in a task ends that piece of work, not the
@@ -37,7 +38,10 @@ const SMALL: usize = 4096;
 /// The weight of a task that may be large for all that is known: two of them are
 /// worth waking somebody.
 pub(crate) const UNKNOWN: usize = SMALL;
-/// How long the calling thread works alone on what was expected to be small.
+/// Work that is expected to be done so soon that waking the workers counts: the calling
+/// thread begins with it meanwhile.
+const SOON: usize = 16 * SMALL;
+/// How long the calling thread works before it only waits for the workers.
 const ALONE: Duration = Duration::from_micros(50);
 
 /// The worker pools of one context.
@@ -176,12 +180,18 @@ impl Executor {
         }
         if !work.is_done() {
             let shared = Mutex::new(Vec::with_capacity(active));
-            pool::run_on_all(&self.pools, active, &|worker| {
+            let body = |worker| {
                 let state = work.join_in(worker, active);
                 shared
                     .lock()
                     .unwrap_or_else(|poison| poison.into_inner())
                     .extend(state);
+            };
+            pool::run_on_all(&self.pools, active, &body, || {
+                // A program that asks for one worker gets one.
+                if weight <= SOON && active > 1 {
+                    states.push(work.alone(Some(ALONE)));
+                }
             });
             states.extend(
                 shared
@@ -281,7 +291,9 @@ where
         let scope = Scope::enter();
         let mut state = (self.init)();
         for task in 0..self.tasks.len() {
-            let Some(task) = self.take(task) else { break };
+            let Some(task) = self.take(task) else {
+                continue;
+            };
             if !self.run(&mut state, task) {
                 break;
             }

@@ -39,24 +39,24 @@ impl NodePool {
 }
 
 /// Calls `body` with the number of each of the first `active` workers, on that
-/// worker, and waits.
-pub(super) fn run_on_all(pools: &[NodePool], active: usize, body: &(impl Fn(usize) + Sync)) {
-    let on = |pool: &NodePool, index: usize| {
-        // A pool can only call all of its workers.
-        let worker = pool.first + index;
-        if worker < active {
-            body(worker);
-        }
-    };
+/// worker, and `beside` on the calling thread, and waits.
+pub(super) fn run_on_all(
+    pools: &[NodePool],
+    active: usize,
+    body: &(impl Fn(usize) + Sync),
+    beside: impl FnOnce(),
+) {
     match pools {
-        [] => {}
-        [last] => {
-            last.pool.broadcast(|context| on(last, context.index()));
-        }
-        [first, rest @ ..] if rest[0].first < active => first.pool.in_place_scope(|scope| {
-            scope.spawn_broadcast(|_, context| on(first, context.index()));
-            run_on_all(rest, active, body);
+        [first, rest @ ..] if first.first < active => first.pool.in_place_scope(|scope| {
+            scope.spawn_broadcast(|_, context| {
+                // A pool can only call all of its workers.
+                let worker = first.first + context.index();
+                if worker < active {
+                    body(worker);
+                }
+            });
+            run_on_all(rest, active, body, beside);
         }),
-        [first, ..] => run_on_all(std::slice::from_ref(first), active, body),
+        _ => beside(),
     }
 }

@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use super::{BatchInfo, ReceiverInfo, SkippedBatchInfo, StreamingListener, StuckBatchInfo};
+use super::{
+    BatchInfo, CheckpointInfo, ReceiverInfo, SkippedBatchInfo, StreamingListener, StuckBatchInfo,
+};
 
 /// Events that may wait for a slow listener.
 const QUEUE: usize = 10_000;
@@ -21,6 +23,11 @@ pub(crate) enum Event {
     BatchStarted(BatchInfo),
     BatchCompleted(BatchInfo),
     BatchStuck(StuckBatchInfo),
+    #[cfg_attr(
+        not(feature = "checkpoint"),
+        expect(dead_code, reason = "without it none is written")
+    )]
+    Checkpoint(CheckpointInfo),
     BatchSkipped(SkippedBatchInfo),
     ReceiverStarted(ReceiverInfo),
     ReceiverError(ReceiverInfo),
@@ -157,6 +164,7 @@ fn tell(listener: &dyn StreamingListener, event: &Event) {
         Event::BatchStarted(batch) => listener.on_batch_started(batch),
         Event::BatchCompleted(batch) => listener.on_batch_completed(batch),
         Event::BatchStuck(stuck) => listener.on_batch_stuck(stuck),
+        Event::Checkpoint(checkpoint) => listener.on_checkpoint(checkpoint),
         Event::BatchSkipped(skipped) => listener.on_batch_skipped(skipped),
         Event::ReceiverStarted(receiver) => listener.on_receiver_started(receiver),
         Event::ReceiverError(receiver) => listener.on_receiver_error(receiver),

@@ -10,7 +10,8 @@ mod info;
 pub(crate) use bus::{Bus, Event};
 pub(crate) use info::Received;
 pub use info::{
-    BatchInfo, InputInfo, OutputOperationInfo, ReceiverInfo, SkippedBatchInfo, StuckBatchInfo,
+    BatchInfo, CheckpointInfo, InputInfo, OutputOperationInfo, ReceiverInfo, SkippedBatchInfo,
+    StuckBatchInfo,
 };
 
 /// Is told what happens in a context. Every method does nothing by default.
@@ -50,6 +51,9 @@ pub trait StreamingListener: Send + Sync {
     /// A batch has been running for longer than `batch_stuck_after`. Told once for
     /// each such batch; it goes on running.
     fn on_batch_stuck(&self, stuck: &StuckBatchInfo) {}
+
+    /// A checkpoint was written, or could not be.
+    fn on_checkpoint(&self, checkpoint: &CheckpointInfo) {}
 
     /// No batch was cut at a boundary, as too many are waiting. What was received
     /// stays where it is, and is in the next batch.

@@ -22,17 +22,26 @@ pub(crate) struct JobScheduler {
     clock: Arc<dyn Clock>,
     bus: Arc<Bus>,
     waiter: Arc<Waiter>,
-    rates: RateControl,
-    /// None if the number of workers is fixed.
-    scaling: Option<Scaling>,
     /// How long a batch may run before that is told; zero is for ever.
     stuck_after: Duration,
+    learners: Learners,
     state: Mutex<State>,
     /// Told when a job is queued or the queue is closed.
     queued: Condvar,
     /// Told when a batch was settled.
     settled: Condvar,
 }
+
+/// Who learns of the batches that have ended.
+pub(crate) struct Learners {
+    pub(crate) rates: RateControl,
+    /// None if the number of workers is fixed.
+    pub(crate) scaling: Option<Scaling>,
+    pub(crate) on_done: OnDone,
+}
+
+/// Called for each batch that has ended, before its data is let go.
+pub(crate) type OnDone = Box<dyn Fn(BatchTime) + Send + Sync>;
 
 #[derive(Default)]
 struct State {
@@ -77,18 +86,16 @@ impl JobScheduler {
         clock: Arc<dyn Clock>,
         bus: Arc<Bus>,
         waiter: Arc<Waiter>,
-        rates: RateControl,
-        scaling: Option<Scaling>,
         stuck_after: Duration,
+        learners: Learners,
     ) -> Self {
         Self {
             graph,
             clock,
             bus,
             waiter,
-            rates,
-            scaling,
             stuck_after,
+            learners,
             state: Mutex::default(),
             queued: Condvar::new(),
             settled: Condvar::new(),
@@ -97,7 +104,7 @@ impl JobScheduler {
 
     /// What receivers are told of the batches that have ended.
     pub(crate) fn rates(&self) -> &RateControl {
-        &self.rates
+        &self.learners.rates
     }
 
     /// How many batches are queued or running.
@@ -310,8 +317,8 @@ impl JobScheduler {
                 "a batch completed"
             );
             self.bus.post(|| Event::BatchCompleted(info.clone()));
-            self.rates.learn(&info);
-            if let Some(scaling) = &self.scaling {
+            self.learners.rates.learn(&info);
+            if let Some(scaling) = &self.learners.scaling {
                 scaling.learn(&info);
             }
         }
@@ -320,6 +327,7 @@ impl JobScheduler {
 
     /// Lets go of what no later batch needs, then forgets the batch.
     fn settle(&self, time: BatchTime) {
+        (self.learners.on_done)(time);
         let done = {
             let mut state = self.lock();
             state.pending.remove(&time);

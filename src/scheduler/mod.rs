@@ -15,7 +15,7 @@ mod tracker;
 mod waiter;
 
 pub(crate) use generator::Generator;
-pub(crate) use jobs::JobScheduler;
+pub(crate) use jobs::{JobScheduler, Learners, OnDone};
 pub(crate) use rates::RateControl;
 pub(crate) use scaling::{Scaling, ScalingOptions};
 pub(crate) use tracker::ReceiverTracker;

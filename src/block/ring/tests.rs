@@ -7,7 +7,7 @@ use std::thread;
 
 use proptest::prelude::*;
 
-use super::segment::Block;
+use super::segment::{Block, REST};
 use super::*;
 use crate::arch;
 use crate::block::{Str, TextBlock};
@@ -321,6 +321,34 @@ fn a_pinned_block_is_stepped_over() {
         let place = places[index * 4];
         assert!(!places[index * 4 + 1..].contains(&place));
     }
+}
+
+#[test]
+fn a_ring_at_rest_gives_its_memory_back() {
+    let options = RingOptions { block: 8, ..ROOMY };
+    let (mut writer, mut cutter, _budget) = text_ring(options, 100);
+    let mut taken = Vec::new();
+    for _ in 0..5 {
+        receive(&mut writer, b"a line\n");
+        writer.publish(1);
+        taken.append(&mut cut(&mut cutter));
+    }
+    // The fifth is still open.
+    assert_eq!(writer.spent(), 4);
+    drop(taken);
+    for _ in 0..REST {
+        assert!(cut(&mut cutter).is_empty());
+    }
+    assert_eq!(writer.spent(), 4);
+    for left in [3, 2] {
+        assert!(cut(&mut cutter).is_empty());
+        assert_eq!(writer.spent(), left);
+    }
+    // It was not over.
+    receive(&mut writer, b"a line\n");
+    assert_eq!(lines_after(&mut writer, &mut cutter), [b"a line"]);
+    assert!(cut(&mut cutter).is_empty());
+    assert_eq!(writer.spent(), 2, "one is used again, one was filled");
 }
 
 #[test]

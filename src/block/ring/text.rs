@@ -37,13 +37,16 @@ pub(crate) fn text_ring(
     options: RingOptions,
     max_line_bytes: usize,
 ) -> (TextWriter, Cutter<TextBlock>, Arc<Budget>) {
-    let (outlet, cutter, budget) = ring(options.bound, options.queue);
+    let (outlet, mut cutter, budget) = ring(options.bound, options.queue);
     let block = options.block.clamp(MIN_BLOCK, Progress::MAX_END);
+    let spent = Arc::new(Spent::new((options.bound / block).saturating_add(2)));
+    let unused = Arc::clone(&spent);
+    cutter.when_at_rest(move || unused.give_back());
     let writer = TextWriter {
         outlet,
         block,
         max_line: max_line_bytes.min(MAX_LINE),
-        spent: Spent::new((options.bound / block).saturating_add(2)),
+        spent,
         open: None,
         skipping: false,
         carriage: false,
@@ -86,7 +89,7 @@ pub(crate) struct TextWriter {
     /// Bytes of a block, unless a long line needs more.
     block: usize,
     max_line: usize,
-    spent: Spent,
+    spent: Arc<Spent>,
     open: Option<Open>,
     /// Inside a line that was too long and dropped: up to its end.
     skipping: bool,
@@ -398,8 +401,14 @@ impl TextWriter {
             .max((2 * carried).clamp(carried + MIN_BLOCK, longest))
     }
 
+    /// How many blocks are kept for reuse.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn spent(&self) -> usize {
+        self.spent.len()
+    }
+
     /// A block that nobody else holds.
-    fn fresh(&mut self, capacity: usize) -> TextBlock {
+    fn fresh(&self, capacity: usize) -> TextBlock {
         let spent = (capacity == self.block).then(|| self.spent.take());
         spent
             .flatten()
@@ -407,7 +416,7 @@ impl TextWriter {
     }
 
     /// Keeps a filled block for later.
-    fn retire(&mut self, block: TextBlock) {
+    fn retire(&self, block: TextBlock) {
         if block.capacity() == self.block {
             self.spent.put(block);
         }
