@@ -65,7 +65,7 @@
 //! record that is not yours. `reduce_by_key` moves one entry per key and worker.
 //! A received line is a slice of its block, so a long [`Str`] that outlives its
 //! batch should be [`compact`](Str::compact)ed. A receiver that has `ring_bytes`
-//! waiting stops reading. Each operation's page says what it costs.
+//! waiting stops reading; [`guide::overload`] says what else is bounded. Each operation's page says what it costs.
 //!
 //! The library sets no global allocator. Its examples and benches run on
 //! mimalloc, and so should a program whose speed matters.

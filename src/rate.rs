@@ -151,7 +151,7 @@ impl PidRateEstimator {
         if records == 0 || processing_delay.is_zero() {
             return None;
         }
-        let processed = records as f64 / processing_delay.as_secs_f64();
+        let processed = processed(records, processing_delay);
         let Some(last) = self.last else {
             self.last = Some(Last {
                 end_nanos,
@@ -165,7 +165,7 @@ impl PidRateEstimator {
         }
         let since = Duration::from_nanos(end_nanos.abs_diff(last.end_nanos)).as_secs_f64();
         let error = last.rate - processed;
-        let historical = scheduling_delay.as_secs_f64() * processed / self.interval;
+        let historical = self.historical(processed, scheduling_delay);
         let change = (error - last.error) / since;
         let PidOptions {
             proportional,
@@ -183,6 +183,28 @@ impl PidRateEstimator {
         });
         Some(rate)
     }
+
+    /// What the rate is at most, by a batch that is not done after `processing_delay`,
+    /// if the next one has been waiting for `scheduling_delay`. Nothing changes.
+    pub(crate) fn bound(
+        &self,
+        records: u64,
+        processing_delay: Duration,
+        scheduling_delay: Duration,
+    ) -> f64 {
+        let processed = processed(records, processing_delay);
+        let historical = self.historical(processed, scheduling_delay);
+        (processed - self.options.integral * historical).max(self.options.min_rate)
+    }
+
+    /// What came in while a batch waited, per batch interval.
+    fn historical(&self, processed: f64, scheduling_delay: Duration) -> f64 {
+        scheduling_delay.as_secs_f64() * processed / self.interval
+    }
+}
+
+fn processed(records: u64, processing_delay: Duration) -> f64 {
+    records as f64 / processing_delay.as_secs_f64()
 }
 
 #[cfg(test)]

@@ -240,7 +240,7 @@ impl Running {
             true => inner.conf.remember,
             false => Some(Duration::MAX),
         };
-        let rates = RateControl::new(estimator(inner)?);
+        let rates = RateControl::new(estimator(inner)?, interval);
         inner.graph.initialize(zero, remember);
         let checkpoints = setup.start(inner, last)?;
         if let Err(error) = inner.graph.start_inputs() {

@@ -59,6 +59,13 @@ impl RateLimit {
         }
     }
 
+    /// As [`set`](Self::set), if that is lower than what holds now.
+    pub(crate) fn lower(&self, rate: f64) {
+        if rate < self.load() as f64 {
+            self.set(rate);
+        }
+    }
+
     /// Ends all waiting for permits, now and later.
     pub(crate) fn close(&self) {
         let mut waiting = self.lock();

@@ -192,19 +192,19 @@ impl JobScheduler {
         self.waiter.report(error);
     }
 
-    /// Tells once of each batch that has been running for too long.
+    /// Looks at the batches that have been running for long: lets the receivers
+    /// know, and tells once of each that is stuck.
     pub(crate) fn watch(&self) {
-        if self.stuck_after.is_zero() {
-            return;
-        }
         let now = self.clock.now_nanos();
         let state = self.lock();
         for job in &state.running {
             let batch = &job.batch;
             let info = batch.info();
             let running = info.running_for(now);
+            self.rates.watch(&info, running);
+            let is_stuck = !self.stuck_after.is_zero() && running >= self.stuck_after;
             // Relaxed: one thread's own flag.
-            if running < self.stuck_after || batch.told_stuck.swap(true, Ordering::Relaxed) {
+            if !is_stuck || batch.told_stuck.swap(true, Ordering::Relaxed) {
                 continue;
             }
             let operations: Vec<_> = state

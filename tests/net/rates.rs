@@ -226,9 +226,9 @@ fn sawtooth(batches: f64) -> f64 {
     0.9 * (16.0 * teeth + rest * rest / 16.0)
 }
 
-/// With no limit to begin with, far too much at once.
+/// Far too much from the start.
 fn flood(batches: f64) -> f64 {
-    8.0 * batches.min(2.0) + 0.95 * (batches - 2.0).max(0.0)
+    8.0 * batches.min(20.0) + 0.95 * (batches - 20.0).max(0.0)
 }
 
 /// That no limit is below the least, and that no batch waits for longer than so
@@ -311,10 +311,11 @@ fn o_7_a_sawtooth_up_to_nearly_twice_the_capacity() {
     }
 }
 
-/// Without an initial rate, so that the least one is all that is left until what came
-/// at once is processed.
+/// Without an initial rate: the first batch has eight times too much, and while it
+/// runs, others do. That is felt before it ends, so little comes in behind, as long
+/// as the flood may last; then the least rate is soon left again.
 #[test]
-fn r_14_the_least_rate_is_soon_left_again() {
+fn r_14_a_flood_is_felt_in_the_first_batch_and_the_least_rate_is_left_again() {
     for (plant, receivers) in RUNS {
         let batches = plant.run(60, receivers, &[BACKPRESSURE], flood);
         let least = |batch: &BatchInfo| {
@@ -324,10 +325,10 @@ fn r_14_the_least_rate_is_soon_left_again() {
                 .all(|input| input.rate_limit == Some(100))
         };
         assert!(batches.iter().any(least));
-        assert_in_hand(plant, &batches, 16.0);
+        assert_in_hand(plant, &batches, 22.0);
         let waits = |batch: &BatchInfo| plant.intervals(batch.scheduling_delay()) > 0.1;
         let over = batches.iter().rposition(waits).unwrap();
-        assert!((15..35).contains(&over), "{over}");
+        assert!((15..30).contains(&over), "{over}");
         assert_busy(plant, &batches[over + 10..]);
         assert!(
             batches[over + 10..]
