@@ -14,14 +14,14 @@
 
 mod common;
 
-use std::hash::BuildHasher as _;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use ahash::random_state::{RandomSource, set_random_source};
 use common::args;
-use common::engine::{self, Driver, INTERVAL, WordCount};
+use common::driver::{Driver, INTERVAL};
+use common::engine::{self, WordCount};
 use common::generate::{self, Random, SEED, WORDS_PER_LINE, Zipf, spread};
 use millstream::prelude::*;
 

@@ -44,7 +44,8 @@
 //! # Features
 //!
 //! * `checkpoint`, the only one that is on by default: records as bytes
-//!   ([`codec`]), and with them `save_as_object_files`.
+//!   ([`codec`]), and with them `save_as_object_files`; files that are there after a
+//!   crash ([`disk`]).
 //! * `formats`: files of JSON lines and of comma-separated values.
 //! * `gzip`: `text_file_stream` reads compressed files.
 //! * `serde`: serde's traits for [`Str`]. Comes with the two above.
@@ -68,15 +69,29 @@
 //! The library sets no global allocator. Its examples and benches run on
 //! mimalloc, and so should a program whose speed matters.
 
+// All features together say what is never used.
+#![cfg_attr(
+    not(feature = "checkpoint"),
+    allow(dead_code, reason = "what streams keep is saved by that feature only")
+)]
+
 pub(crate) mod arch;
 pub(crate) mod block;
+#[cfg(feature = "checkpoint")]
+pub(crate) mod checkpoint;
 pub mod codec;
 pub mod conf;
 pub mod context;
 pub(crate) mod cpu;
+#[cfg(feature = "checkpoint")]
+pub mod disk;
 pub mod dstream;
 pub mod error;
 pub(crate) mod executor;
+#[cfg(feature = "fault-inject")]
+pub mod fault;
+#[cfg(all(feature = "checkpoint", not(feature = "fault-inject")))]
+pub(crate) mod fault;
 pub mod guide;
 pub(crate) mod hash;
 pub mod id;
@@ -91,6 +106,8 @@ pub(crate) mod sync;
 pub(crate) mod task;
 pub mod testing;
 pub mod time;
+#[cfg(feature = "checkpoint")]
+pub mod wal;
 
 pub use block::{Split, SplitWhitespace, Str};
 pub use context::{StreamingContext, StreamingContextBuilder};

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 /// From the lowest floor up. Not all of them are built yet. `prelude` and the kit
 /// for tests are on top, with the parts behind features; `lib.rs` may use everything.
 const FLOORS: &[&[&str]] = &[
-    &["error", "conf", "time", "id", "hash"],
-    &["arch", "cpu", "sync", "task", "metrics", "codec"],
+    &["error", "conf", "time", "id", "hash", "fault"],
+    &["arch", "cpu", "sync", "task", "metrics", "codec", "disk"],
     &["block", "wal", "listener"],
     &["executor", "shared"],
     &["rdd"],

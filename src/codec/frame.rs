@@ -6,16 +6,49 @@
 //!          payload   `length` bytes
 //! end      as a frame of length 0: what has none was cut off
 //! ```
+//!
+//! A file may have a [`Salt`], with which all its checksums begin: then a frame that
+//! came there from another file is not taken for one of its own. A log, which can end
+//! anywhere, has no end.
 
 use std::io::{ErrorKind as IoErrorKind, Read, Result as IoResult, Write};
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// Length and checksum.
-const HEADER: usize = 8;
+pub(crate) const HEADER: usize = 8;
 
 /// The longest payload.
 pub(crate) const MAX_PAYLOAD: usize = 1 << 30;
+
+/// What all checksums of a file begin with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Salt(crc32fast::Hasher);
+
+impl Salt {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(bytes);
+        Self(crc)
+    }
+
+    /// What stands in front of a payload, which may come in parts.
+    pub(crate) fn header(&self, payload: &[&[u8]]) -> [u8; HEADER] {
+        let length: usize = payload.iter().map(|part| part.len()).sum();
+        let length = (length as u32).to_le_bytes();
+        let mut header = [0; HEADER];
+        header[..4].copy_from_slice(&length);
+        header[4..].copy_from_slice(&self.checksum(length, payload).to_le_bytes());
+        header
+    }
+
+    fn checksum(&self, length: [u8; 4], payload: &[&[u8]]) -> u32 {
+        let mut crc = self.0.clone();
+        crc.update(&length);
+        payload.iter().for_each(|part| crc.update(part));
+        crc.finalize()
+    }
+}
 
 /// Writes one frame.
 ///
@@ -27,28 +60,13 @@ pub(crate) fn write_frame(out: &mut dyn Write, payload: &[u8]) -> IoResult<()> {
         let what = format!("{} bytes are too many for a frame", payload.len());
         return Err(std::io::Error::new(IoErrorKind::InvalidInput, what));
     }
-    out.write_all(&header(payload))?;
+    out.write_all(&Salt::default().header(&[payload]))?;
     out.write_all(payload)
 }
 
 /// Writes what tells that nothing was cut off.
 pub(crate) fn write_end(out: &mut dyn Write) -> IoResult<()> {
-    out.write_all(&header(&[]))
-}
-
-fn header(payload: &[u8]) -> [u8; HEADER] {
-    let length = (payload.len() as u32).to_le_bytes();
-    let mut header = [0; HEADER];
-    header[..4].copy_from_slice(&length);
-    header[4..].copy_from_slice(&checksum(length, payload).to_le_bytes());
-    header
-}
-
-fn checksum(length: [u8; 4], payload: &[u8]) -> u32 {
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(&length);
-    crc.update(payload);
-    crc.finalize()
+    out.write_all(&Salt::default().header(&[]))
 }
 
 /// Reads frames.
@@ -59,6 +77,7 @@ pub(crate) struct FrameReader<R> {
     offset: u64,
     /// Bytes of the file from there on.
     left: u64,
+    salt: Salt,
     payload: Vec<u8>,
 }
 
@@ -69,8 +88,33 @@ impl<R: Read> FrameReader<R> {
             input,
             offset,
             left: end.saturating_sub(offset),
+            salt: Salt::default(),
             payload: Vec::new(),
         }
+    }
+
+    /// Reads frames of a file that has this salt.
+    pub(crate) fn salted(self, salt: Salt) -> Self {
+        Self { salt, ..self }
+    }
+
+    /// Where in the file the next frame begins.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether nothing is left, not even an end.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.left == 0
+    }
+
+    /// The payload that came last.
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    pub(crate) fn into_input(self) -> R {
+        self.input
     }
 
     /// The payload of the next frame; `None` at the end.
@@ -98,7 +142,8 @@ impl<R: Read> FrameReader<R> {
         self.payload.resize(length as usize, 0);
         self.input.read_exact(&mut self.payload)?;
         self.left -= u64::from(length);
-        if checksum([a, b, c, d], &self.payload) != u32::from_le_bytes([e, f, g, h]) {
+        let checksum = self.salt.checksum([a, b, c, d], &[&self.payload]);
+        if checksum != u32::from_le_bytes([e, f, g, h]) {
             return Err(self.corrupt("the checksum is wrong: the file was damaged"));
         }
         if length == 0 {
@@ -198,6 +243,25 @@ mod tests {
             "corrupt data: at byte 15: a frame of 3 bytes, and there are 1 left: \
              the file was cut off, or damaged"
         );
+    }
+
+    #[test]
+    fn a_frame_counts_only_with_the_salt_of_its_file() {
+        let (salt, other) = (Salt::new(b"salt"), Salt::new(b"other"));
+        let header = salt.header(&[b"pay", b"load"]);
+        assert_eq!(
+            header[4..],
+            crc32fast::hash(b"salt\x07\0\0\0payload").to_le_bytes()
+        );
+        let file = [&header[..], b"payload"].concat();
+        let frames = |salt| FrameReader::new(&file[..], 0, file.len() as u64).salted(salt);
+        let mut own = frames(salt);
+        assert_eq!(own.next().unwrap(), Some(&b"payload"[..]));
+        assert!(own.is_exhausted());
+        assert_eq!((own.payload(), own.offset()), (&b"payload"[..], 15));
+        for salt in [other, Salt::default()] {
+            assert_eq!(frames(salt).next().unwrap_err().kind(), ErrorKind::Corrupt);
+        }
     }
 
     #[test]

@@ -68,6 +68,53 @@ pub trait Codec: sealed::Sealed + Sized {
     fn decode(input: &mut &[u8]) -> Result<Self>;
 }
 
+/// How records of a type are written and read, for code that knows nothing of the
+/// type but that somebody else found it to be a [`Codec`].
+pub(crate) struct RecordCodec<T> {
+    pub(crate) encode: fn(&T, &mut Vec<u8>) -> Result<()>,
+    pub(crate) decode: fn(&mut &[u8]) -> Result<T>,
+}
+
+impl<T: Codec> RecordCodec<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            encode: T::encode,
+            decode: T::decode,
+        }
+    }
+}
+
+impl<K: Codec, V: Codec> RecordCodec<(K, V)> {
+    /// Of pairs: the bytes of one part behind those of the other.
+    pub(crate) fn of_pairs() -> Self {
+        Self {
+            encode: |(key, value), out| {
+                key.encode(out)?;
+                value.encode(out)
+            },
+            decode: |input| Ok((K::decode(input)?, V::decode(input)?)),
+        }
+    }
+}
+
+impl<T: Codec> RecordCodec<((), T)> {
+    /// Of values that have no key.
+    pub(crate) fn of_values() -> Self {
+        Self {
+            encode: |((), value), out| value.encode(out),
+            decode: |input| Ok(((), T::decode(input)?)),
+        }
+    }
+}
+
+impl<T> Clone for RecordCodec<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for RecordCodec<T> {}
+
 mod sealed {
     #[expect(
         unnameable_types,

@@ -114,6 +114,13 @@ pub struct Conf {
     /// Batches that may wait; beyond it no batch is cut and data stays at its source. Default:
     /// 10000.
     pub max_queued_batches: usize,
+    /// Directory of checkpoints; see [`StreamingContext::checkpoint`]. Default: `none`.
+    ///
+    /// [`StreamingContext::checkpoint`]: crate::StreamingContext
+    pub checkpoint_directory: String,
+    /// Least time from one checkpoint to the next. `None` is what the streams ask for, or one
+    /// second if none does. Default: `None`.
+    pub checkpoint_interval: Option<Duration>,
     /// Time after which it is told that a batch is still running; zero is never. Default: 60 s.
     pub batch_stuck_after: Duration,
     /// Longest time that a graceful stop waits for received data to be processed; `None` is ten
@@ -198,6 +205,8 @@ impl Conf {
             pin: false,
             concurrent_jobs: 0,
             max_queued_batches: 0,
+            checkpoint_directory: String::new(),
+            checkpoint_interval: None,
             batch_stuck_after: Duration::ZERO,
             graceful_stop_timeout: None,
             stop_timeout: Duration::ZERO,

@@ -86,6 +86,8 @@ fn defaults() {
     assert!(!conf.pin);
     assert_eq!(conf.concurrent_jobs, 1);
     assert_eq!(conf.max_queued_batches, 10_000);
+    assert_eq!(conf.checkpoint_directory, "none");
+    assert_eq!(conf.checkpoint_interval, None);
     assert_eq!(conf.batch_stuck_after, Duration::from_secs(60));
     assert_eq!(conf.graceful_stop_timeout, None);
     assert_eq!(conf.stop_timeout, Duration::from_secs(2));
@@ -121,6 +123,8 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("pin", "true"),
         ("concurrent_jobs", "2"),
         ("max_queued_batches", "1"),
+        ("checkpoint_directory", "/var/checkpoints"),
+        ("checkpoint_interval", "10s"),
         ("batch_stuck_after", "0ms"),
         ("graceful_stop_timeout", "1m"),
         ("stop_timeout", "1s"),
@@ -552,6 +556,8 @@ max_inflate_ratio                  200                 default
 pin                                true                program
 concurrent_jobs                    1                   default
 max_queued_batches                 10000               default
+checkpoint_directory               none                default
+checkpoint_interval                as the streams ask  default
 batch_stuck_after                  1m                  default
 graceful_stop_timeout              10 batch intervals  default
 stop_timeout                       2s                  default

@@ -3,13 +3,14 @@
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, MutexGuard};
 
+use super::checkpoint::{Checkpoints, Setup};
 use super::{Inner, StreamingContext, active};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
-use crate::scheduler::{Generator, JobScheduler, ReceiverTracker};
+use crate::scheduler::{Generator, JobScheduler, OnDone, ReceiverTracker};
 use crate::task::in_task;
-use crate::time::{BatchTime, Duration, first_batch_time};
+use crate::time::{BatchTime, Deadline, Duration, first_batch_time};
 
 /// The threads of a running context.
 pub(super) struct Running {
@@ -17,6 +18,7 @@ pub(super) struct Running {
     /// None if the start failed before it.
     pub(super) generator: Option<Generator>,
     pub(super) jobs: Arc<JobScheduler>,
+    pub(super) checkpoints: Option<Arc<Checkpoints>>,
     pub(super) job_threads: Vec<Thread>,
     pub(super) bus_thread: Option<Thread>,
 }
@@ -142,6 +144,12 @@ impl StreamingContext {
 }
 
 impl Inner {
+    pub(super) fn setup(&self) -> MutexGuard<'_, Setup> {
+        self.checkpoints
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+
     pub(super) fn running(&self) -> MutexGuard<'_, Option<Running>> {
         self.running
             .lock()
@@ -209,16 +217,34 @@ impl Inner {
     }
 }
 
+/// What happens when a batch has ended.
+fn on_done(checkpoints: Option<Arc<Checkpoints>>) -> OnDone {
+    Box::new(move |time| {
+        if let Some(checkpoints) = &checkpoints {
+            checkpoints.batch_done(time);
+        }
+    })
+}
+
 impl Running {
     fn start(inner: &Inner) -> Result<Self> {
         let interval = inner.graph.batch_interval();
         let zero = first_batch_time(inner.clock.now_millis(), interval) - interval;
+        let setup = std::mem::take(&mut *inner.setup());
+        let (zero, last) = setup.times(zero);
         let remember = match inner.conf.unpersist {
             true => inner.conf.remember,
             false => Some(Duration::MAX),
         };
         inner.graph.initialize(zero, remember);
-        inner.graph.start_inputs()?;
+        let checkpoints = setup.start(inner, last)?;
+        if let Err(error) = inner.graph.start_inputs() {
+            if let Some(checkpoints) = &checkpoints {
+                // Nothing was taken.
+                let _ = checkpoints.finish(false, Deadline::after(inner.conf.stop_timeout));
+            }
+            return Err(error);
+        }
         // Before any thread runs: a first job may ask.
         inner.graph.set_phase(StreamingContextState::Active);
         let mut running = Self {
@@ -230,11 +256,13 @@ impl Running {
                 Arc::clone(&inner.bus),
                 Arc::clone(&inner.waiter),
                 inner.conf.batch_stuck_after,
+                on_done(checkpoints.clone()),
             )),
+            checkpoints,
             job_threads: Vec::new(),
             bus_thread: None,
         };
-        match running.start_threads(inner, zero) {
+        match running.start_threads(inner, last) {
             Ok(()) => Ok(running),
             Err(error) => {
                 // The threads that did start.
@@ -246,7 +274,7 @@ impl Running {
         }
     }
 
-    fn start_threads(&mut self, inner: &Inner, zero: BatchTime) -> Result<()> {
+    fn start_threads(&mut self, inner: &Inner, last: BatchTime) -> Result<()> {
         let refused = |cause| Error::io("a thread of the context cannot be started", cause);
         let bus = Arc::clone(&inner.bus);
         let bus_thread = thread::spawn("listeners", None, move || bus.run()).map_err(refused)?;
@@ -258,11 +286,14 @@ impl Running {
         }
         self.receivers
             .start(&inner.graph, &inner.placement, &inner.clock, &inner.bus)?;
+        let interval = inner.graph.batch_interval();
+        let grid = self.checkpoints.as_ref().map_or(interval, |it| it.grid());
         self.generator = Some(Generator::start(
             Arc::clone(&inner.graph),
             Arc::clone(&self.jobs),
             Arc::clone(&inner.clock),
-            zero,
+            last,
+            grid,
             inner.conf.block_interval,
             inner.conf.max_queued_batches,
         )?);

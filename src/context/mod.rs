@@ -2,6 +2,7 @@
 
 mod active;
 mod builder;
+mod checkpoint;
 mod files;
 mod inputs;
 mod life;
@@ -66,6 +67,8 @@ struct Inner {
     waiter: Arc<Waiter>,
     /// Where the context was built, and then where it was started.
     site: Mutex<&'static Location<'static>>,
+    /// Until the start.
+    checkpoints: Mutex<checkpoint::Setup>,
     running: Mutex<Option<Running>>,
     /// Held by the thread that stops the context.
     stopping: Mutex<()>,
@@ -93,6 +96,7 @@ impl StreamingContext {
             bus: Arc::default(),
             waiter: Arc::default(),
             site: Mutex::new(site),
+            checkpoints: Mutex::default(),
             running: Mutex::new(None),
             stopping: Mutex::default(),
         };

@@ -40,6 +40,13 @@ impl Running {
             all_ended &= thread.join(deadline.rest());
         }
         left.running.extend(self.jobs.running());
+        if let Some(checkpoints) = &self.checkpoints {
+            let all_done = graceful && drained && all_ended;
+            if let Err(error) = checkpoints.finish(all_done, deadline) {
+                left.unprocessed
+                    .push(format!("the last checkpoint ({error})"));
+            }
+        }
         // Not in no time: what comes now waited for its turn.
         let turn = || deadline.rest().max(limit / 2);
         left.running.extend(stop_inputs(context, all_ended, turn()));

@@ -47,6 +47,15 @@ struct State {
     /// Until the start.
     receivers: Vec<DeclaredReceiver>,
     remember: Option<Duration>,
+    checkpoints: Vec<CheckpointWish>,
+}
+
+/// A stream that wants to be saved at least this often.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CheckpointWish {
+    pub(crate) interval: Duration,
+    pub(crate) slide: Duration,
+    pub(crate) site: &'static Location<'static>,
 }
 
 impl Graph {
@@ -195,6 +204,38 @@ impl Graph {
         }
         state.remember = Some(duration);
         Ok(())
+    }
+
+    pub(crate) fn checkpoint_every(&self, wish: CheckpointWish) {
+        self.lock().checkpoints.push(wish);
+    }
+
+    /// The shortest interval of checkpoints that a stream asked for.
+    ///
+    /// # Errors
+    /// If one cannot be kept.
+    pub(crate) fn checkpoint_interval(&self) -> Result<Option<Duration>> {
+        let wishes = self.lock().checkpoints.clone();
+        for CheckpointWish {
+            interval,
+            slide,
+            site,
+        } in &wishes
+        {
+            if interval.is_zero() || !interval.as_nanos().is_multiple_of(slide.as_nanos()) {
+                return Err(Error::illegal_state(format!(
+                    "checkpoint({interval:?}): the interval must be a multiple of the stream's \
+                     slide interval, {slide:?}"
+                ))
+                .at(site));
+            }
+        }
+        Ok(wishes.iter().map(|wish| wish.interval).min())
+    }
+
+    /// All nodes, in order of declaration.
+    pub(crate) fn nodes(&self) -> Vec<Arc<dyn Control>> {
+        self.lock().nodes.clone()
     }
 
     /// Fixes the zero time, and tells every stream how long it is needed.

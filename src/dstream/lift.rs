@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 
+use super::durable::Durable;
 use super::{DStream, Meta, Node, Operator, check_like};
 use crate::error::{Error, Result};
 use crate::rdd::pipe::{Data, Pipe};
@@ -28,9 +29,32 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
         self.lift_as(Step::new(name, site), Gap::Passed, f)
     }
 
+    /// As [`lift`](Self::lift), for a node that only shows in another way what this
+    /// stream has: if that keeps something, it is known by the name of this node.
+    pub(super) fn shown<U, F>(
+        &self,
+        name: &'static str,
+        site: &'static Location<'static>,
+        f: F,
+    ) -> DStream<U>
+    where
+        U: Data,
+        F: Fn(Rdd<T, P>, BatchTime) -> Result<Rdd<U>> + Send + Sync + 'static,
+    {
+        self.lifted(Step::new(name, site), Gap::Passed, true, f)
+    }
+
     /// As [`lift`](Self::lift), where `gap` tells what happens at a time at which
     /// this stream has no batch.
     pub(super) fn lift_as<U, F>(&self, step: Step, gap: Gap, f: F) -> DStream<U>
+    where
+        U: Data,
+        F: Fn(Rdd<T, P>, BatchTime) -> Result<Rdd<U>> + Send + Sync + 'static,
+    {
+        self.lifted(step, gap, false, f)
+    }
+
+    fn lifted<U, F>(&self, step: Step, gap: Gap, is_shown: bool, f: F) -> DStream<U>
     where
         U: Data,
         F: Fn(Rdd<T, P>, BatchTime) -> Result<Rdd<U>> + Send + Sync + 'static,
@@ -42,6 +66,7 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
             parent: self.clone(),
             step,
             gap,
+            is_shown,
             f,
         };
         let node = Node::declare(&self.graph, meta, lifted);
@@ -103,6 +128,7 @@ struct Lifted<T: Data, P: Pipe<Out = T>, F> {
     parent: DStream<T, P>,
     step: Step,
     gap: Gap,
+    is_shown: bool,
     f: F,
 }
 
@@ -122,6 +148,10 @@ where
         };
         rdd.map(|rdd| guarded(self.step, time, || (self.f)(rdd, time)))
             .transpose()
+    }
+
+    fn durable(&self) -> Option<&dyn Durable> {
+        self.parent.node.durable().filter(|_| self.is_shown)
     }
 }
 

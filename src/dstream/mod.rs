@@ -9,6 +9,7 @@
 //! Deliberately not here: clocks, threads, receivers; the scheduler drives the
 //! graph, the context owns it.
 
+pub(crate) mod durable;
 mod graph;
 pub(crate) mod input;
 mod lift;
@@ -100,7 +101,7 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     pub fn boxed(&self) -> DStream<T> {
         match as_source::<P, Arc<dyn Stream<T>>>(&self.node) {
             Some(node) => DStream::from_node(Arc::clone(&self.graph), Arc::clone(node)),
-            None => self.lift("boxed", Location::caller(), |rdd, _| Ok(rdd.boxed())),
+            None => self.shown("boxed", Location::caller(), |rdd, _| Ok(rdd.boxed())),
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::durable::{Durable, Uid};
 use super::graph::Graph;
 use crate::error::Result;
 use crate::id::NodeId;
@@ -24,6 +25,11 @@ pub(crate) trait Control: Send + Sync {
 
     /// Forgets what no later batch needs, as all batches up to `done` ended.
     fn clear(&self, done: BatchTime);
+
+    /// The node behind this one that keeps something from batch to batch, or itself.
+    fn durable(&self) -> Option<&dyn Durable> {
+        None
+    }
 }
 
 /// A node that gives records of type `T`.
@@ -41,6 +47,7 @@ pub(crate) struct Meta {
     pub(crate) site: &'static Location<'static>,
     pub(crate) slide: Duration,
     pub(crate) parents: Vec<Arc<dyn Control>>,
+    pub(crate) uid: Uid,
     demand: Mutex<Demand>,
 }
 
@@ -68,6 +75,7 @@ impl Meta {
             site,
             slide,
             parents,
+            uid: Uid::default(),
             demand: Mutex::default(),
         }
     }
@@ -135,6 +143,11 @@ pub(crate) trait Operator: Send + Sync + 'static {
 
     /// The data of one batch; cheap, as an Rdd is lazy.
     fn compute(&self, time: BatchTime) -> Result<Option<Rdd<Self::Item>>>;
+
+    /// See [`Control::durable`].
+    fn durable(&self) -> Option<&dyn Durable> {
+        None
+    }
 }
 
 thread_local! {
@@ -219,6 +232,10 @@ impl<O: Operator> Control for Node<O> {
     fn clear(&self, done: BatchTime) {
         let old = self.meta.take_old(&mut self.memo(), done);
         drop(old);
+    }
+
+    fn durable(&self) -> Option<&dyn Durable> {
+        self.operator.durable()
     }
 }
 

@@ -1,14 +1,17 @@
 //! A node whose batches build on each other: windows that change by what enters
 //! and leaves, state by key.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::DStream;
+use super::durable::{Durable, Kept, Piece, Saved, Uid};
 use super::graph::Graph;
 use super::node::{Control, Meta, Node, Operator, Stream};
 use crate::error::{Error, Result};
+use crate::id::NodeId;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
 use crate::time::{BatchTime, Duration};
@@ -31,6 +34,12 @@ pub(crate) trait Advance: Send + 'static {
     /// The work is done here, not when an action asks: the next time builds on it,
     /// whether this one is read or not.
     fn advance(&mut self, time: BatchTime) -> Result<Self::Output>;
+
+    /// What it keeps from one time to the next.
+    fn kept(&mut self) -> &mut dyn Kept;
+
+    /// What it keeps is that of an earlier process.
+    fn restored(&mut self) {}
 }
 
 /// A node that keeps state from batch to batch.
@@ -88,6 +97,8 @@ impl<A: Advance> StatefulNode<A> {
         let state = &mut *self.state();
         let forgotten = state.done - self.meta.remember();
         let mut next = state.reached.unwrap_or(self.graph.zero()) + self.meta.slide;
+        // What a time failed with that nobody asked for is told with the next one.
+        let mut missed = None;
         while next <= time {
             // Times that nobody asked for count too; they are kept only if a stream
             // behind can still ask, as a copy of the state is the price. That may be
@@ -98,6 +109,13 @@ impl<A: Advance> StatefulNode<A> {
                     let error = Error::from_panic(payload, self.meta.name);
                     Err(error.in_batch(next.as_millis()).at(self.meta.site))
                 });
+            if let Err(error) = &output {
+                missed.get_or_insert_with(|| error.clone());
+            }
+            let output = match missed.take_if(|_| next == time) {
+                Some(error) => Err(error),
+                None => output,
+            };
             if next == time || next > forgotten {
                 state.memo.insert(next, output);
             }
@@ -122,6 +140,57 @@ impl<A: Advance> Control for StatefulNode<A> {
         let old = self.meta.take_old(&mut state.memo, done);
         drop(state);
         drop(old);
+    }
+
+    fn durable(&self) -> Option<&dyn Durable> {
+        Some(self)
+    }
+}
+
+impl<A: Advance> Durable for StatefulNode<A> {
+    fn node(&self) -> NodeId {
+        self.meta.id
+    }
+
+    fn uid(&self) -> &Uid {
+        &self.meta.uid
+    }
+
+    fn kind(&self) -> &'static str {
+        self.state().operator.kept().kind()
+    }
+
+    fn offer_codec(&self, codec: &dyn Any) -> bool {
+        self.state().operator.kept().offer_codec(codec)
+    }
+
+    fn can_be_saved(&self) -> bool {
+        self.state().operator.kept().can_be_saved()
+    }
+
+    fn begin(&self) {
+        self.state().operator.kept().begin();
+    }
+
+    fn save(&self, time: BatchTime, all: bool) -> Result<Saved> {
+        // Nobody may have asked for this time yet. If it fails, that is told to who
+        // does.
+        let _ = self.output(time);
+        self.state().operator.kept().save(time, all)
+    }
+
+    fn begin_behind(&self, time: BatchTime) {
+        let mut state = self.state();
+        state.reached = Some(time);
+        state.done = time;
+    }
+
+    fn restore(&self, time: BatchTime, pieces: Vec<Piece>) -> Result<()> {
+        self.begin_behind(time);
+        let mut state = self.state();
+        state.operator.kept().restore(time, pieces)?;
+        state.operator.restored();
+        Ok(())
     }
 }
 
@@ -171,5 +240,9 @@ impl<A: Advance, T: Data> Operator for View<A, T> {
             // As a time of an input would be.
             None => Some(Rdd::empty(Arc::clone(self.node.graph.executor()))),
         })
+    }
+
+    fn durable(&self) -> Option<&dyn Durable> {
+        Some(&*self.node)
     }
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use super::{BatchInfo, ReceiverInfo, StreamingListener, StuckBatchInfo};
+use super::{BatchInfo, CheckpointInfo, ReceiverInfo, StreamingListener, StuckBatchInfo};
 
 /// Events that may wait for a slow listener.
 const QUEUE: usize = 10_000;
@@ -21,6 +21,11 @@ pub(crate) enum Event {
     BatchStarted(BatchInfo),
     BatchCompleted(BatchInfo),
     BatchStuck(StuckBatchInfo),
+    #[cfg_attr(
+        not(feature = "checkpoint"),
+        expect(dead_code, reason = "without it none is written")
+    )]
+    Checkpoint(CheckpointInfo),
     ReceiverStarted(ReceiverInfo),
     ReceiverError(ReceiverInfo),
     ReceiverStopped(ReceiverInfo),
@@ -156,6 +161,7 @@ fn tell(listener: &dyn StreamingListener, event: &Event) {
         Event::BatchStarted(batch) => listener.on_batch_started(batch),
         Event::BatchCompleted(batch) => listener.on_batch_completed(batch),
         Event::BatchStuck(stuck) => listener.on_batch_stuck(stuck),
+        Event::Checkpoint(checkpoint) => listener.on_checkpoint(checkpoint),
         Event::ReceiverStarted(receiver) => listener.on_receiver_started(receiver),
         Event::ReceiverError(receiver) => listener.on_receiver_error(receiver),
         Event::ReceiverStopped(receiver) => listener.on_receiver_stopped(receiver),

@@ -230,3 +230,33 @@ impl ReceiverInfo {
         }
     }
 }
+
+/// A checkpoint that was written, or could not be.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CheckpointInfo {
+    /// The batch that it is of.
+    pub batch_time: BatchTime,
+    /// How long it took to write it, beside the batches.
+    pub duration: Duration,
+    /// The bytes of its file: of what is new since the one before.
+    pub bytes: u64,
+    /// Why it could not be written. What it had goes into the next one.
+    pub error: Option<Error>,
+}
+
+impl CheckpointInfo {
+    #[cfg(feature = "checkpoint")]
+    pub(crate) fn new(
+        batch_time: BatchTime,
+        duration: Duration,
+        bytes: &crate::error::Result<u64>,
+    ) -> Self {
+        Self {
+            batch_time,
+            duration,
+            bytes: *bytes.as_ref().unwrap_or(&0),
+            error: bytes.as_ref().err().cloned(),
+        }
+    }
+}

@@ -9,7 +9,9 @@ mod info;
 
 pub(crate) use bus::{Bus, Event};
 pub(crate) use info::Metadata;
-pub use info::{BatchInfo, InputInfo, OutputOperationInfo, ReceiverInfo, StuckBatchInfo};
+pub use info::{
+    BatchInfo, CheckpointInfo, InputInfo, OutputOperationInfo, ReceiverInfo, StuckBatchInfo,
+};
 
 /// Is told what happens in a context. Every method does nothing by default.
 ///
@@ -48,6 +50,9 @@ pub trait StreamingListener: Send + Sync {
     /// A batch has been running for longer than `batch_stuck_after`. Told once for
     /// each such batch; it goes on running.
     fn on_batch_stuck(&self, stuck: &StuckBatchInfo) {}
+
+    /// A checkpoint was written, or could not be.
+    fn on_checkpoint(&self, checkpoint: &CheckpointInfo) {}
 
     /// A receiver began to receive.
     fn on_receiver_started(&self, receiver: &ReceiverInfo) {}

@@ -10,6 +10,13 @@ use crate::dstream::Graph;
 use crate::error::{Error, Result};
 use crate::time::{BatchTime, Clock, Deadline, Duration, WaitResult, Wake};
 
+/// Batches that were missed are cut one by one, if they are not more.
+const MISSED: u128 = 1000;
+
+/// The longest time for which one batch stands in place of many: a directory is looked
+/// at often enough to know when its files came.
+const LONGEST: Duration = Duration::from_secs(30);
+
 /// Handle to the generator's thread.
 #[derive(Debug)]
 pub(crate) struct Generator {
@@ -20,12 +27,14 @@ pub(crate) struct Generator {
 }
 
 impl Generator {
-    /// Starts cutting at `zero + batch interval`.
+    /// Starts cutting behind `last`. What is drained at the end goes up to a multiple
+    /// of `grid` behind the zero time.
     pub(crate) fn start(
         graph: Arc<Graph>,
         jobs: Arc<JobScheduler>,
         clock: Arc<dyn Clock>,
-        zero: BatchTime,
+        last: BatchTime,
+        grid: Duration,
         block_interval: Duration,
         max_queued_batches: usize,
     ) -> Result<Self> {
@@ -35,13 +44,14 @@ impl Generator {
             graph,
             jobs,
             clock,
+            grid,
             block_interval,
             max_queued_batches,
             wake: wake.clone(),
             drain: Arc::clone(&drain),
         };
         let thread = thread::spawn("generator", None, move || {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| cutter.run(zero))) {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| cutter.run(last))) {
                 // A clock or a subscriber of the program's own may do that. No
                 // batch will come any more: whoever waits must know.
                 let what = "the batch generator";
@@ -82,6 +92,7 @@ struct Cutting {
     graph: Arc<Graph>,
     jobs: Arc<JobScheduler>,
     clock: Arc<dyn Clock>,
+    grid: Duration,
     block_interval: Duration,
     max_queued_batches: usize,
     wake: Wake,
@@ -89,11 +100,12 @@ struct Cutting {
 }
 
 impl Cutting {
-    fn run(&self, zero: BatchTime) {
+    fn run(&self, last: BatchTime) {
         let interval = self.graph.batch_interval();
         let mut passed = Passed::default();
-        let mut batch = zero + interval;
-        let mut block = zero + self.block_interval;
+        let last = self.catch_up(last);
+        let mut batch = last + interval;
+        let mut block = last + self.block_interval;
         loop {
             let next = batch.min(block);
             let deadline = next.as_millis().saturating_mul(1_000_000);
@@ -116,11 +128,31 @@ impl Cutting {
         }
         // Asked each time: a source that never stops would keep it here.
         while self.drain.load(Ordering::Acquire)
-            && self.graph.inputs().iter().any(|input| input.is_waiting())
+            && (self.graph.inputs().iter().any(|input| input.is_waiting())
+                || !(batch - interval).is_on_grid(self.graph.zero(), self.grid))
         {
             self.cut(batch);
             batch = batch + interval;
         }
+    }
+
+    /// Cuts for the time in which no process ran: few batches in place of many without
+    /// data, unless there are not that many. Gives the last of them.
+    fn catch_up(&self, mut last: BatchTime) -> BatchTime {
+        let interval = self.graph.batch_interval();
+        let now = BatchTime::from_millis(self.clock.now_millis());
+        let missed = (now - last).as_millis() / interval.as_millis();
+        if missed > MISSED {
+            let step = interval.saturating_mul((missed / MISSED) as u32 + 1);
+            let longest =
+                interval.saturating_mul((LONGEST.as_millis() / interval.as_millis()) as u32);
+            let step = step.min(longest.max(interval));
+            while last + step + interval <= now {
+                last = last + step;
+                self.cut(last);
+            }
+        }
+        last
     }
 
     fn generate(&self, time: BatchTime, passed: &mut Passed) {

@@ -21,12 +21,17 @@ pub(crate) struct JobScheduler {
     waiter: Arc<Waiter>,
     /// How long a batch may run before that is told; zero is for ever.
     stuck_after: Duration,
+    /// Called for each batch that has ended, before its data is let go.
+    on_done: OnDone,
     state: Mutex<State>,
     /// Told when a job is queued or the queue is closed.
     queued: Condvar,
     /// Told when a batch was settled.
     settled: Condvar,
 }
+
+/// See [`JobScheduler`].
+pub(crate) type OnDone = Box<dyn Fn(BatchTime) + Send + Sync>;
 
 #[derive(Default)]
 struct State {
@@ -70,6 +75,7 @@ impl JobScheduler {
         bus: Arc<Bus>,
         waiter: Arc<Waiter>,
         stuck_after: Duration,
+        on_done: OnDone,
     ) -> Self {
         Self {
             graph,
@@ -77,6 +83,7 @@ impl JobScheduler {
             bus,
             waiter,
             stuck_after,
+            on_done,
             state: Mutex::default(),
             queued: Condvar::new(),
             settled: Condvar::new(),
@@ -263,6 +270,7 @@ impl JobScheduler {
 
     /// Lets go of what no later batch needs, then forgets the batch.
     fn settle(&self, time: BatchTime) {
+        (self.on_done)(time);
         let done = {
             let mut state = self.lock();
             state.pending.remove(&time);

@@ -12,6 +12,6 @@ mod tracker;
 mod waiter;
 
 pub(crate) use generator::Generator;
-pub(crate) use jobs::JobScheduler;
+pub(crate) use jobs::{JobScheduler, OnDone};
 pub(crate) use tracker::ReceiverTracker;
 pub(crate) use waiter::Waiter;

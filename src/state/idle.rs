@@ -53,6 +53,32 @@ impl Idle {
         }
     }
 
+    /// When a row was touched last.
+    pub(super) fn last(&self, place: u32) -> BatchTime {
+        self.last[place as usize]
+    }
+
+    /// The rows that this step touched, and that were there before.
+    pub(super) fn touched(&self) -> impl Iterator<Item = u32> {
+        self.touched.iter().map(|&(place, _)| place)
+    }
+
+    /// The same time-out, and no rows.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.timeout)
+    }
+
+    /// A row comes back with its last touch: place by place, with those that are
+    /// not used.
+    pub(super) fn bring_back(&mut self, last: BatchTime, is_live: bool) {
+        let place = self.last.len() as u32;
+        self.last.push(last);
+        if is_live {
+            self.files.entry(last).or_default().push(place);
+            self.filed.insert(place);
+        }
+    }
+
     /// What looks for a row's last touch soon.
     #[inline]
     pub(super) fn prefetch(&self, place: u32) {

@@ -4,9 +4,11 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::changes::{self, Changes, Entry};
 use super::idle::Idle;
 use super::table::Table;
 use super::undo::Undo;
+use crate::codec::RecordCodec;
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::Data;
@@ -92,9 +94,68 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
             Ok(Mutex::new(Some(partition)))
         })?;
         executor.map(n, records.len(), |i| {
-            if let Some(new) = lock(&new[i]).take() {
-                *self.partition(i) = new;
+            if let Some(mut new) = lock(&new[i]).take() {
+                let mut partition = self.partition(i);
+                new.changes = partition.changes.take();
+                if let Some(changes) = &mut new.changes {
+                    changes.note_all();
+                }
+                *partition = new;
             }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// From now on notes what changes, for [`save`](Self::save).
+    pub(crate) fn note_changes(&self, codec: RecordCodec<(K, S)>) {
+        for i in 0..self.partitions.len() {
+            self.partition(i).changes = Some(Changes::new(codec));
+        }
+    }
+
+    /// The next piece to save, which is all of it if `all` asks for that or there is
+    /// no other way; tells whether it is. Nothing, if nothing changed.
+    pub(crate) fn save(&self, executor: &Executor, all: bool) -> Result<Option<(bool, Vec<u8>)>> {
+        let n = self.partitions.len();
+        let all = all || (0..n).any(|i| self.partition(i).must_save_all());
+        let parts = executor.map(n, self.len(), |i| {
+            let mut out = Vec::new();
+            self.partition(i).save(all, &mut out)?;
+            Ok(out)
+        })?;
+        if !all && parts.iter().all(Vec::is_empty) {
+            return Ok(None);
+        }
+        let mut piece = changes::begin_piece(all);
+        piece.reserve_exact(parts.iter().map(Vec::len).sum());
+        for mut part in parts {
+            piece.append(&mut part);
+        }
+        Ok(Some((all, piece)))
+    }
+
+    /// Takes the pieces in, which were saved up to `time`, in place of all there is.
+    pub(crate) fn restore(
+        &self,
+        executor: &Executor,
+        time: BatchTime,
+        codec: RecordCodec<(K, S)>,
+        pieces: &[&[u8]],
+    ) -> Result<()> {
+        let n = self.partitions.len();
+        let partition_of = self.partitioner().by_key::<K, S>();
+        let mut entries: Vec<Vec<Entry<K, S>>> = (0..n).map(|_| Vec::new()).collect();
+        for piece in pieces {
+            changes::read_piece(piece, codec, |entry| {
+                entries[partition_of(&entry.record)].push(entry);
+            })?;
+        }
+        let weight = entries.iter().map(Vec::len).sum();
+        let entries: Vec<_> = entries.into_iter().map(Mutex::new).collect();
+        executor.map(n, weight, |i| {
+            let entries = std::mem::take(&mut *lock(&entries[i]));
+            self.partition(i).restore(time, entries);
             Ok(())
         })?;
         Ok(())
@@ -138,6 +199,8 @@ pub(crate) struct StatePartition<K, S> {
     pub(super) undo: Undo<S>,
     /// If there is a time-out.
     pub(super) idle: Option<Idle>,
+    /// If it is saved from time to time.
+    pub(super) changes: Option<Changes<K, S>>,
 }
 
 impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
@@ -146,12 +209,72 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
             table: Table::new(),
             undo: Undo::new(),
             idle: timeout.map(Idle::new),
+            changes: None,
+        }
+    }
+
+    fn must_save_all(&self) -> bool {
+        self.changes.as_ref().is_some_and(Changes::is_all)
+    }
+
+    /// See [`KeyedState::save`].
+    fn save(&mut self, all: bool, out: &mut Vec<u8>) -> Result<()> {
+        match &mut self.changes {
+            Some(changes) => changes.write(&self.table, self.idle.as_ref(), all, out),
+            None => Ok(()),
+        }
+    }
+
+    /// See [`KeyedState::restore`].
+    fn restore(&mut self, time: BatchTime, entries: Vec<Entry<K, S>>) {
+        let mut table = Table::new();
+        let mut last = Vec::with_capacity(entries.len());
+        let mut edit = table.edit();
+        edit.reserve(entries.len());
+        for Entry {
+            record: (key, state),
+            is_gone,
+            touched,
+        } in entries
+        {
+            let hash = edit.hash(&key);
+            let touched = touched.unwrap_or(time);
+            match edit.find(hash, &key) {
+                Some(place) if is_gone => edit.remove(place),
+                None if is_gone => {}
+                Some(place) => {
+                    *edit.value_mut(place) = state;
+                    last[place as usize] = touched;
+                }
+                // Before the table is settled no place is used twice.
+                None => {
+                    edit.insert(hash, key, state);
+                    last.push(touched);
+                }
+            }
+        }
+        let moved = table.settle();
+        let places = moved.unwrap_or_else(|| (0..last.len() as u32).collect());
+        if let Some(idle) = &mut self.idle {
+            *idle = idle.emptied();
+            // Rows that move together keep their order.
+            for (place, last) in places.into_iter().zip(last) {
+                if place != Table::<K, S>::GONE {
+                    idle.bring_back(last, table.is_live(place));
+                }
+            }
+        }
+        self.table = table;
+        if let Some(changes) = &mut self.changes {
+            changes.note_all();
         }
     }
 
     /// See [`KeyedState::load`].
     fn load(&mut self, time: BatchTime, records: Vec<Vec<(K, S)>>, again: impl Fn(&mut S, S)) {
-        let Self { table, undo, idle } = self;
+        let Self {
+            table, undo, idle, ..
+        } = self;
         let mut edit = table.edit();
         edit.reserve(records.iter().map(Vec::len).sum());
         for (key, state) in records.into_iter().flatten() {
@@ -184,14 +307,26 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
 
     /// Ends a step.
     pub(super) fn commit(&mut self, time: BatchTime) {
-        let Self { table, undo, idle } = self;
+        let Self {
+            table,
+            undo,
+            idle,
+            changes,
+        } = self;
+        if let Some(changes) = changes {
+            let touched = idle.iter().flat_map(Idle::touched);
+            changes.note(table, undo.changed().chain(touched));
+        }
         if let Some(idle) = idle {
             idle.commit(time, undo.inserted(), |place| table.is_live(place));
         }
-        if let Some(moved) = table.settle()
-            && let Some(idle) = idle
-        {
-            idle.rows_moved(&moved);
+        if let Some(moved) = table.settle() {
+            if let Some(idle) = idle {
+                idle.rows_moved(&moved);
+            }
+            if let Some(changes) = changes {
+                changes.rows_moved(&moved);
+            }
         }
         undo.clear();
     }

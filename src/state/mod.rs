@@ -18,12 +18,14 @@
 //! | a step of `map_with_state` | [`calls`]; what the program's function is given: [`handle`] |
 //! | a step of `update_state_by_key` | [`update`]; the values of each key together: [`grouped`] |
 //! | what every step of state needs | [`undo`], [`idle`] |
+//! | what changed since it was saved, and as which bytes | [`changes`] |
 //!
 //! Deliberately not here: times, streams, and who decides what enters and leaves;
 //! that is in the nodes of the floor above.
 
 mod bits;
 mod calls;
+mod changes;
 mod grouped;
 mod handle;
 mod idle;

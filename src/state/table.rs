@@ -106,6 +106,14 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         self.left.is_empty()
     }
 
+    /// The rows that were removed since the table was settled.
+    pub(super) fn left(&self) -> impl Iterator<Item = (u32, &(K, V))> {
+        let entries = &self.rows.entries;
+        self.left
+            .iter()
+            .map(|&place| (place, &entries[place as usize]))
+    }
+
     /// Ends a step: the places that it left can be used again. If most places are
     /// unused by now, the rows move together; then it gives the new place of each
     /// old one ([`GONE`](Self::GONE) for those that were left).

@@ -71,6 +71,12 @@ impl<S: Data> Undo<S> {
         if Self::ONCE { self.replaced.len() } else { 0 }
     }
 
+    /// The rows that the step changed or added, some perhaps twice.
+    pub(super) fn changed(&self) -> impl Iterator<Item = u32> {
+        let replaced = self.replaced.iter().map(|&(place, _)| place);
+        replaced.chain(self.inserted.iter().copied())
+    }
+
     /// Rows that were added, and perhaps removed again.
     pub(super) fn inserted(&self) -> &[u32] {
         &self.inserted

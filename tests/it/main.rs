@@ -1,5 +1,9 @@
 //! The engine through its public face, a module per section of the guide.
 
+#[cfg(feature = "checkpoint")]
+mod checkpoints;
+#[cfg(feature = "checkpoint")]
+mod checkpoints_killed;
 mod context;
 mod dstream;
 mod files;

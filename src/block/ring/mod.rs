@@ -10,6 +10,7 @@
 
 mod budget;
 mod segment;
+mod spent;
 mod text;
 mod typed;
 

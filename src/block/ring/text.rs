@@ -1,16 +1,15 @@
 //! Rings of text: received bytes, published line by line.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::RingOptions;
 use super::budget::{Budget, Closed};
 use super::segment::{Block, Cutter, Measure, Outlet, Progress, Segment, ring};
+use super::spent::Spent;
 use crate::arch;
 use crate::block::TextBlock;
 use crate::block::line::{behind_terminator, end_with_feed, first_line};
-use crate::sync::{Mutex, MutexGuard};
 
 impl Block for TextBlock {
     fn measure(extent: usize, tally: usize) -> Measure {
@@ -40,10 +39,7 @@ pub(crate) fn text_ring(
 ) -> (TextWriter, Cutter<TextBlock>, Arc<Budget>) {
     let (outlet, mut cutter, budget) = ring(options.bound, options.queue);
     let block = options.block.clamp(MIN_BLOCK, Progress::MAX_END);
-    let spent = Arc::new(Spent {
-        blocks: Mutex::new(VecDeque::new()),
-        most: (options.bound / block + 2).min(MAX_SPENT),
-    });
+    let spent = Arc::new(Spent::new((options.bound / block).saturating_add(2)));
     let unused = Arc::clone(&spent);
     cutter.when_at_rest(move || unused.give_back());
     let writer = TextWriter {
@@ -67,46 +63,6 @@ const MIN_BLOCK: usize = RESERVED + 1;
 /// Half of what a block can hold, so that a longest line always finds room
 /// behind a block's worth of lines.
 const MAX_LINE: usize = Progress::MAX_END / 2;
-
-/// Blocks that are kept for reuse, at the most.
-const MAX_SPENT: usize = 64;
-
-/// Blocks that were filled, oldest first, to be used again once nobody else holds
-/// them. Only a ring at rest shares them with its cutter.
-struct Spent {
-    blocks: Mutex<VecDeque<TextBlock>>,
-    most: usize,
-}
-
-impl Spent {
-    fn blocks(&self) -> MutexGuard<'_, VecDeque<TextBlock>> {
-        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A block of this size that nobody else holds.
-    fn take(&self, capacity: usize) -> Option<TextBlock> {
-        let mut blocks = self.blocks();
-        let reusable = |block: &TextBlock| block.capacity() == capacity && block.is_unique();
-        let at = blocks.iter().position(reusable)?;
-        blocks.remove(at)
-    }
-
-    /// Keeps a filled block. When there are too many the oldest is given up: somebody
-    /// keeps a string of it, and may do so for ever.
-    fn put(&self, block: TextBlock) {
-        let mut blocks = self.blocks();
-        let oldest = (blocks.len() == self.most).then(|| blocks.pop_front());
-        blocks.push_back(block);
-        drop(blocks);
-        drop(oldest);
-    }
-
-    /// Gives the memory of one block back, or lets go of one that somebody keeps.
-    fn give_back(&self) {
-        let oldest = self.blocks().pop_front();
-        drop(oldest);
-    }
-}
 
 /// The end of a ring that text is received into.
 ///
@@ -393,13 +349,15 @@ impl TextWriter {
     /// How many blocks are kept for reuse.
     #[cfg(all(test, not(loom)))]
     pub(super) fn spent(&self) -> usize {
-        self.spent.blocks().len()
+        self.spent.len()
     }
 
     /// A block that nobody else holds.
     fn fresh(&self, capacity: usize) -> TextBlock {
-        let spent = self.spent.take(capacity);
-        spent.unwrap_or_else(|| TextBlock::zeroed(capacity))
+        let spent = (capacity == self.block).then(|| self.spent.take());
+        spent
+            .flatten()
+            .unwrap_or_else(|| TextBlock::zeroed(capacity))
     }
 
     /// Keeps a filled block for later.

@@ -10,6 +10,7 @@
 //! Three locks: `pending` and `batches` are held for moments only, `source` while
 //! batches are made. A cut takes only `pending`.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,10 +18,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::Input;
 use crate::dstream::DStream;
+use crate::dstream::durable::{Durable, Keep, Piece, Saved, Uid};
 use crate::dstream::graph::Graph;
 use crate::dstream::node::{Control, Meta, Stream};
 use crate::error::{Error, Result};
-use crate::id::StreamId;
+use crate::id::{NodeId, StreamId};
 use crate::listener::InputInfo;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
@@ -42,6 +44,13 @@ pub(crate) trait Direct<T: Data>: Send + 'static {
 
     /// Makes the batches of `times`, which come in order: one for each.
     fn compute(&mut self, times: &[BatchTime]) -> Vec<Made<T>>;
+
+    /// What has to be known to go on behind the batch `time`; nothing if there is
+    /// nothing to know.
+    fn save(&mut self, time: BatchTime) -> Result<Vec<u8>>;
+
+    /// Goes on where [`save`](Self::save) was called. Before the start.
+    fn restore(&mut self, saved: &[u8]) -> Result<()>;
 }
 
 /// A batch that was made.
@@ -70,6 +79,8 @@ pub(crate) struct DirectNode<T: Data, S> {
     /// Times that were cut and whose batches were not made yet.
     pending: Mutex<VecDeque<BatchTime>>,
     batches: Mutex<BTreeMap<BatchTime, Made<T>>>,
+    /// What the last checkpoint has of the source.
+    saved: Mutex<Vec<u8>>,
     /// Written by who stops the input; who holds the source then stops it.
     stopping: AtomicBool,
 }
@@ -93,6 +104,7 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
                 name,
                 pending: Mutex::default(),
                 batches: Mutex::default(),
+                saved: Mutex::default(),
                 stopping: AtomicBool::new(false),
             })
         });
@@ -111,12 +123,15 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
             .unwrap_or_else(|poison| poison.into_inner())
     }
 
+    fn source(&self) -> MutexGuard<'_, Option<S>> {
+        self.source
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+
     /// Makes the batches up to `until` that were not made yet.
     fn advance(&self, until: BatchTime) {
-        let mut source = self
-            .source
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
+        let mut source = self.source();
         let times = self.take_pending(until);
         let together = if S::AHEAD { times.len() } else { 1 };
         for times in times.chunks(together.max(1)) {
@@ -208,6 +223,68 @@ impl<T: Data, S: Direct<T>> Control for DirectNode<T, S> {
         let old = self.meta.take_old(&mut self.batches(), done);
         drop(old);
     }
+
+    fn durable(&self) -> Option<&dyn Durable> {
+        Some(self)
+    }
+}
+
+impl<T: Data, S: Direct<T>> Durable for DirectNode<T, S> {
+    fn node(&self) -> NodeId {
+        self.meta.id
+    }
+
+    fn uid(&self) -> &Uid {
+        &self.meta.uid
+    }
+
+    fn kind(&self) -> &'static str {
+        self.meta.name
+    }
+
+    fn offer_codec(&self, _codec: &dyn Any) -> bool {
+        false
+    }
+
+    fn can_be_saved(&self) -> bool {
+        true
+    }
+
+    fn begin(&self) {}
+
+    fn save(&self, time: BatchTime, all: bool) -> Result<Saved> {
+        self.advance(time);
+        let mut source = self.source();
+        let bytes = match source.as_mut() {
+            Some(source) => source.save(time)?,
+            None => Vec::new(),
+        };
+        let mut saved = self
+            .saved
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner());
+        if bytes == *saved && !all {
+            return Ok(Saved {
+                keep: Keep::All,
+                pieces: Vec::new(),
+            });
+        }
+        saved.clone_from(&bytes);
+        let piece = (!bytes.is_empty()).then_some(Piece { time, bytes });
+        Ok(Saved {
+            keep: Keep::None,
+            pieces: piece.into_iter().collect(),
+        })
+    }
+
+    fn restore(&self, _time: BatchTime, pieces: Vec<Piece>) -> Result<()> {
+        match (self.source().as_mut(), pieces.last()) {
+            (Some(source), Some(piece)) => source.restore(&piece.bytes),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin_behind(&self, _time: BatchTime) {}
 }
 
 impl<T: Data, S: Direct<T>> Stream<T> for DirectNode<T, S> {
@@ -234,10 +311,7 @@ impl<T: Data, S: Direct<T>> Input for DirectNode<T, S> {
     }
 
     fn start(&self) -> Result<()> {
-        let mut source = self
-            .source
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
+        let mut source = self.source();
         let Some(source) = source.as_mut() else {
             return Ok(());
         };
@@ -251,10 +325,7 @@ impl<T: Data, S: Direct<T>> Input for DirectNode<T, S> {
         // looks at this after it let the source go.
         self.stopping.store(true, Ordering::SeqCst);
         if all_ended {
-            let mut source = self
-                .source
-                .lock()
-                .unwrap_or_else(|poison| poison.into_inner());
+            let mut source = self.source();
             self.stop_source(&mut source);
         } else {
             self.let_go();
@@ -320,6 +391,14 @@ mod tests {
             };
             times.into_iter().map(made).collect()
         }
+
+        fn save(&mut self, time: BatchTime) -> Result<Vec<u8>> {
+            Ok(time.as_millis().to_le_bytes().to_vec())
+        }
+
+        fn restore(&mut self, _saved: &[u8]) -> Result<()> {
+            Ok(())
+        }
     }
 
     type TimesNode<const AHEAD: bool> = Arc<DirectNode<i64, Times<AHEAD>>>;
@@ -340,6 +419,7 @@ mod tests {
             source: Mutex::new(Some(source)),
             pending: Mutex::default(),
             batches: Mutex::default(),
+            saved: Mutex::default(),
             stopping: AtomicBool::new(false),
         })
     }
@@ -451,6 +531,14 @@ mod tests {
                 report: None,
             };
             times.iter().map(made).collect()
+        }
+
+        fn save(&mut self, _time: BatchTime) -> Result<Vec<u8>> {
+            Ok(Vec::new())
+        }
+
+        fn restore(&mut self, _saved: &[u8]) -> Result<()> {
+            Ok(())
         }
     }
 

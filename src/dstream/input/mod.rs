@@ -49,6 +49,12 @@ pub(crate) trait Input: Control {
     /// Whether anything waits to be cut.
     fn is_waiting(&self) -> bool;
 
+    /// Why what it gave to a batch cannot be had by another process, if that is no
+    /// fault of the outside world.
+    fn unrecoverable(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What is known of the batch `time` after it was processed, if that is more
     /// than the cut told.
     fn report(&self, _time: BatchTime) -> Option<InputInfo> {
@@ -58,6 +64,9 @@ pub(crate) trait Input: Control {
 
 /// Where an input's data comes from.
 pub(crate) trait Ingest<T>: Send + Sync + 'static {
+    /// See [`Input::unrecoverable`].
+    const UNRECOVERABLE: Option<&'static str> = None;
+
     /// Ends a block at a block interval inside a batch.
     fn end_block(&self) {}
 
@@ -195,5 +204,9 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
 
     fn is_waiting(&self) -> bool {
         self.ingest.is_waiting()
+    }
+
+    fn unrecoverable(&self) -> Option<&'static str> {
+        I::UNRECOVERABLE
     }
 }

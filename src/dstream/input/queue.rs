@@ -115,6 +115,9 @@ impl<T: Data> QueueIngest<T> {
 }
 
 impl<T: Data> Ingest<T> for QueueIngest<T> {
+    const UNRECOVERABLE: Option<&'static str> =
+        Some("what a queue gave exists in this process only");
+
     fn cut(&self) -> Cut<T> {
         let mut waiting = self.queue.lock();
         let rdd = if self.one_at_a_time || waiting.len() <= 1 {

@@ -78,6 +78,25 @@ pub trait InputSource<T: Data>: Send + 'static {
     /// # Errors
     /// Whatever went wrong: the output operations of this batch that need it fail.
     fn compute(&mut self, time: BatchTime, batch: &mut InputBatch<'_>) -> Result<Option<Rdd<T>>>;
+
+    /// What has to be known to go on behind the batches that were made so far, such as
+    /// offsets: saved with each checkpoint. Default: nothing.
+    ///
+    /// # Errors
+    /// Whatever went wrong: no checkpoint is taken.
+    fn position(&mut self) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    /// Goes on behind a [`position`](Self::position) of an earlier process. Called
+    /// before [`start`](Self::start), if a checkpoint has one. Default: nothing.
+    ///
+    /// # Errors
+    /// Whatever keeps it from doing so: the context does not start.
+    fn resume(&mut self, position: &[u8]) -> Result<()> {
+        let _ = position;
+        Ok(())
+    }
 }
 
 /// What an [`InputSource`] makes a batch with, and tells of it.
@@ -177,5 +196,13 @@ impl<T: Data, S: InputSource<T>> Direct<T> for CustomDirect<S> {
                 }
             })
             .collect()
+    }
+
+    fn save(&mut self, _time: BatchTime) -> Result<Vec<u8>> {
+        self.source.position()
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<()> {
+        self.source.resume(saved)
     }
 }

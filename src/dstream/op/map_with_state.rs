@@ -8,6 +8,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::dstream::durable::{Kept, KeptState};
 use crate::dstream::stateful::{Advance, StatefulNode, View};
 use crate::dstream::{DStream, Meta};
 use crate::error::Result;
@@ -80,7 +81,10 @@ where
             meta("map_with_state", self.control()),
             MapWithState {
                 parent: self.clone(),
-                state: KeyedState::new(partitions, spec.timeout),
+                kept: KeptState::new(
+                    KeyedState::new(partitions, spec.timeout),
+                    Arc::clone(graph.executor()),
+                ),
                 initial: spec.initial,
                 function: spec.function,
                 step: Step::new("map_with_state", site),
@@ -253,7 +257,7 @@ impl<K: Data, S: Data, M: Data> Deref for MapWithStateDStream<K, S, M> {
 /// The state and the function that changes it.
 struct MapWithState<K: Data, V, S: Data, M, P: Pipe<Out = (K, V)>, F> {
     parent: DStream<(K, V), P>,
-    state: KeyedState<K, S>,
+    kept: KeptState<K, S>,
     /// Until it was taken in.
     initial: Option<Rdd<(K, S)>>,
     function: F,
@@ -280,7 +284,8 @@ where
     F: Fn(BatchTime, K, Option<V>, &mut State<'_, S>) -> Option<M> + Send + Sync + 'static,
 {
     fn step(&mut self, records: &Arrivals<(K, V)>, time: BatchTime) -> Result<Stepped<K, S, M>> {
-        let Self { state, initial, .. } = self;
+        let Self { kept, initial, .. } = self;
+        let state = &kept.state;
         let executor = self.parent.graph().executor();
         if let Some(rdd) = initial {
             state.load(executor, time, rdd, |state, again| *state = again)?;
@@ -312,7 +317,7 @@ where
     type Output = Stepped<K, S, M>;
 
     fn advance(&mut self, time: BatchTime) -> Result<Self::Output> {
-        let partitioner = self.state.partitioner();
+        let partitioner = self.kept.state.partitioner();
         let records = match self.parent.at(time)? {
             Some(rdd) => rdd.by_key(partitioner),
             None => Ok(Arrivals::none(partitioner.partitions())),
@@ -320,6 +325,14 @@ where
         records
             .and_then(|records| self.step(&records, time))
             .map_err(|error| error.in_batch(time.as_millis()).at(self.step.site))
+    }
+
+    fn kept(&mut self) -> &mut dyn Kept {
+        &mut self.kept
+    }
+
+    fn restored(&mut self) {
+        self.initial = None;
     }
 }
 

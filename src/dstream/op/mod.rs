@@ -1,6 +1,8 @@
 //! The transformations of a stream, one file each.
 
 mod cache;
+#[cfg(feature = "checkpoint")]
+mod checkpoint;
 mod cogroup;
 mod combine_by_key;
 mod count;
@@ -26,6 +28,8 @@ mod repartition;
 mod right_outer_join;
 pub(crate) mod transform;
 mod transform_with;
+#[cfg(feature = "checkpoint")]
+mod uid;
 pub(crate) mod union;
 pub(crate) mod update_state_by_key;
 

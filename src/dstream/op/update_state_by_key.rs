@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::dstream::durable::{Kept, KeptState};
 use crate::dstream::stateful::{Advance, StatefulNode, View};
 use crate::dstream::{DStream, Meta};
 use crate::error::Result;
@@ -221,7 +222,10 @@ where
         );
         let operator = UpdateState {
             parent: self.clone(),
-            state: KeyedState::new(partitions, None),
+            kept: KeptState::new(
+                KeyedState::new(partitions, None),
+                Arc::clone(graph.executor()),
+            ),
             began: false,
             initial: options.initial,
             update,
@@ -290,7 +294,7 @@ impl<K: Data, S: Data> fmt::Debug for UpdateOptions<K, S> {
 /// The state, and what makes it anew.
 struct UpdateState<K: Data, V, S: Data, P: Pipe<Out = (K, V)>, U> {
     parent: DStream<(K, V), P>,
-    state: KeyedState<K, S>,
+    kept: KeptState<K, S>,
     /// Whether the parent has given an Rdd; before there is no state.
     began: bool,
     /// Until it was taken in.
@@ -314,7 +318,8 @@ where
     U: Fn(&KeyedState<K, S>, &Executor, Batch<'_, K, V>) -> Result<()> + Send + Sync + 'static,
 {
     fn step(&mut self, records: &Arrivals<(K, V)>, time: BatchTime) -> Result<Rdd<(K, S)>> {
-        let Self { state, initial, .. } = self;
+        let Self { kept, initial, .. } = self;
+        let state = &kept.state;
         let executor = self.parent.graph().executor();
         if let Some(rdd) = initial {
             state.load(executor, time, rdd, |_, _| ())?;
@@ -337,7 +342,7 @@ where
     type Output = Option<Rdd<(K, S)>>;
 
     fn advance(&mut self, time: BatchTime) -> Result<Self::Output> {
-        let partitioner = self.state.partitioner();
+        let partitioner = self.kept.state.partitioner();
         let records = match self.parent.at(time)? {
             Some(rdd) => rdd.by_key(partitioner),
             None if self.began => Ok(Arrivals::none(partitioner.partitions())),
@@ -348,5 +353,14 @@ where
             .and_then(|records| self.step(&records, time))
             .map_err(|error| error.in_batch(time.as_millis()).at(self.step.site))
             .map(Some)
+    }
+
+    fn kept(&mut self) -> &mut dyn Kept {
+        &mut self.kept
+    }
+
+    fn restored(&mut self) {
+        self.initial = None;
+        self.began = true;
     }
 }

@@ -49,7 +49,7 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
             name,
             site,
         );
-        Ok(counts.lift(name, site, |rdd, _| {
+        Ok(counts.shown(name, site, |rdd, _| {
             // A window in which the stream had no batch at all is empty too.
             let count = rdd.take(1)?.first().map_or(0, |&((), count)| count);
             Ok(Rdd::ready(

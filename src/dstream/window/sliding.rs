@@ -1,16 +1,22 @@
 //! The node of a window by key that changes by what enters and leaves.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::hash::Hash;
+use std::ops::ControlFlow;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::Extent;
+use crate::codec::RecordCodec;
+use crate::dstream::durable::{Keep, Kept, Piece, Saved, no_codec};
 use crate::dstream::stateful::{Advance, StatefulNode};
 use crate::dstream::{DStream, Meta};
 use crate::error::{Error, Result};
-use crate::rdd::pipe::{Data, Pipe, Step};
-use crate::rdd::{Aggregate, Combine, Partition, Partitions, Rdd, at_rest};
+use crate::rdd::pipe::{Chunk, Data, Pipe, Sink, Step};
+use crate::rdd::{
+    Aggregate, Combine, HashPartitioner, Partition, Partitions, Rdd, Scatter, at_rest,
+};
 use crate::state::SlidingWindow;
 use crate::time::{BatchTime, Duration};
 
@@ -36,6 +42,10 @@ pub(super) struct Sliding<K: Data, V: Data, P: Pipe<Out = (K, V)>, C: Combine<V>
     reached: Option<BatchTime>,
     /// The latest pane that could not be taken in, and why.
     failed: Option<(BatchTime, Error)>,
+    codec: Option<RecordCodec<(K, V)>>,
+    /// Panes since the last checkpoint, if checkpoints are made. An error stays
+    /// until the pane that cannot be written is over.
+    unsaved: Option<Vec<(BatchTime, Result<Vec<u8>>)>>,
 }
 
 impl<K, V, P, C, M> Sliding<K, V, P, C, M>
@@ -71,6 +81,8 @@ where
             panes: VecDeque::new(),
             reached: None,
             failed: None,
+            codec: None,
+            unsaved: None,
         };
         operator.reset();
         let node = StatefulNode::declare(&graph, meta, operator);
@@ -126,6 +138,20 @@ where
         Ok(())
     }
 
+    /// Keeps the bytes of a pane for the next checkpoint.
+    fn note(&mut self, end: BatchTime, pane: &Partitions<(K, V)>) {
+        let (Some(codec), Some(unsaved)) = (self.codec, &mut self.unsaved) else {
+            return;
+        };
+        let weight = pane.iter().map(|part| part.weight()).sum();
+        let executor = self.parent.graph().executor();
+        let parts = executor.map(pane.len(), weight, |i| write_all(&*pane[i], codec));
+        unsaved.push((end, parts.map(|parts| parts.concat())));
+        // Those that are over before they were ever saved.
+        let over = end - self.extent.length;
+        unsaved.retain(|&(end, _)| end > over);
+    }
+
     fn result(&self) -> Rdd<(K, V)> {
         let rows = self
             .parts
@@ -161,7 +187,11 @@ where
         while end < time {
             end = end + self.pane;
             self.reached = Some(end);
-            let taken = self.reduced(end).and_then(|pane| self.take_in(end, &pane));
+            let taken = self.reduced(end).and_then(|pane| {
+                self.take_in(end, &pane)?;
+                self.note(end, &pane);
+                Ok(())
+            });
             if let Err(error) = taken {
                 // No window with this pane can be told, and when it is over, so are
                 // all that came before it.
@@ -179,4 +209,90 @@ where
             _ => Ok(self.result()),
         }
     }
+
+    fn kept(&mut self) -> &mut dyn Kept {
+        self
+    }
+}
+
+/// What is saved are the panes. A pane that failed is told of in none, so it and
+/// those before it are gone in a window that was restored, as if they had been empty.
+impl<K, V, P, C, M> Kept for Sliding<K, V, P, C, M>
+where
+    K: Data + Hash + Eq,
+    V: Data,
+    P: Pipe<Out = (K, V)>,
+    C: Combine<V, Combined = V>,
+    M: Fn() -> Part<K, V> + Send + 'static,
+{
+    fn kind(&self) -> &'static str {
+        "window by key"
+    }
+
+    fn offer_codec(&mut self, codec: &dyn Any) -> bool {
+        let found = codec.downcast_ref().copied();
+        self.codec = found.or(self.codec);
+        found.is_some()
+    }
+
+    fn can_be_saved(&self) -> bool {
+        self.codec.is_some()
+    }
+
+    fn begin(&mut self) {
+        self.unsaved = Some(Vec::new());
+    }
+
+    fn save(&mut self, _time: BatchTime, _all: bool) -> Result<Saved> {
+        let mut pieces = Vec::new();
+        if let Some(unsaved) = &mut self.unsaved {
+            if let Some(error) = unsaved.iter().find_map(|(_, pane)| pane.as_ref().err()) {
+                return Err(error.clone());
+            }
+            let panes = unsaved.drain(..);
+            pieces.extend(panes.filter_map(|(time, bytes)| {
+                let bytes = bytes.ok()?;
+                Some(Piece { time, bytes })
+            }));
+        }
+        let oldest = self.panes.front();
+        Ok(Saved {
+            keep: oldest.map_or(Keep::None, |&oldest| Keep::From(oldest)),
+            pieces,
+        })
+    }
+
+    fn restore(&mut self, time: BatchTime, pieces: Vec<Piece>) -> Result<()> {
+        let codec = self.codec.ok_or_else(no_codec)?;
+        self.reset();
+        for piece in pieces {
+            let partitioner = HashPartitioner::new(self.parts.len());
+            let mut pane = Scatter::new(self.parts.len(), partitioner.by_key());
+            let mut bytes = &piece.bytes[..];
+            while !bytes.is_empty() {
+                pane.push((codec.decode)(&mut bytes)?);
+            }
+            self.take_in(piece.time, &at_rest(pane.into_buckets()))?;
+        }
+        self.reached = Some(time);
+        Ok(())
+    }
+}
+
+fn write_all<T: Data>(part: &dyn Partition<T>, codec: RecordCodec<T>) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut written = Ok(());
+    part.chunks(&mut |chunk| {
+        let records = match chunk {
+            Chunk::Shared(records) => records,
+            Chunk::Owned(records) => records,
+        };
+        let mut records = records.iter();
+        written = records.try_for_each(|record| (codec.encode)(record, &mut bytes));
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    })?;
+    written.map(|()| bytes)
 }

@@ -59,6 +59,10 @@ pub(crate) const SETTINGS: [Setting; 4] = [
 #[derive(Debug)]
 enum Stopped {
     /// The engine has no such thing, by name.
+    #[cfg_attr(
+        feature = "checkpoint",
+        expect(dead_code, reason = "it has all that the cases need")
+    )]
     Missing(String),
     Failed(Failure),
 }

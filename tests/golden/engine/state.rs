@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use millstream::UpdateOptions;
 use millstream::prelude::*;
 use millstream::rdd::pipe::Pipe;
+use millstream::{MapWithStateDStream, UpdateOptions};
 
 use super::Stopped;
+#[cfg(feature = "checkpoint")]
+use super::failed;
 use super::steps::{shuffled, values};
+#[cfg(feature = "checkpoint")]
+use crate::case::Phase;
 use crate::functions::Change;
 use crate::program::{Emit, Op, Step, Variant};
 use crate::value::Value;
@@ -76,11 +80,6 @@ pub(super) fn map_with_state<P: Pipe<Out = Value>>(
     else {
         unreachable!("it is map_with_state");
     };
-    // A valid interval changes no result, by definition.
-    let slide = stream.slide_interval().as_millis() as i64;
-    if checkpoint_ms.is_some_and(|interval| interval < slide || interval % slide != 0) {
-        return Err(Stopped::Missing("checkpoint intervals".to_owned()));
-    }
     let f = f.clone();
     let call = move |time: BatchTime, key, value: Option<Value>, state: &mut State<'_, Value>| {
         let Some(value) = value else {
@@ -104,9 +103,24 @@ pub(super) fn map_with_state<P: Pipe<Out = Value>>(
     if let Some(timeout) = timeout_ms {
         spec = spec.timeout(Duration::from_millis(*timeout as u64));
     }
-    let mapped = stream.map(Value::into_pair).map_with_state(spec);
+    let mut mapped = stream.map(Value::into_pair).map_with_state(spec);
+    if let Some(interval) = checkpoint_ms {
+        mapped = checkpointed(&mapped, Duration::from_millis(*interval as u64))?;
+    }
     Ok(match emit {
         Emit::Mapped => mapped.boxed(),
         Emit::Snapshots => values(&mapped.state_snapshots()),
     })
+}
+
+type Mapped = MapWithStateDStream<Value, Value, Value>;
+
+#[cfg(feature = "checkpoint")]
+fn checkpointed(mapped: &Mapped, interval: Duration) -> Result<Mapped, Stopped> {
+    mapped.checkpoint(interval).map_err(failed(Phase::Build))
+}
+
+#[cfg(not(feature = "checkpoint"))]
+fn checkpointed(_: &Mapped, _: Duration) -> Result<Mapped, Stopped> {
+    Err(Stopped::Missing("the feature `checkpoint`".to_owned()))
 }

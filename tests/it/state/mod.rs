@@ -122,6 +122,28 @@ fn state_advances_at_times_that_nobody_asks_for() {
     );
 }
 
+/// No output runs at 1 s, but its data is missing in what the one at 3 s gives.
+#[test]
+fn what_fails_at_a_time_that_nobody_asks_for_is_told_with_the_next() {
+    let program = Program::new();
+    let (queue, input) = program.queue();
+    let updated = input.update_state_by_key(|new: &[i64], old: Option<&i64>| {
+        assert!(!new.contains(&13), "not 13");
+        sum(new, old)
+    });
+    let states = watch(&updated.window(SECOND, 3 * SECOND).unwrap());
+    program.start();
+    for value in [13, 2, 3, 4, 5, 6] {
+        queue.push(program.ssc.parallelize([("a", value)], 1));
+        program.tick();
+    }
+    assert_eq!(states.take(), [(6000, vec![("a", 20)])]);
+    let text = full_text(&program.ssc.await_termination().unwrap_err());
+    assert!(text.contains("not 13"), "{text}");
+    assert!(text.contains("batch 1000 ms"), "{text}");
+    assert!(text.contains("batch 3000 ms"), "{text}");
+}
+
 #[test]
 fn a_batch_that_waits_finds_its_state_after_a_later_one_was_asked_for() {
     let program = Program::new();

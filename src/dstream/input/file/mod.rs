@@ -11,6 +11,7 @@
 mod directory;
 mod listing;
 mod pattern;
+mod saved;
 mod selection;
 
 #[cfg(test)]
@@ -286,5 +287,13 @@ impl<T: Data, F: InputFormat<T>> Direct<T> for FileDirect<F> {
             ignored => self.make(files, ignored.unwrap_or_default()),
         });
         batches.collect()
+    }
+
+    fn save(&mut self, time: BatchTime) -> Result<Vec<u8>> {
+        Ok(saved::write(&self.selection, time))
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<()> {
+        saved::read(&mut self.selection, saved)
     }
 }

@@ -11,7 +11,7 @@
 //! have it, as if they had been asked one by one.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -130,6 +130,26 @@ impl Selection {
             // A great many files at once should not leave their room behind.
             self.taken = HashTable::new();
             self.in_order = VecDeque::new();
+        }
+    }
+
+    /// What has to be known to go on behind `time`: when files are old, and which were
+    /// taken up to then.
+    pub(super) fn save(&self, time: BatchTime) -> (i64, Vec<(i64, &Path)>) {
+        let taken = self.in_order.iter().take_while(|(taken, _)| *taken <= time);
+        let taken = taken.map(|(taken, path)| (taken.as_millis(), &**path));
+        (self.initial, taken.collect())
+    }
+
+    /// Goes on where that was told.
+    pub(super) fn restore(
+        &mut self,
+        initial: i64,
+        taken: impl IntoIterator<Item = (i64, PathBuf)>,
+    ) {
+        self.initial = initial;
+        for (time, path) in taken {
+            self.take(&Arc::from(path), BatchTime::from_millis(time));
         }
     }
 

@@ -1,0 +1,309 @@
+//! When a checkpoint is taken, and of what.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::store::{Recovered, Store};
+use super::writer::{Desk, Snapshot, StreamSnapshot, Writer};
+use crate::cpu::thread::{self, Thread};
+use crate::dstream::{Control, Graph};
+use crate::error::{Error, ErrorKind, Result};
+use crate::listener::Bus;
+use crate::time::{BatchTime, Clock, Deadline, Duration};
+
+/// A stream that keeps something, with its name.
+#[derive(Clone)]
+struct Named {
+    uid: Arc<str>,
+    node: Arc<dyn Control>,
+}
+
+/// Takes checkpoints of a graph.
+pub(crate) struct Checkpointer {
+    streams: Vec<Named>,
+    zero: BatchTime,
+    /// At multiples of this all streams have a batch.
+    grid: Duration,
+    interval: Duration,
+    state: Mutex<State>,
+    desk: Arc<Desk>,
+    thread: Mutex<Option<Thread>>,
+}
+
+struct State {
+    last: BatchTime,
+    /// The latest batch that has ended.
+    done: BatchTime,
+    /// A stream that could not tell what it has.
+    lost: bool,
+}
+
+impl Checkpointer {
+    /// Begins, before the first batch behind `last`.
+    pub(crate) fn start(
+        graph: &Graph,
+        store: Store,
+        (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
+        interval: Duration,
+        last: BatchTime,
+        before: Option<Recovered>,
+    ) -> Result<Self> {
+        let streams = named(graph)?;
+        check(graph, &streams)?;
+        let mut before = before;
+        if let Some(recovered) = &mut before {
+            restore(&streams, recovered)?;
+        }
+        for node in streams.iter().filter_map(|stream| stream.node.durable()) {
+            node.begin();
+        }
+        let zero = graph.zero();
+        let slides = streams.iter().map(|stream| stream.node.meta().slide);
+        let grid = slides.fold(graph.batch_interval(), common_multiple);
+        let desk = Arc::<Desk>::default();
+        let writer = Writer::new(
+            store,
+            Arc::clone(&desk),
+            (bus, clock),
+            (zero, graph.batch_interval()),
+            before.as_ref().map(|recovered| &recovered.contents),
+        );
+        let thread = thread::spawn("checkpoints", None, move || writer.run());
+        let thread = thread.map_err(|cause| {
+            Error::io(
+                "the thread that writes checkpoints cannot be started",
+                cause,
+            )
+        })?;
+        Ok(Self {
+            streams,
+            zero,
+            grid,
+            interval,
+            state: Mutex::new(State {
+                last,
+                done: last,
+                lost: false,
+            }),
+            desk,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// At multiples of this, from the zero time on, a checkpoint can be taken.
+    pub(crate) fn grid(&self) -> Duration {
+        self.grid
+    }
+
+    /// The batch `time` has ended, and no later one has begun. Called on a thread that
+    /// runs jobs.
+    pub(crate) fn batch_done(&self, time: BatchTime) {
+        let mut state = self.state();
+        state.done = time;
+        let is_due = time >= state.last + self.interval && self.can_take(time);
+        // While one is written what is new waits for the next one.
+        if is_due && self.desk.is_free() {
+            self.take(&mut state);
+        }
+    }
+
+    fn can_take(&self, time: BatchTime) -> bool {
+        time.is_on_grid(self.zero, self.grid)
+    }
+
+    fn take(&self, state: &mut State) {
+        let time = state.done;
+        let all = std::mem::take(&mut state.lost) || self.desk.has_failed();
+        match self.snapshot(time, all) {
+            Ok(streams) => {
+                state.last = time;
+                self.desk.put(Snapshot { time, streams });
+            }
+            Err(error) => {
+                state.lost = true;
+                tracing::error!(%time, %error, "no checkpoint could be taken");
+            }
+        }
+    }
+
+    fn snapshot(&self, time: BatchTime, all: bool) -> Result<Vec<StreamSnapshot>> {
+        let mut streams = Vec::with_capacity(self.streams.len());
+        for Named { uid, node } in &self.streams {
+            let Some(durable) = node.durable() else {
+                continue;
+            };
+            // A key's or a state's own code runs here.
+            let saved = catch_unwind(AssertUnwindSafe(|| durable.save(time, all)))
+                .unwrap_or_else(|payload| Err(Error::from_panic(payload, "saving a stream")))
+                .map_err(|error| {
+                    Error::new(error.kind(), format!("the stream {uid}")).with_source(error)
+                })?;
+            streams.push(StreamSnapshot {
+                uid: Arc::clone(uid),
+                kind: durable.kind(),
+                saved,
+            });
+        }
+        Ok(streams)
+    }
+
+    /// Takes a last checkpoint, if `all_done` tells that no batch is left, and ends.
+    ///
+    /// # Errors
+    /// If the last checkpoint could not be written.
+    pub(crate) fn finish(&self, all_done: bool, deadline: Deadline) -> Result<()> {
+        let result = if all_done {
+            // What is being written may be older.
+            let written = self.desk.wait();
+            let mut state = self.state();
+            if state.done > state.last && self.can_take(state.done) {
+                self.take(&mut state);
+                drop(state);
+                self.desk.wait()
+            } else {
+                written
+            }
+        } else {
+            Ok(())
+        };
+        self.desk.close();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+            .take();
+        if thread.is_some_and(|thread| !thread.join(deadline.rest())) {
+            let what = "the thread that writes checkpoints has not ended";
+            return Err(Error::new(ErrorKind::Timeout, what));
+        }
+        result
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+/// The streams of a graph that keep something, by name.
+fn named(graph: &Graph) -> Result<Vec<Named>> {
+    let mut streams: Vec<Named> = Vec::new();
+    let mut of_kind = BTreeMap::<&str, usize>::new();
+    for node in graph.nodes() {
+        // A node that only shows another one has that one's.
+        let Some(durable) = node
+            .durable()
+            .filter(|durable| durable.node() == node.meta().id)
+        else {
+            continue;
+        };
+        let number = of_kind.entry(node.meta().name).or_default();
+        let derived = format!("{}-{number}", node.meta().name);
+        *number += 1;
+        let uid = durable.uid().get().unwrap_or(&derived);
+        if let Some(other) = streams.iter().find(|other| *other.uid == *uid) {
+            return Err(Error::illegal_state(format!(
+                "two streams have the name {uid:?}: the one that was declared at {}, and this one",
+                other.node.meta().site
+            ))
+            .at(node.meta().site));
+        }
+        let uid = Arc::from(uid);
+        streams.push(Named { uid, node });
+    }
+    Ok(streams)
+}
+
+/// Finds what would not be saved.
+fn check(graph: &Graph, streams: &[Named]) -> Result<()> {
+    for input in graph.inputs() {
+        if let Some(why) = input.unrecoverable() {
+            let name = input.name();
+            return Err(Error::illegal_state(format!(
+                "there is a checkpoint directory, but the {name} cannot be recovered: {why}"
+            ))
+            .at(input.meta().site));
+        }
+    }
+    for Named { uid, node } in streams {
+        if node.durable().is_none_or(|durable| durable.can_be_saved()) {
+            continue;
+        }
+        return Err(Error::illegal_state(format!(
+            "there is a checkpoint directory, but the stream {uid:?} would not be saved: call \
+             checkpoint(interval) on what {} returned; its records need serde's traits",
+            node.meta().name
+        ))
+        .at(node.meta().site));
+    }
+    Ok(())
+}
+
+/// Makes the streams what they were at the checkpoint.
+///
+/// # Errors
+/// If the program has no stream of a name, or one of another kind.
+fn restore(streams: &[Named], recovered: &mut Recovered) -> Result<()> {
+    let time = recovered.time;
+    let names: Vec<_> = streams.iter().map(|stream| &*stream.uid).collect();
+    for (uid, stream) in &recovered.streams {
+        if !names.contains(&&**uid) && !stream.pieces.is_empty() {
+            return Err(Error::illegal_state(format!(
+                "the checkpoint of {time} has a stream {uid:?} ({}), and the program has none of \
+                 that name, but {names:?}: give its stream this name by uid(), or let go of what \
+                 was saved by discard_saved({uid:?})",
+                stream.kind
+            )));
+        }
+    }
+    for Named { uid, node } in streams {
+        let Some(durable) = node.durable() else {
+            continue;
+        };
+        let Some(stream) = recovered.streams.get_mut(&**uid) else {
+            tracing::info!(%uid, "a stream begins anew: the checkpoint has nothing of it");
+            durable.begin_behind(time);
+            continue;
+        };
+        if stream.kind != durable.kind() {
+            return Err(Error::illegal_state(format!(
+                "the checkpoint of {time} has what a {} keeps for the stream {uid:?}, which is a \
+                 {} now: give it another name by uid(), or let go of what was saved by \
+                 discard_saved({uid:?})",
+                stream.kind,
+                durable.kind()
+            ))
+            .at(node.meta().site));
+        }
+        let pieces = std::mem::take(&mut stream.pieces);
+        durable.restore(time, pieces).map_err(|error| {
+            let what = format!("what the checkpoint of {time} has of the stream {uid:?}");
+            Error::new(error.kind(), what)
+                .with_source(error)
+                .at(node.meta().site)
+        })?;
+    }
+    Ok(())
+}
+
+fn common_multiple(a: Duration, b: Duration) -> Duration {
+    let (a, b) = (a.as_millis() as u64, b.as_millis() as u64);
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    Duration::from_millis((a / x.max(1)).saturating_mul(b))
+}
+
+impl fmt::Debug for Checkpointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.streams.iter().map(|stream| &stream.uid).collect();
+        f.debug_struct("Checkpointer")
+            .field("streams", &names)
+            .field("interval", &self.interval)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,167 @@
+//! The bytes of a checkpoint.
+//!
+//! ```text
+//! file      magic     8 bytes: "msckpt", the version of the format as a 16-bit number,
+//!                     little-endian
+//!           pieces    frames with the bytes of new pieces, each in one or more of them
+//!           contents  one frame
+//!           end       see `codec::frame`
+//! contents  zero time, batch time (ms), batch interval (ms), and for each stream its
+//!           name, its kind, and its pieces: their time, and the file (by its batch time),
+//!           the number of the first frame and how many frames; in postcard's format
+//! ```
+
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use crate::codec::Codec;
+use crate::codec::frame::{FrameReader, MAX_PAYLOAD, write_end, write_frame};
+use crate::disk::Disk;
+use crate::error::{Error, ErrorKind, Result};
+use crate::time::BatchTime;
+
+const MAGIC: [u8; 8] = *b"msckpt\x01\x00";
+
+/// Bytes of a piece in one frame, at the most.
+const FRAME: usize = MAX_PAYLOAD / 16;
+
+/// Where the bytes of a piece are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) time: BatchTime,
+    /// The checkpoint in whose file they are.
+    pub(super) file: BatchTime,
+    pub(super) first: u32,
+    pub(super) frames: u32,
+}
+
+/// What a checkpoint has of one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StreamPieces {
+    pub(super) uid: String,
+    pub(super) kind: String,
+    pub(super) pieces: Vec<Place>,
+}
+
+/// The contents of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Contents {
+    pub(super) zero: BatchTime,
+    pub(super) time: BatchTime,
+    pub(super) interval_ms: u64,
+    pub(super) streams: Vec<StreamPieces>,
+}
+
+type PlaceBytes = (i64, i64, u32, u32);
+type ContentsBytes = (i64, i64, u64, Vec<(String, String, Vec<PlaceBytes>)>);
+
+impl Contents {
+    fn encode(&self) -> Result<Vec<u8>> {
+        let place = |place: &Place| {
+            let (time, file) = (place.time.as_millis(), place.file.as_millis());
+            (time, file, place.first, place.frames)
+        };
+        let stream = |stream: &StreamPieces| {
+            let pieces: Vec<_> = stream.pieces.iter().map(place).collect();
+            (stream.uid.clone(), stream.kind.clone(), pieces)
+        };
+        let streams = self.streams.iter().map(stream).collect();
+        let (zero, time) = (self.zero.as_millis(), self.time.as_millis());
+        let contents: ContentsBytes = (zero, time, self.interval_ms, streams);
+        let mut bytes = Vec::new();
+        contents.encode(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn decode(mut bytes: &[u8]) -> Result<Self> {
+        let (zero, time, interval_ms, streams) = ContentsBytes::decode(&mut bytes)?;
+        let at = BatchTime::from_millis;
+        let place = |(time, file, first, frames)| Place {
+            time: at(time),
+            file: at(file),
+            first,
+            frames,
+        };
+        let stream = |(uid, kind, pieces): (_, _, Vec<_>)| StreamPieces {
+            uid,
+            kind,
+            pieces: pieces.into_iter().map(place).collect(),
+        };
+        Ok(Self {
+            zero: at(zero),
+            time: at(time),
+            interval_ms,
+            streams: streams.into_iter().map(stream).collect(),
+        })
+    }
+}
+
+/// Begins the bytes of a file.
+pub(super) fn begin() -> FileBytes {
+    FileBytes {
+        bytes: MAGIC.to_vec(),
+        frames: 0,
+    }
+}
+
+/// The bytes of a file that is being made.
+#[derive(Debug)]
+pub(super) struct FileBytes {
+    bytes: Vec<u8>,
+    frames: u32,
+}
+
+impl FileBytes {
+    /// Adds a piece; gives the number of its first frame and how many it takes.
+    pub(super) fn add(&mut self, piece: &[u8]) -> io::Result<(u32, u32)> {
+        let first = self.frames;
+        for part in piece.chunks(FRAME) {
+            write_frame(&mut self.bytes, part)?;
+            self.frames += 1;
+        }
+        Ok((first, self.frames - first))
+    }
+
+    pub(super) fn end(mut self, contents: &Contents) -> Result<Vec<u8>> {
+        write_frame(&mut self.bytes, &contents.encode()?)?;
+        write_end(&mut self.bytes)?;
+        Ok(self.bytes)
+    }
+}
+
+/// Reads a file from its beginning to its end.
+///
+/// # Errors
+/// Those of the disk, or of kind [`ErrorKind::Corrupt`].
+pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<(Vec<Vec<u8>>, Contents)> {
+    let file = disk.open(path)?;
+    let end = file.size()?;
+    let mut file = BufReader::new(file);
+    let mut magic = [0; MAGIC.len()];
+    if end < MAGIC.len() as u64 {
+        return Err(corrupt("it is too short for a checkpoint"));
+    }
+    file.read_exact(&mut magic)?;
+    if magic[..6] != MAGIC[..6] {
+        return Err(corrupt("it does not begin like a checkpoint"));
+    }
+    if magic != MAGIC {
+        let version = u16::from_le_bytes([magic[6], magic[7]]);
+        let what = format!("version {version} of the format of checkpoints is not known here");
+        return Err(Error::new(ErrorKind::Unsupported, what));
+    }
+    let mut frames = FrameReader::new(file, MAGIC.len() as u64, end);
+    let mut pieces = Vec::new();
+    while let Some(piece) = frames.next()? {
+        pieces.push(piece.to_vec());
+    }
+    let contents = pieces
+        .pop()
+        .ok_or_else(|| corrupt("it has no contents"))
+        .and_then(|bytes| Contents::decode(&bytes))?;
+    Ok((pieces, contents))
+}
+
+fn corrupt(what: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, what)
+}

@@ -1,0 +1,37 @@
+//! Checkpoints: what streams keep, in files, so that another process can go on.
+//!
+//! A checkpoint is data only. It has the batch time at which it was taken, and for
+//! each stream that keeps something the pieces of which that is made again. The
+//! program declares its streams anew; they find what is theirs by name
+//! ([`DStream::uid`](crate::DStream::uid)).
+//!
+//! | what | where |
+//! | --- | --- |
+//! | when one is taken, and of what | [`checkpointer`] |
+//! | the thread that writes them, one after the other | [`writer`] |
+//! | the directory: names, the newest one that is whole, what can go | [`store`] |
+//! | the bytes of a file | [`file`](mod@file) |
+//!
+//! **Consistency.** A checkpoint is taken on the thread that runs jobs, behind the
+//! last job of a batch and before the first one of the next, and only at times at
+//! which every stream that keeps something has a batch. So all are taken to the same
+//! time, and nothing is needed of batches before, but by windows of plain records.
+//!
+//! **Cost.** Each stream gives what changed since the checkpoint before; that is
+//! written behind the batches. While one is being written no other is taken.
+//!
+//! **Faults.** A file appears under its name only when all of it is durable, so the
+//! newest file that can be read is a checkpoint. If one cannot be written, what it had
+//! goes into the next one. A file is removed when none of the newest checkpoints
+//! needs it.
+
+mod checkpointer;
+mod file;
+mod store;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use checkpointer::Checkpointer;
+pub(crate) use store::{Recovered, Store};

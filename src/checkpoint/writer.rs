@@ -1,0 +1,280 @@
+//! The thread that writes checkpoints.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use super::file::{self, Contents, Place, StreamPieces};
+use super::store::Store;
+use crate::dstream::durable::{Keep, Piece, Saved};
+use crate::error::{Error, Result};
+use crate::listener::{Bus, CheckpointInfo, Event};
+use crate::time::{BatchTime, Clock, Duration};
+
+/// How often a file is tried before it is an error.
+const ATTEMPTS: usize = 3;
+
+/// Checkpoints that are kept, the newest ones.
+const KEPT: usize = 10;
+
+/// What a checkpoint is made of.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) time: BatchTime,
+    pub(super) streams: Vec<StreamSnapshot>,
+}
+
+#[derive(Debug)]
+pub(super) struct StreamSnapshot {
+    pub(super) uid: Arc<str>,
+    pub(super) kind: &'static str,
+    pub(super) saved: Saved,
+}
+
+/// The way to the thread, which takes one checkpoint at a time.
+#[derive(Default)]
+pub(super) struct Desk {
+    state: Mutex<DeskState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct DeskState {
+    next: Option<Snapshot>,
+    is_writing: bool,
+    is_closed: bool,
+    /// The last one could not be written.
+    failed: Option<Error>,
+}
+
+impl Desk {
+    /// Whether there is nothing to write.
+    pub(super) fn is_free(&self) -> bool {
+        let state = self.lock();
+        state.next.is_none() && !state.is_writing
+    }
+
+    /// Whether the last checkpoint could not be written.
+    pub(super) fn has_failed(&self) -> bool {
+        self.lock().failed.is_some()
+    }
+
+    pub(super) fn put(&self, snapshot: Snapshot) {
+        self.lock().next = Some(snapshot);
+        self.changed.notify_all();
+    }
+
+    /// Waits until all is written; the error of the last checkpoint, if it has one.
+    pub(super) fn wait(&self) -> Result<()> {
+        let state = self
+            .changed
+            .wait_while(self.lock(), |state| {
+                !state.is_closed && (state.next.is_some() || state.is_writing)
+            })
+            .unwrap_or_else(|poison| poison.into_inner());
+        state.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Lets the thread end when all is written.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+        self.changed.notify_all();
+    }
+
+    fn take(&self) -> Option<Snapshot> {
+        let mut state = self
+            .changed
+            .wait_while(self.lock(), |state| {
+                state.next.is_none() && !state.is_closed
+            })
+            .unwrap_or_else(|poison| poison.into_inner());
+        let next = state.next.take();
+        state.is_writing = next.is_some();
+        next
+    }
+
+    fn done(&self, result: Result<()>) {
+        let mut state = self.lock();
+        state.is_writing = false;
+        state.failed = result.err();
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, DeskState> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+/// A piece of a stream that is still needed.
+#[derive(Debug)]
+enum Held {
+    Written(Place),
+    /// Not yet.
+    New(Piece),
+}
+
+impl Held {
+    fn time(&self) -> BatchTime {
+        match self {
+            Self::Written(place) => place.time,
+            Self::New(piece) => piece.time,
+        }
+    }
+}
+
+/// What the thread works with.
+pub(super) struct Writer {
+    store: Store,
+    desk: Arc<Desk>,
+    bus: Arc<Bus>,
+    clock: Arc<dyn Clock>,
+    zero: BatchTime,
+    interval: Duration,
+    /// The pieces of each stream, in order.
+    streams: BTreeMap<Arc<str>, Vec<Held>>,
+    /// The newest checkpoints, each with the files that it needs.
+    written: VecDeque<(BatchTime, BTreeSet<BatchTime>)>,
+}
+
+impl Writer {
+    /// `before` is the checkpoint that the streams were restored from.
+    pub(super) fn new(
+        store: Store,
+        desk: Arc<Desk>,
+        (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
+        (zero, interval): (BatchTime, Duration),
+        before: Option<&Contents>,
+    ) -> Self {
+        let streams = before.iter().flat_map(|contents| &contents.streams);
+        let streams = streams.map(|stream| {
+            let pieces = stream.pieces.iter().copied().map(Held::Written);
+            (Arc::from(&*stream.uid), pieces.collect())
+        });
+        Self {
+            store,
+            desk,
+            bus,
+            clock,
+            zero,
+            interval,
+            streams: streams.collect(),
+            written: VecDeque::new(),
+        }
+    }
+
+    /// Writes checkpoints until the desk is closed and empty.
+    pub(super) fn run(mut self) {
+        let desk = Arc::clone(&self.desk);
+        while let Some(snapshot) = desk.take() {
+            let (start, time) = (self.clock.now_nanos(), snapshot.time);
+            let result = self.write(snapshot);
+            let took = self.clock.now_nanos().saturating_sub(start).max(0);
+            let info =
+                CheckpointInfo::new(time, Duration::from_nanos(took.unsigned_abs()), &result);
+            if let Err(error) = &result {
+                tracing::error!(%time, %error, "a checkpoint could not be written");
+            }
+            // First, so that who is told finds the desk free.
+            desk.done(result.map(|_| ()));
+            self.bus.post(|| Event::Checkpoint(info));
+        }
+    }
+
+    /// Gives how many bytes were written.
+    pub(super) fn write(&mut self, snapshot: Snapshot) -> Result<u64> {
+        let Snapshot { time, streams } = snapshot;
+        let mut kinds = Vec::new();
+        for StreamSnapshot { uid, kind, saved } in streams {
+            let held = self.streams.entry(Arc::clone(&uid)).or_default();
+            match saved.keep {
+                Keep::All => {}
+                Keep::From(oldest) => held.retain(|piece| piece.time() >= oldest),
+                Keep::None => held.clear(),
+            }
+            held.extend(saved.pieces.into_iter().map(Held::New));
+            kinds.push((uid, kind));
+        }
+        let (bytes, contents) = self.bytes(time, &kinds)?;
+        let mut attempt = 1;
+        while let Err(cause) = self.store.write(time, &bytes) {
+            if attempt == ATTEMPTS {
+                let what = format!("the checkpoint of {time} cannot be written");
+                return Err(Error::io(what, cause));
+            }
+            attempt += 1;
+        }
+        self.note_written(time, &contents);
+        Ok(bytes.len() as u64)
+    }
+
+    fn bytes(&self, time: BatchTime, kinds: &[(Arc<str>, &str)]) -> Result<(Vec<u8>, Contents)> {
+        let mut file = file::begin();
+        let mut contents = Contents {
+            zero: self.zero,
+            time,
+            interval_ms: self.interval.as_millis() as u64,
+            streams: Vec::with_capacity(kinds.len()),
+        };
+        for (uid, kind) in kinds {
+            let mut pieces = Vec::new();
+            for held in self.streams.get(uid).into_iter().flatten() {
+                pieces.push(match held {
+                    Held::Written(place) => *place,
+                    Held::New(piece) => {
+                        let (first, frames) = file.add(&piece.bytes)?;
+                        Place {
+                            time: piece.time,
+                            file: time,
+                            first,
+                            frames,
+                        }
+                    }
+                });
+            }
+            contents.streams.push(StreamPieces {
+                uid: uid.to_string(),
+                kind: (*kind).to_owned(),
+                pieces,
+            });
+        }
+        Ok((file.end(&contents)?, contents))
+    }
+
+    fn note_written(&mut self, time: BatchTime, contents: &Contents) {
+        let mut files = BTreeSet::from([time]);
+        for stream in &contents.streams {
+            let pieces = stream.pieces.iter().copied();
+            files.extend(pieces.clone().map(|place| place.file));
+            self.streams
+                .insert(Arc::from(&*stream.uid), pieces.map(Held::Written).collect());
+        }
+        self.written.push_back((time, files));
+        if self.written.len() < KEPT {
+            return;
+        }
+        while self.written.len() > KEPT {
+            self.written.pop_front();
+        }
+        let needed: BTreeSet<_> = self.written.iter().flat_map(|(_, files)| files).collect();
+        if let Err(error) = self.store.clean(|file| !needed.contains(&file)) {
+            tracing::warn!(%error, "old checkpoints cannot be removed");
+        }
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}

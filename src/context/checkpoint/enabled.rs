@@ -1,0 +1,224 @@
+//! A context with a directory of checkpoints.
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub(in crate::context) use crate::checkpoint::Checkpointer as Checkpoints;
+use crate::checkpoint::{Recovered, Store};
+use crate::context::{Inner, StreamingContext};
+use crate::disk::{Disk, LocalDisk};
+use crate::dstream::StreamingContextState;
+use crate::error::{Error, Result};
+use crate::time::{BatchTime, Duration};
+
+/// How often a checkpoint is taken unless somebody says how often.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What is known of checkpoints before the start.
+#[derive(Debug, Default)]
+pub(in crate::context) struct Setup {
+    store: Option<Store>,
+    recovered: Option<Recovered>,
+    discarded: Vec<String>,
+}
+
+impl Setup {
+    /// The zero time, and the batch behind which the first one comes, if the context
+    /// would begin at `zero`.
+    pub(in crate::context) fn times(&self, zero: BatchTime) -> (BatchTime, BatchTime) {
+        match &self.recovered {
+            Some(recovered) => (recovered.zero, recovered.time),
+            None => (zero, zero),
+        }
+    }
+
+    /// Restores the streams, and begins to take checkpoints behind `last`.
+    pub(in crate::context) fn start(
+        self,
+        inner: &Inner,
+        last: BatchTime,
+    ) -> Result<Option<Arc<Checkpoints>>> {
+        let Self {
+            store,
+            mut recovered,
+            discarded,
+        } = self;
+        // Also if there is no directory: the program is wrong in any case.
+        let wished = inner.graph.checkpoint_interval()?;
+        let store = match (store, &*inner.conf.checkpoint_directory) {
+            (None, "" | "none") => return Ok(None),
+            (None, dir) => Store::open(disk(), Path::new(dir))?,
+            (Some(store), _) => store,
+        };
+        if inner.conf.concurrent_jobs != 1 {
+            return Err(Error::illegal_state(
+                "with checkpoints the batches run one after the other: concurrent_jobs must be 1",
+            ));
+        }
+        let interval = inner.graph.batch_interval();
+        if let Some(recovered) = &mut recovered {
+            if recovered.interval != interval {
+                return Err(Error::illegal_state(format!(
+                    "the checkpoint of {} is of a context with a batch interval of {:?}, and that \
+                     of this one is {interval:?}: it must be the same",
+                    recovered.time, recovered.interval
+                )));
+            }
+            for uid in &discarded {
+                recovered.discard(uid);
+            }
+        }
+        let asked = inner.conf.checkpoint_interval;
+        let every = asked.or(wished).unwrap_or(INTERVAL);
+        let clock = Arc::clone(&inner.clock);
+        let tell = (Arc::clone(&inner.bus), clock);
+        let started = Checkpoints::start(&inner.graph, store, tell, every, last, recovered)?;
+        Ok(Some(Arc::new(started)))
+    }
+}
+
+fn disk() -> Arc<dyn Disk> {
+    Arc::new(LocalDisk)
+}
+
+/// # Checkpoints
+impl StreamingContext {
+    /// Takes checkpoints into a directory, from the start on.
+    ///
+    /// Guide: Checkpointing. What the streams keep from batch to batch is saved there,
+    /// so that [`get_or_create`](Self::get_or_create) can go on from it in another
+    /// process; see [`DStream::checkpoint`](crate::DStream::checkpoint) for how often,
+    /// and what each stream needs. The directory is made if it is not there, for its
+    /// owner only, and is this context's alone until that is dropped. The
+    /// setting `checkpoint_directory` does the same.
+    ///
+    /// # Errors
+    /// If the directory cannot be used, another process has it, or the context was
+    /// started.
+    #[track_caller]
+    pub fn checkpoint(&self, directory: impl AsRef<Path>) -> Result<()> {
+        self.check_initialized("checkpoint")?;
+        let mut setup = self.inner.setup();
+        if setup.store.is_none() {
+            setup.store = Some(Store::open(disk(), directory.as_ref())?);
+        }
+        Ok(())
+    }
+
+    /// A context that goes on from the newest checkpoint in a directory, or begins if
+    /// there is none.
+    ///
+    /// Guide: Checkpointing. `make` makes the context and declares its streams, each
+    /// time: a checkpoint has what the streams keep, not what they do. It is found by
+    /// the names of the streams ([`DStream::uid`](crate::DStream::uid)), so the
+    /// program may have changed otherwise. The batches since the checkpoint come again,
+    /// with what their sources still have.
+    ///
+    /// # Errors
+    /// Those of `make`, and those of [`checkpoint`](Self::checkpoint). Also if there
+    /// are checkpoints, and none of them can be read: then the reason for each. That
+    /// a stream is missing or was changed is found by [`start`](Self::start).
+    ///
+    /// # Examples
+    /// ```
+    /// use millstream::prelude::*;
+    ///
+    /// fn make() -> millstream::Result<StreamingContext> {
+    ///     let ssc = StreamingContext::builder().batch_interval(Duration::from_secs(1)).build()?;
+    ///     ssc.text_file_stream("/var/log/app")?
+    ///         .map(|line| (line, 1_u64))
+    ///         .update_state_by_key(|new, old| Some(old.unwrap_or(&0) + new.len() as u64))
+    ///         .uid("lines")?
+    ///         .checkpoint(Duration::from_secs(10))?
+    ///         .print();
+    ///     Ok(ssc)
+    /// }
+    ///
+    /// # fn main() -> millstream::Result<()> {
+    /// # let dir = std::env::temp_dir().join(format!("millstream-doc-{}", std::process::id()));
+    /// let ssc = StreamingContext::get_or_create(&dir, make)?;
+    /// ssc.start()?;
+    /// # ssc.stop(true)?;
+    /// # drop(ssc);
+    /// # std::fs::remove_dir_all(&dir)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "getOrCreate")]
+    pub fn get_or_create(
+        directory: impl AsRef<Path>,
+        make: impl FnOnce() -> Result<Self>,
+    ) -> Result<Self> {
+        let store = Store::open(disk(), directory.as_ref())?;
+        let recovered = store.recover()?;
+        Self::with_store(store, recovered, make)
+    }
+
+    /// As [`get_or_create`](Self::get_or_create), but begins anew if no checkpoint can
+    /// be read. What was saved is lost then.
+    ///
+    /// # Errors
+    /// As there, but for checkpoints that cannot be read.
+    #[doc(alias = "createOnError")]
+    pub fn get_or_create_on_error(
+        directory: impl AsRef<Path>,
+        make: impl FnOnce() -> Result<Self>,
+    ) -> Result<Self> {
+        let store = Store::open(disk(), directory.as_ref())?;
+        let recovered = store.recover().unwrap_or_else(|error| {
+            tracing::error!(%error, "the context begins anew");
+            None
+        });
+        Self::with_store(store, recovered, make)
+    }
+
+    fn with_store(
+        store: Store,
+        recovered: Option<Recovered>,
+        make: impl FnOnce() -> Result<Self>,
+    ) -> Result<Self> {
+        let ssc = make()?;
+        ssc.check_initialized("get_or_create")?;
+        let mut setup = ssc.inner.setup();
+        if setup.store.is_some() {
+            return Err(Error::illegal_state(
+                "get_or_create: the context that was made has a checkpoint directory already",
+            ));
+        }
+        setup.store = Some(store);
+        setup.recovered = recovered;
+        drop(setup);
+        Ok(ssc)
+    }
+
+    /// The batch up to which the context was restored by
+    /// [`get_or_create`](Self::get_or_create), if it was, before its start.
+    #[must_use]
+    pub fn recovered_time(&self) -> Option<BatchTime> {
+        let setup = self.inner.setup();
+        setup.recovered.as_ref().map(|recovered| recovered.time)
+    }
+
+    /// Lets go of what the checkpoint has of a stream that the program has no more, or
+    /// not in that way.
+    ///
+    /// # Errors
+    /// If the context was started.
+    #[track_caller]
+    pub fn discard_saved(&self, uid: &str) -> Result<()> {
+        self.check_initialized("discard_saved")?;
+        self.inner.setup().discarded.push(uid.to_owned());
+        Ok(())
+    }
+
+    #[track_caller]
+    fn check_initialized(&self, call: &str) -> Result<()> {
+        match self.state() {
+            StreamingContextState::Initialized => Ok(()),
+            _ => Err(
+                Error::illegal_state(format!("{call}: the context was started"))
+                    .at(std::panic::Location::caller()),
+            ),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What of a stream survives the process.
+//!
+//! A node that keeps something from batch to batch is saved in *pieces*, which are
+//! bytes with a time. Each checkpoint adds the pieces that are new since the one
+//! before; what the node is, is what the pieces say that it still needs. Who stores
+//! them, and when, is decided on the floors above.
+
+use std::any::Any;
+use std::hash::Hash;
+use std::sync::{Arc, OnceLock};
+
+use crate::codec::RecordCodec;
+use crate::error::{Error, Result};
+use crate::executor::Executor;
+use crate::id::NodeId;
+use crate::rdd::pipe::Data;
+use crate::state::KeyedState;
+use crate::time::BatchTime;
+
+/// Bytes that a node is made of again, with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// The pieces of a node have times that ascend.
+    pub(crate) time: BatchTime,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Which of the pieces that were saved before a node still needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    All,
+    /// Those of this time and later ones.
+    From(BatchTime),
+    None,
+}
+
+/// What a node adds to a checkpoint.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Saved {
+    pub(crate) keep: Keep,
+    pub(crate) pieces: Vec<Piece>,
+}
+
+/// A node that keeps something from batch to batch.
+pub(crate) trait Durable: Send + Sync {
+    fn node(&self) -> NodeId;
+
+    fn uid(&self) -> &Uid;
+
+    /// What it keeps, in a word: one of another kind cannot be restored from it.
+    fn kind(&self) -> &'static str;
+
+    /// Offers a [`RecordCodec`](crate::codec::RecordCodec) of some type; whether it is
+    /// the one that the node needs.
+    fn offer_codec(&self, codec: &dyn Any) -> bool;
+
+    /// Whether it has what it needs to be saved.
+    fn can_be_saved(&self) -> bool;
+
+    /// From now on notes what [`save`](Self::save) will ask for. Called once, before
+    /// the first batch.
+    fn begin(&self);
+
+    /// What is new since the last time, as of the batch `time`, which the node is
+    /// taken to first. With `all`, what was saved before is lost.
+    fn save(&self, time: BatchTime, all: bool) -> Result<Saved>;
+
+    /// Makes the node what it was when `pieces` were saved, up to `time`.
+    fn restore(&self, time: BatchTime, pieces: Vec<Piece>) -> Result<()>;
+
+    /// There is nothing saved of the node, which begins behind `time`.
+    fn begin_behind(&self, time: BatchTime);
+}
+
+/// The name under which a node is found again in a checkpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Uid(OnceLock<Box<str>>);
+
+impl Uid {
+    /// Gives the name; an error has the one that it has already.
+    pub(crate) fn set(&self, name: &str) -> Result<(), &str> {
+        let mut is_new = false;
+        let set = self.0.get_or_init(|| {
+            is_new = true;
+            Box::from(name)
+        });
+        if is_new || **set == *name {
+            Ok(())
+        } else {
+            Err(set)
+        }
+    }
+
+    pub(crate) fn get(&self) -> Option<&str> {
+        self.0.get().map(AsRef::as_ref)
+    }
+}
+
+/// What an operator keeps from one of its times to the next; see [`Durable`].
+pub(crate) trait Kept: Send {
+    fn kind(&self) -> &'static str;
+
+    fn offer_codec(&mut self, codec: &dyn Any) -> bool;
+
+    fn can_be_saved(&self) -> bool;
+
+    fn begin(&mut self);
+
+    /// The operator has reached `time`.
+    fn save(&mut self, time: BatchTime, all: bool) -> Result<Saved>;
+
+    fn restore(&mut self, time: BatchTime, pieces: Vec<Piece>) -> Result<()>;
+}
+
+/// State by key that can be saved.
+pub(crate) struct KeptState<K, S> {
+    pub(crate) state: KeyedState<K, S>,
+    executor: Arc<Executor>,
+    codec: Option<RecordCodec<(K, S)>>,
+    /// Bytes of the last piece that was all of it, and of those since.
+    whole: usize,
+    since: usize,
+}
+
+/// What a piece takes beside its bytes.
+const PIECE: usize = 64;
+
+impl<K, S> KeptState<K, S> {
+    pub(crate) fn new(state: KeyedState<K, S>, executor: Arc<Executor>) -> Self {
+        Self {
+            state,
+            executor,
+            codec: None,
+            whole: 0,
+            since: 0,
+        }
+    }
+}
+
+impl<K: Data + Hash + Eq, S: Data> Kept for KeptState<K, S> {
+    fn kind(&self) -> &'static str {
+        "state by key"
+    }
+
+    fn offer_codec(&mut self, codec: &dyn Any) -> bool {
+        self.codec = codec.downcast_ref().copied().or(self.codec);
+        codec.is::<RecordCodec<(K, S)>>()
+    }
+
+    fn can_be_saved(&self) -> bool {
+        self.codec.is_some()
+    }
+
+    fn begin(&mut self) {
+        if let Some(codec) = self.codec {
+            self.state.note_changes(codec);
+        }
+    }
+
+    fn save(&mut self, time: BatchTime, all: bool) -> Result<Saved> {
+        // So all of it is paid by what has changed since it was written last.
+        let all = all || self.since > 2 * self.whole + 16 * PIECE;
+        let Some((is_all, bytes)) = self.state.save(&self.executor, all)? else {
+            return Ok(Saved {
+                keep: Keep::All,
+                pieces: Vec::new(),
+            });
+        };
+        if is_all {
+            (self.whole, self.since) = (bytes.len(), 0);
+        } else {
+            self.since += bytes.len() + PIECE;
+        }
+        Ok(Saved {
+            keep: if is_all { Keep::None } else { Keep::All },
+            pieces: vec![Piece { time, bytes }],
+        })
+    }
+
+    fn restore(&mut self, time: BatchTime, pieces: Vec<Piece>) -> Result<()> {
+        let Some(codec) = self.codec else {
+            return Err(no_codec());
+        };
+        let pieces: Vec<_> = pieces.iter().map(|piece| &piece.bytes[..]).collect();
+        self.state.restore(&self.executor, time, codec, &pieces)
+    }
+}
+
+/// Somebody asked for the bytes of records before they were made known.
+pub(crate) fn no_codec() -> Error {
+    Error::illegal_state("the records of the stream cannot be read: see DStream::checkpoint")
+}

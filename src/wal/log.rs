@@ -1,0 +1,538 @@
+//! The log itself: group commit, rolling, clean-up.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+
+use super::open::Found;
+use super::segment::{OVERHEAD, Segment, SegmentWriter, cannot};
+use super::{SyncMode, WalOptions, WalReader};
+use crate::disk::{DirLock, Disk};
+use crate::error::{Error, Result};
+use crate::fault::kill_point;
+use crate::time::Clock;
+
+/// A write-ahead log in a directory of its own. Any thread may append; many that do so
+/// at the same time share one sync.
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+///
+/// use millstream::disk::LocalDisk;
+/// use millstream::time::SystemClock;
+/// use millstream::wal::{WalOptions, WriteAheadLog};
+///
+/// # fn main() -> millstream::Result<()> {
+/// let dir = std::env::temp_dir().join(format!("millstream-wal-{}", std::process::id()));
+/// let open = |superseded| {
+///     let (disk, clock) = (Arc::new(LocalDisk), Arc::new(SystemClock::new()));
+///     WriteAheadLog::open(disk, &dir, superseded, WalOptions::new(), clock)
+/// };
+/// let log = open(0)?;
+/// assert_eq!(log.append(b"first".to_vec())?, 0);
+/// assert_eq!(log.append_all(vec![b"second".to_vec(), b"third".to_vec()])?, 1..3);
+/// drop(log);
+///
+/// // After a restart, with a checkpoint that covers the first one.
+/// let log = open(1)?;
+/// let mut reader = log.read(1)?;
+/// assert_eq!(reader.next_record()?, Some((1, &b"second"[..])));
+/// assert_eq!(reader.next_record()?, Some((2, &b"third"[..])));
+/// assert_eq!(reader.next_record()?, None);
+/// assert_eq!(log.append(b"fourth".to_vec())?, 3);
+/// # std::fs::remove_dir_all(&dir)?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct WriteAheadLog {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    options: WalOptions,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    /// A group was written, segments were removed, or the log was closed.
+    changed: Condvar,
+    /// One clean-up at a time.
+    cleaning: Mutex<()>,
+    _lock: DirLock,
+}
+
+struct State {
+    /// The group that collects until the one before is written.
+    waiting: Group,
+    /// What writes; none while somebody does it.
+    writer: Option<Writer>,
+    /// All segments that have records which count, oldest first. The last one may be
+    /// in use.
+    segments: VecDeque<Segment>,
+    /// The number of the next record.
+    end: u64,
+    closed: bool,
+    stats: WalStats,
+}
+
+/// Records that are written together.
+#[derive(Default)]
+struct Group {
+    bodies: Vec<Vec<u8>>,
+    bytes: u64,
+    /// The number of the first record, once they are written.
+    outcome: Arc<OnceLock<Result<u64>>>,
+}
+
+/// What has been going on in a log since it was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WalStats {
+    /// Bytes of all its segments.
+    pub bytes: u64,
+    /// Its segments.
+    pub segments: usize,
+    /// Records that were appended.
+    pub records: u64,
+    /// Groups that they were written in.
+    pub groups: u64,
+    /// Appends and syncs that failed, or segments that could not be made.
+    pub failures: u64,
+    /// How often somebody waited because the log had reached `max_bytes`.
+    pub waits: u64,
+    /// Bytes of a torn tail that were found when it was opened.
+    pub torn_bytes: u64,
+}
+
+impl WriteAheadLog {
+    /// Opens the log in a directory, which is made if its parent exists. Records below
+    /// `superseded` are not needed any more: no record gets such a number.
+    ///
+    /// # Errors
+    /// If the settings are at odds, another process has the log, or the disk fails. And
+    /// of kind [`Corrupt`](crate::ErrorKind::Corrupt) if the last segment is damaged, in
+    /// the mode [`OnCorruption::Fail`](super::OnCorruption::Fail), or a file is no
+    /// segment at all.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: impl Into<PathBuf>,
+        superseded: u64,
+        options: WalOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        options.validate()?;
+        let dir = dir.into();
+        let prepare = || {
+            disk.create_dir(&dir)?;
+            if let Some(parent) = dir.parent() {
+                let here = Path::new(".");
+                let parent = Some(parent).filter(|parent| !parent.as_os_str().is_empty());
+                disk.sync_dir(parent.unwrap_or(here))?;
+            }
+            disk.lock(&dir)
+        };
+        let lock = prepare().map_err(|cause| cannot("use", &dir, cause))?;
+        let mut found = Found::read(&*disk, &dir, options.on_corruption)?;
+        // What this start sees, the next ones see, too.
+        disk.sync_dir(&dir)
+            .map_err(|cause| cannot("sync", &dir, cause))?;
+        let current = rewrite_tail(&disk, &dir, &mut found, superseded, &options, &*clock)?;
+        let stats = WalStats {
+            torn_bytes: found.torn_bytes,
+            ..WalStats::default()
+        };
+        let state = State {
+            waiting: Group::default(),
+            writer: Some(Writer {
+                current,
+                next_number: found.next_number,
+                leftover: None,
+                failures: 0,
+            }),
+            segments: found.segments,
+            end: found.end.max(superseded),
+            closed: false,
+            stats,
+        };
+        Ok(Self {
+            disk,
+            dir,
+            options,
+            clock,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            cleaning: Mutex::new(()),
+            _lock: lock,
+        })
+    }
+
+    /// Appends a record, and gives its sequence number once it is in the log. Waits if
+    /// the log has reached `max_bytes`.
+    ///
+    /// # Errors
+    /// If it is longer than `max_record_bytes`, the log was closed, or the disk failed
+    /// two times in a row.
+    pub fn append(&self, body: Vec<u8>) -> Result<u64> {
+        Ok(self.append_all(vec![body])?.start)
+    }
+
+    /// As [`append`](Self::append), for records that follow on each other: all of them
+    /// are in the log, or the caller has an error.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn append_all(&self, bodies: Vec<Vec<u8>>) -> Result<Range<u64>> {
+        let limit = self.options.max_record_bytes;
+        if let Some(body) = bodies.iter().find(|body| body.len() > limit) {
+            let what = format!(
+                "a record of {} bytes is longer than max_record_bytes = {limit} of the \
+                 write-ahead log",
+                body.len()
+            );
+            return Err(Error::invalid_argument(what));
+        }
+        let bytes = bodies.iter().map(|body| (OVERHEAD + body.len()) as u64);
+        let bytes = bytes.sum();
+        let mut state = self.wait_for_room(bytes)?;
+        if bodies.is_empty() {
+            return Ok(state.end..state.end);
+        }
+        let group = &mut state.waiting;
+        let (before, count) = (group.bodies.len() as u64, bodies.len() as u64);
+        group.bodies.extend(bodies);
+        group.bytes += bytes;
+        let outcome = Arc::clone(&group.outcome);
+        loop {
+            if let Some(outcome) = outcome.get() {
+                let first = outcome.clone()? + before;
+                return Ok(first..first + count);
+            }
+            state = match state.writer.take() {
+                // Whoever finds the writer free writes the group that waits, and that
+                // is its own: the ones before are written.
+                Some(writer) => self.write_waiting(state, writer),
+                None => self.wait(state),
+            };
+        }
+    }
+
+    /// Reads the records from this one on which are in the log now. Meanwhile nothing
+    /// that it has to read may be superseded.
+    ///
+    /// # Errors
+    /// Of kind [`Corrupt`](crate::ErrorKind::Corrupt) if it is there no more, unless
+    /// the log was opened to skip what is missing.
+    pub fn read(&self, from: u64) -> Result<WalReader> {
+        let state = self.state();
+        WalReader::new(
+            Arc::clone(&self.disk),
+            self.options.on_corruption,
+            &state.segments,
+            from..state.end,
+        )
+    }
+
+    /// The number that the next record gets: all below are in the log.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.state().end
+    }
+
+    /// Removes the segments all of whose records are below `superseded`, but not the
+    /// newest segment. The caller knows that it will never have to read these records
+    /// again, after whatever crash.
+    ///
+    /// # Errors
+    /// Those of the disk. What was not removed is removed the next time.
+    pub fn remove_below(&self, superseded: u64) -> Result<()> {
+        let _cleaning = self
+            .cleaning
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner());
+        loop {
+            let Some(path) = self.state().superseded_segment(superseded) else {
+                return Ok(());
+            };
+            kill_point!("wal.remove.before");
+            self.disk
+                .remove(&path)
+                .map_err(|cause| cannot("remove", &path, cause))?;
+            kill_point!("wal.remove.done");
+            // A segment that comes back in a crash is removed again.
+            self.state().segments.pop_front();
+            self.changed.notify_all();
+        }
+    }
+
+    /// Takes no more records: whoever waits for room gets an error. What is being
+    /// written is written to its end.
+    pub fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// What has been going on.
+    #[must_use]
+    pub fn stats(&self) -> WalStats {
+        let state = self.state();
+        WalStats {
+            bytes: state.bytes(),
+            segments: state.segments.len(),
+            ..state.stats.clone()
+        }
+    }
+
+    /// Whether nobody writes.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.state().writer.is_some()
+    }
+
+    /// The records of those who wait until somebody else has written.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.state().waiting.bodies.len()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The state is whole whenever the lock is given up.
+        self.state
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed
+            .wait(state)
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+
+    /// Waits until the log has room for so many bytes.
+    fn wait_for_room(&self, bytes: u64) -> Result<MutexGuard<'_, State>> {
+        let max = self.options.max_bytes.unwrap_or(u64::MAX);
+        let mut state = self.state();
+        let mut waited = false;
+        loop {
+            if state.closed {
+                return Err(Error::illegal_state("the write-ahead log is closed"));
+            }
+            let used = state.bytes() + state.waiting.bytes;
+            // No clean-up could make room if there is one segment only.
+            if used.saturating_add(bytes) <= max || state.segments.len() <= 1 {
+                return Ok(state);
+            }
+            if !waited {
+                waited = true;
+                state.stats.waits += 1;
+                tracing::warn!(
+                    dir = %self.dir.display(),
+                    bytes = used,
+                    "the write-ahead log is full: receivers wait for the next checkpoint"
+                );
+            }
+            state = self.wait(state);
+        }
+    }
+
+    /// Writes the group that waits, without holding the lock.
+    fn write_waiting<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        mut writer: Writer,
+    ) -> MutexGuard<'a, State> {
+        let group = std::mem::take(&mut state.waiting);
+        let first = state.end;
+        drop(state);
+        // A disk may be the program's own.
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            writer.write(self, first, &group.bodies, group.bytes)
+        }))
+        .unwrap_or_else(|payload| {
+            writer.current = None;
+            Err(Error::from_panic(
+                payload,
+                "the disk of the write-ahead log",
+            ))
+        });
+        let mut state = self.state();
+        state.stats.failures += std::mem::take(&mut writer.failures);
+        if let (Ok(()), Some(current)) = (&written, &writer.current) {
+            let segment = current.segment();
+            match state.segments.back_mut() {
+                Some(last) if last.number == segment.number => last.bytes = segment.bytes,
+                _ => state.segments.push_back(segment.clone()),
+            }
+            let count = group.bodies.len() as u64;
+            state.end += count;
+            state.stats.records += count;
+            state.stats.groups += 1;
+        }
+        state.writer = Some(writer);
+        // Nobody else sets it.
+        let _ = group.outcome.set(written.map(|()| first));
+        self.changed.notify_all();
+        state
+    }
+}
+
+/// Writes the records at the end of a log again of which it is not known that they are
+/// durable. After a crash of the process the system may have them, and lose them in a
+/// crash of the machine that comes later; but the next records follow on them.
+fn rewrite_tail(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    found: &mut Found,
+    superseded: u64,
+    options: &WalOptions,
+    clock: &dyn Clock,
+) -> Result<Option<SegmentWriter>> {
+    let first = found.durable.max(superseded);
+    if first >= found.end {
+        return Ok(None);
+    }
+    let number = found.next_number;
+    found.next_number += 1;
+    let now = clock.now_nanos();
+    let mut segment = SegmentWriter::create_hidden(&**disk, dir, number, first, now)?;
+    let mut tail = WalReader::new(
+        Arc::clone(disk),
+        options.on_corruption,
+        &found.segments,
+        first..found.end,
+    )?;
+    while let Some((_, body)) = tail.next_record()? {
+        segment.append(&[body])?;
+    }
+    segment.publish(&**disk, dir)?;
+    found.segments.push_back(segment.segment().clone());
+    Ok(Some(segment))
+}
+
+impl State {
+    fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// The oldest segment, if it holds nothing that is needed.
+    fn superseded_segment(&self, superseded: u64) -> Option<PathBuf> {
+        let next = self.segments.get(1)?;
+        (next.first <= superseded).then(|| self.segments[0].path.clone())
+    }
+}
+
+/// The end of the log that is written to.
+struct Writer {
+    /// None before the first record and after a failure.
+    current: Option<SegmentWriter>,
+    next_number: u64,
+    /// A segment without a record that counts, which could not be removed.
+    leftover: Option<PathBuf>,
+    /// Since somebody last took them.
+    failures: u64,
+}
+
+impl Writer {
+    /// Writes a group; to a new segment, if the first attempt fails.
+    fn write(
+        &mut self,
+        log: &WriteAheadLog,
+        first: u64,
+        bodies: &[Vec<u8>],
+        bytes: u64,
+    ) -> Result<()> {
+        self.roll_if_due(log, bytes);
+        self.attempt(log, first, bodies).or_else(|error| {
+            tracing::warn!(%error, "a new segment of the write-ahead log is begun");
+            self.attempt(log, first, bodies)
+        })
+    }
+
+    fn attempt(&mut self, log: &WriteAheadLog, first: u64, bodies: &[Vec<u8>]) -> Result<()> {
+        let written = self.current(log, first).and_then(|segment| {
+            segment.append(bodies)?;
+            match log.options.sync {
+                SyncMode::Always => segment.sync(),
+                SyncMode::Os => Ok(()),
+            }
+        });
+        if written.is_err() {
+            self.failures += 1;
+            self.abandon(log, first);
+        }
+        written
+    }
+
+    /// The segment in use, or a new one.
+    fn current(&mut self, log: &WriteAheadLog, first: u64) -> Result<&mut SegmentWriter> {
+        let segment = match self.current.take() {
+            Some(segment) => segment,
+            None => {
+                // Or a disk on which nothing works but this would fill with them.
+                self.remove_leftover(log)?;
+                let number = self.next_number;
+                self.next_number += 1;
+                let now = log.clock.now_nanos();
+                let path = Segment::path(&log.dir, number);
+                SegmentWriter::create(&*log.disk, &log.dir, number, first, now)
+                    .inspect_err(|_| self.leftover = Some(path))?
+            }
+        };
+        Ok(self.current.insert(segment))
+    }
+
+    /// Writes no more to the segment in use. It goes if it was begun for this group.
+    fn abandon(&mut self, log: &WriteAheadLog, first: u64) {
+        if let Some(segment) = self.current.take()
+            && segment.segment().first == first
+        {
+            self.leftover = Some(segment.segment().path.clone());
+        }
+        if let Err(error) = self.remove_leftover(log) {
+            tracing::warn!(%error, "a segment without records stays");
+        }
+    }
+
+    fn remove_leftover(&mut self, log: &WriteAheadLog) -> Result<()> {
+        if let Some(path) = &self.leftover {
+            match log.disk.remove(path) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(cannot("remove", path, cause));
+                }
+                _ => self.leftover = None,
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the segment in use if it has its size or its age.
+    fn roll_if_due(&mut self, log: &WriteAheadLog, bytes: u64) {
+        let options = &log.options;
+        let is_due = |segment: &SegmentWriter| {
+            let age = log.clock.now_nanos().saturating_sub(segment.made_nanos());
+            let is_full = segment.segment().bytes + bytes > options.segment_bytes;
+            let is_old =
+                u128::try_from(age).is_ok_and(|age| age >= options.roll_interval.as_nanos());
+            segment.has_records() && (is_full || is_old)
+        };
+        let Some(mut segment) = self.current.take_if(|segment| is_due(segment)) else {
+            return;
+        };
+        // What is behind the last sync is in the last segment only.
+        if options.sync == SyncMode::Os
+            && let Err(error) = segment.sync()
+        {
+            self.failures += 1;
+            tracing::warn!(%error, "a crash of the machine may damage the write-ahead log");
+        }
+    }
+}
+
+impl fmt::Debug for WriteAheadLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteAheadLog")
+            .field("dir", &self.dir)
+            .field("end", &self.end())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

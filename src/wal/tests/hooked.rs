@@ -1,0 +1,93 @@
+//! A simulated disk that calls the test.
+
+use std::fmt;
+use std::io::Result;
+
+use super::*;
+use crate::disk::{AppendFile, DirLock, ReadFile};
+
+type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// Calls what it is given before it makes or syncs a file.
+#[derive(Clone)]
+pub(super) struct HookedDisk {
+    pub(super) disk: SimDisk,
+    pub(super) create: Hook,
+    pub(super) sync: Hook,
+}
+
+impl Default for HookedDisk {
+    fn default() -> Self {
+        Self {
+            disk: SimDisk::new(),
+            create: Arc::new(|| ()),
+            sync: Arc::new(|| ()),
+        }
+    }
+}
+
+impl fmt::Debug for HookedDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.disk.fmt(f)
+    }
+}
+
+struct HookedFile {
+    file: Box<dyn AppendFile>,
+    sync: Hook,
+}
+
+impl AppendFile for HookedFile {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.append(bytes)
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        (self.sync)();
+        self.file.sync()
+    }
+}
+
+impl fmt::Debug for HookedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.file.fmt(f)
+    }
+}
+
+impl Disk for HookedDisk {
+    fn create(&self, path: &Path) -> Result<Box<dyn AppendFile>> {
+        (self.create)();
+        Ok(Box::new(HookedFile {
+            file: self.disk.create(path)?,
+            sync: Arc::clone(&self.sync),
+        }))
+    }
+
+    fn open(&self, path: &Path) -> Result<Box<dyn ReadFile>> {
+        self.disk.open(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        self.disk.remove(path)
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<Entry>> {
+        self.disk.list(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        self.disk.sync_dir(dir)
+    }
+
+    fn create_dir(&self, dir: &Path) -> Result<()> {
+        self.disk.create_dir(dir)
+    }
+
+    fn lock(&self, dir: &Path) -> Result<DirLock> {
+        self.disk.lock(dir)
+    }
+}
