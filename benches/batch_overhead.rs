@@ -10,7 +10,7 @@ mod common;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use common::engine::Driver;
+use common::driver::Driver;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use millstream::listener::{BatchInfo, StreamingListener};
 use millstream::prelude::*;

@@ -14,14 +14,14 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
-use common::args;
+use common::{args, yardstick};
 use millstream::listener::{BatchInfo, StreamingListener};
 use millstream::prelude::*;
 
@@ -187,48 +187,17 @@ fn engine(seconds: u64, rate: u64) -> Measured {
 fn hand_written(seconds: u64, rate: u64) -> Measured {
     let epoch = Instant::now();
     let (address, sender) = sender(epoch, seconds, rate);
-    let buffer = Arc::new(Mutex::new(Vec::<u8>::new()));
-    let ended = Arc::new(AtomicBool::new(false));
-    let receiver = thread::spawn({
-        let (buffer, ended) = (Arc::clone(&buffer), Arc::clone(&ended));
-        move || {
-            let mut stream = TcpStream::connect(address).unwrap();
-            let mut chunk = vec![0; 256 << 10];
-            loop {
-                let n = stream.read(&mut chunk).unwrap();
-                if n == 0 {
-                    break;
-                }
-                buffer.lock().unwrap().extend_from_slice(&chunk[..n]);
-            }
-            ended.store(true, Ordering::Release);
-        }
-    });
-    let (mut lines, mut latencies, mut rest) = (0, Vec::new(), Vec::new());
-    let mut next = epoch.elapsed();
-    loop {
-        next += Duration::from_millis(1);
-        thread::sleep(next.saturating_sub(epoch.elapsed()));
-        let last = ended.load(Ordering::Acquire);
-        let mut batch = std::mem::take(&mut rest);
-        batch.append(&mut buffer.lock().unwrap());
-        let end = batch
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |at| at + 1);
-        rest.extend_from_slice(&batch[end..]);
+    let stream = TcpStream::connect(address).unwrap();
+    let (mut lines, mut latencies) = (0, Vec::new());
+    yardstick::batches(stream, Duration::from_millis(1), |batch| {
         let mut dues = Vec::new();
-        for line in batch[..end].split_inclusive(|&byte| byte == b'\n') {
+        for line in batch.split_inclusive(|&byte| byte == b'\n') {
             lines += 1;
             dues.extend(due(&line[..line.len() - 1]));
         }
         let now = epoch.elapsed().as_nanos() as u64;
         latencies.extend(dues.iter().map(|due| now - due));
-        if last {
-            break;
-        }
-    }
-    receiver.join().unwrap();
+    });
     let sent = sender.join().unwrap();
     Measured {
         latencies,

@@ -16,16 +16,15 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::args;
-use common::engine::Driver;
-use common::generate::{Random, SEED, mix, spread};
+use common::driver::Driver;
+use common::generate::{Random, SEED, spread};
 use common::rounds::{interleave, report, report_time};
 use common::timed;
-use hashbrown::HashTable;
+use common::yardstick::{self, Pairs};
 use millstream::prelude::*;
 
 #[global_allocator]
@@ -62,12 +61,13 @@ impl Args {
     }
 }
 
-type Pairs = Vec<(u64, u64)>;
-
 /// Batches of `updates` pairs over `keys` keys.
 fn batches(keys: usize, updates: usize) -> Vec<Pairs> {
     let mut random = Random::new(SEED);
-    let mut pair = |_| (spread(random.below(keys as u64)), 1 + random.below(100));
+    let mut pair = |_| {
+        let key = spread(random.below(keys as u64));
+        (key, 1 + random.below(100) as i64)
+    };
     (0..BATCHES)
         .map(|_| (0..updates).map(&mut pair).collect())
         .collect()
@@ -79,7 +79,7 @@ fn zeros(keys: usize) -> Pairs {
 }
 
 /// What there is after a batch: how many keys, and the sum of all values.
-type Totals = (u64, u64);
+type Totals = (u64, i64);
 
 /// What the outputs saw last.
 #[derive(Default)]
@@ -87,12 +87,12 @@ struct Seen {
     keys: AtomicU64,
     /// Whether the whole state is to be read once.
     read: AtomicBool,
-    sum: AtomicU64,
+    sum: AtomicI64,
     records: AtomicU64,
 }
 
 impl Seen {
-    fn watch_state(self: &Arc<Self>, states: &DStream<(u64, u64)>) {
+    fn watch_state(self: &Arc<Self>, states: &DStream<(u64, i64)>) {
         let seen = Arc::clone(self);
         // Relaxed: read only after the batch has ended.
         states.foreach_rdd(move |rdd, _| {
@@ -117,8 +117,8 @@ impl Seen {
 /// The engine over a queue of batches.
 struct Engine {
     driver: Driver,
-    queue: RddQueue<(u64, u64)>,
-    batches: Vec<Rdd<(u64, u64)>>,
+    queue: RddQueue<(u64, i64)>,
+    batches: Vec<Rdd<(u64, i64)>>,
     next: usize,
     seen: Arc<Seen>,
 }
@@ -128,7 +128,7 @@ impl Engine {
         args: &Args,
         keys: usize,
         batches: &[Pairs],
-        declare: impl FnOnce(&DStream<(u64, u64)>, &Arc<Seen>),
+        declare: impl FnOnce(&DStream<(u64, i64)>, &Arc<Seen>),
     ) -> Self {
         let queue = RddQueue::new();
         let seen = Arc::<Seen>::default();
@@ -172,30 +172,30 @@ impl Engine {
 }
 
 /// Adds a value to the state of its key.
-fn add(value: Option<u64>, state: &mut State<'_, u64>) -> u64 {
+fn add(value: Option<i64>, state: &mut State<'_, i64>) -> i64 {
     let sum = state.get_option().copied().unwrap_or_default() + value.unwrap_or_default();
     state.update(sum);
     sum
 }
 
-fn map(pairs: &DStream<(u64, u64)>, seen: &Arc<Seen>) {
-    let spec = StateSpec::function_with_time(|_, _, value, state: &mut State<'_, u64>| {
+fn map(pairs: &DStream<(u64, i64)>, seen: &Arc<Seen>) {
+    let spec = StateSpec::function_with_time(|_, _, value, state: &mut State<'_, i64>| {
         add(value, state);
         None::<()>
     });
     seen.watch_state(&pairs.map_with_state(spec).state_snapshots());
 }
 
-fn map_with_result(pairs: &DStream<(u64, u64)>, seen: &Arc<Seen>) {
+fn map_with_result(pairs: &DStream<(u64, i64)>, seen: &Arc<Seen>) {
     let spec =
-        StateSpec::function(|key, value, state: &mut State<'_, u64>| (key, add(value, state)));
+        StateSpec::function(|key, value, state: &mut State<'_, i64>| (key, add(value, state)));
     let sums = pairs.map_with_state(spec);
     seen.watch_state(&sums.state_snapshots());
     seen.watch_records(&sums);
 }
 
-fn map_with_timeout(pairs: &DStream<(u64, u64)>, seen: &Arc<Seen>) {
-    let spec = StateSpec::function_with_time(|_, _, value, state: &mut State<'_, u64>| {
+fn map_with_timeout(pairs: &DStream<(u64, i64)>, seen: &Arc<Seen>) {
+    let spec = StateSpec::function_with_time(|_, _, value, state: &mut State<'_, i64>| {
         if !state.is_timing_out() {
             add(value, state);
         }
@@ -205,97 +205,33 @@ fn map_with_timeout(pairs: &DStream<(u64, u64)>, seen: &Arc<Seen>) {
     seen.watch_state(&pairs.map_with_state(spec).state_snapshots());
 }
 
-fn update(pairs: &DStream<(u64, u64)>, seen: &Arc<Seen>) {
-    let sums = pairs.update_state_by_key(|new: &[u64], sum: Option<&u64>| {
-        Some(sum.copied().unwrap_or_default() + new.iter().sum::<u64>())
+fn update(pairs: &DStream<(u64, i64)>, seen: &Arc<Seen>) {
+    let sums = pairs.update_state_by_key(|new: &[i64], sum: Option<&i64>| {
+        Some(sum.copied().unwrap_or_default() + new.iter().sum::<i64>())
     });
     seen.watch_state(&sums);
 }
 
-/// The sums of the keys in one thread's part of the hashes.
-type Part = HashTable<(u64, u64)>;
-
-/// What a thread of the hand-written loop is told to do with its part.
-enum Work {
-    Add(Arc<Pairs>),
-    /// Only reads all sums.
-    Scan,
-}
-
-/// The hand-written loop: a thread for each part of the hashes.
+/// The hand-written loop.
 struct ByHand {
-    threads: Vec<(Sender<Work>, Receiver<Totals>)>,
+    state: yardstick::State,
     batches: Vec<Arc<Pairs>>,
     next: usize,
 }
 
 impl ByHand {
     fn new(args: &Args, keys: usize, batches: &[Pairs]) -> Self {
-        let of = args.workers as u64;
-        let by_hand = Self {
-            threads: (0..of).map(|i| Self::spawn(i, of)).collect(),
+        let state = yardstick::State::new(args.workers);
+        state.add(&Arc::new(zeros(keys)));
+        Self {
+            state,
             batches: batches.iter().cloned().map(Arc::new).collect(),
             next: 0,
-        };
-        let zeros = Arc::new(zeros(keys));
-        by_hand.each(|| Work::Add(Arc::clone(&zeros)));
-        by_hand
-    }
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the engine has no part in the hand-written loop"
-    )]
-    fn spawn(i: u64, of: u64) -> (Sender<Work>, Receiver<Totals>) {
-        let (work, todo) = channel();
-        let (done, totals) = channel();
-        std::thread::spawn(move || {
-            let mut part = Part::new();
-            for work in todo {
-                let sum = match work {
-                    Work::Add(pairs) => {
-                        Self::add(&mut part, i, of, &pairs);
-                        0
-                    }
-                    Work::Scan => part.iter().map(|entry| entry.1).sum(),
-                };
-                if done.send((part.len() as u64, sum)).is_err() {
-                    break;
-                }
-            }
-        });
-        (work, totals)
-    }
-
-    fn add(part: &mut Part, i: u64, of: u64, pairs: &Pairs) {
-        for &(key, value) in pairs {
-            let hash = mix(key);
-            if ((hash >> 24 & 0xffff_ffff) * of) >> 32 != i {
-                continue;
-            }
-            match part.find_mut(hash, |entry| entry.0 == key) {
-                Some(entry) => entry.1 += value,
-                None => {
-                    part.insert_unique(hash, (key, value), |entry| mix(entry.0));
-                }
-            }
         }
-    }
-
-    /// Gives work to all threads, and waits for them.
-    fn each(&self, work: impl Fn() -> Work) -> Totals {
-        for (to, _) in &self.threads {
-            to.send(work()).expect("the thread is there");
-        }
-        self.threads.iter().fold((0, 0), |(keys, sum), (_, done)| {
-            let part = done.recv().expect("the thread does not panic");
-            (keys + part.0, sum + part.1)
-        })
     }
 
     fn batch(&mut self) {
-        let batch = &self.batches[self.next % BATCHES];
-        self.each(|| Work::Add(Arc::clone(batch)));
+        self.state.add(&self.batches[self.next % BATCHES]);
         self.next += 1;
     }
 
@@ -303,14 +239,12 @@ impl ByHand {
         timed(|| (0..times).for_each(|_| self.batch())).0
     }
 
-    fn scan(&self) -> Totals {
-        self.each(|| Work::Scan)
-    }
-
     /// One batch, and all of the state.
     fn totals(&mut self) -> Totals {
         self.batch();
-        self.scan()
+        let mut keys = 0;
+        self.state.rows(|_, _| keys += 1);
+        (keys, self.state.scan())
     }
 }
 
@@ -318,7 +252,7 @@ impl ByHand {
 fn compare(args: &Args, updates: usize, steps: usize) {
     let batches = batches(args.keys, updates);
     let mut by_hand = ByHand::new(args, args.keys, &batches);
-    let engine = |declare: fn(&DStream<(u64, u64)>, &Arc<Seen>)| {
+    let engine = |declare: fn(&DStream<(u64, i64)>, &Arc<Seen>)| {
         Engine::new(args, args.keys, &batches, declare)
     };
     let mut engines = [
@@ -376,7 +310,7 @@ fn idle(args: &Args) {
         interleave(
             args.rounds,
             &mut [
-                &mut || timed(|| assert_eq!(by_hand.scan().1, 0)).0 * steps as u32,
+                &mut || timed(|| assert_eq!(by_hand.state.scan(), 0)).0 * steps as u32,
                 &mut || a.measure(steps),
                 &mut || b.measure(steps),
                 &mut || none.measure(steps),

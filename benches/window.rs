@@ -13,17 +13,16 @@
 
 mod common;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::args;
-use common::engine::{Driver, INTERVAL};
-use common::generate::{Random, SEED, Zipf, mix};
+use common::driver::{Driver, INTERVAL};
+use common::generate::{Random, SEED, Zipf, spread};
 use common::rounds::{interleave, report, report_time};
 use common::timed;
-use hashbrown::HashTable;
+use common::yardstick::{self, Pairs};
 use millstream::prelude::*;
 
 #[global_allocator]
@@ -62,8 +61,6 @@ impl Args {
     }
 }
 
-type Pairs = Vec<(u64, i64)>;
-
 fn batches(args: &Args) -> Vec<Pairs> {
     let mut random = Random::new(SEED);
     let zipf = Zipf::new(args.keys, 1.0);
@@ -71,7 +68,7 @@ fn batches(args: &Args) -> Vec<Pairs> {
         (0..args.records)
             .map(|_| {
                 let rank = zipf.draw(&mut random) as u64;
-                (Random::new(rank).bits(), 1 + random.below(100) as i64)
+                (spread(rank), 1 + random.below(100) as i64)
             })
             .collect()
     };
@@ -157,92 +154,25 @@ impl Engine {
     }
 }
 
-/// The table of one thread: the keys of its part of the hashes, with their sum and
-/// the number of batches that they are in.
-#[derive(Default)]
-struct Half {
-    table: HashTable<(u64, i64, u32)>,
-    batch: HashTable<(u64, i64)>,
-    panes: VecDeque<Pairs>,
-}
-
-impl Half {
-    fn slide(&mut self, batch: &Pairs, part: u64, of: u64, length: usize) {
-        for &(key, value) in batch {
-            let hash = mix(key);
-            if (hash >> 32) % of != part {
-                continue;
-            }
-            match self.batch.find_mut(hash, |entry| entry.0 == key) {
-                Some(entry) => entry.1 += value,
-                None => {
-                    self.batch
-                        .insert_unique(hash, (key, value), |entry| mix(entry.0));
-                }
-            }
-        }
-        if self.panes.len() == length {
-            for (key, value) in self.panes.pop_front().expect("it is full") {
-                let entry = self
-                    .table
-                    .find_entry(mix(key), |entry| entry.0 == key)
-                    .expect("it entered");
-                let (_, sum, count) = entry.into_mut();
-                *sum -= value;
-                *count -= 1;
-                if *count == 0 {
-                    self.table
-                        .find_entry(mix(key), |entry| entry.0 == key)
-                        .expect("it is there")
-                        .remove();
-                }
-            }
-        }
-        let pane: Pairs = self.batch.drain().collect();
-        for &(key, value) in &pane {
-            let hash = mix(key);
-            match self.table.find_mut(hash, |entry| entry.0 == key) {
-                Some(entry) => {
-                    entry.1 += value;
-                    entry.2 += 1;
-                }
-                None => {
-                    self.table
-                        .insert_unique(hash, (key, value, 1), |entry| mix(entry.0));
-                }
-            }
-        }
-        self.panes.push_back(pane);
-    }
-}
-
 /// The hand-written loop.
-struct ByHand<'b> {
-    halves: Vec<Half>,
-    batches: &'b [Pairs],
-    length: usize,
+struct ByHand {
+    window: yardstick::Window,
+    batches: Vec<Arc<Pairs>>,
     next: usize,
 }
 
-impl<'b> ByHand<'b> {
-    fn new(args: &Args, batches: &'b [Pairs], length: usize) -> Self {
+impl ByHand {
+    fn new(args: &Args, batches: &[Pairs], length: usize) -> Self {
         Self {
-            halves: (0..args.workers).map(|_| Half::default()).collect(),
-            batches,
-            length,
+            window: yardstick::Window::new(args.workers, length),
+            batches: batches.iter().cloned().map(Arc::new).collect(),
             next: 0,
         }
     }
 
     fn slide(&mut self) {
-        let batch = &self.batches[self.next % BATCHES];
+        self.window.slide(&self.batches[self.next % BATCHES]);
         self.next += 1;
-        let (of, length) = (self.halves.len() as u64, self.length);
-        std::thread::scope(|scope| {
-            for (part, half) in (0..).zip(&mut self.halves) {
-                scope.spawn(move || half.slide(batch, part, of, length));
-            }
-        });
     }
 
     fn measure(&mut self) -> Duration {
@@ -251,8 +181,12 @@ impl<'b> ByHand<'b> {
 
     fn result(&mut self) -> Result {
         self.slide();
-        let rows = self.halves.iter().flat_map(|half| half.table.iter());
-        rows.fold((0, 0), |(keys, sum), row| (keys + 1, sum + row.1))
+        let (mut keys, mut total) = (0, 0);
+        self.window.rows(|_, sum| {
+            keys += 1;
+            total += sum;
+        });
+        (keys, total)
     }
 }
 

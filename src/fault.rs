@@ -46,6 +46,12 @@ mod enabled {
         "wal.rewrite.directory_synced",
         "wal.remove.before",
         "wal.remove.done",
+        "checkpoint.created",
+        "checkpoint.written",
+        "checkpoint.synced",
+        "checkpoint.renamed",
+        "checkpoint.directory_synced",
+        "checkpoint.removed",
     ];
 
     static HITS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());

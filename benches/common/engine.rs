@@ -5,50 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use memchr::memmem::Finder;
 use millstream::prelude::*;
-use millstream::time::ManualClock;
 
-/// A batch interval, by which the manual clock is moved.
-pub(crate) const INTERVAL: Duration = Duration::from_millis(10);
-
-/// A context that this program drives batch by batch.
-pub(crate) struct Driver {
-    pub(crate) ssc: StreamingContext,
-    clock: ManualClock,
-    next: BatchTime,
-}
-
-impl Driver {
-    /// A context with `workers` threads; `declare` declares its streams.
-    pub(crate) fn start(workers: usize, declare: impl FnOnce(&StreamingContext)) -> Self {
-        let clock = ManualClock::new(0);
-        let ssc = context(workers, clock.clone());
-        declare(&ssc);
-        ssc.start().expect("the context starts");
-        let next = ssc.zero_time().expect("it was started") + INTERVAL;
-        Self { ssc, clock, next }
-    }
-
-    /// Cuts the next batch and waits until it was processed.
-    pub(crate) fn batch(&mut self) {
-        self.clock.set(self.next);
-        self.ssc.await_batch(self.next);
-        self.next = self.next + INTERVAL;
-    }
-}
-
-fn context(workers: usize, clock: ManualClock) -> StreamingContext {
-    StreamingContext::builder()
-        .batch_interval(INTERVAL)
-        .workers(workers)
-        .clock(clock)
-        .ignore_environment()
-        .build()
-        .expect("the settings are right")
-}
+use super::driver::{Driver, INTERVAL};
 
 /// A context for Rdds without a stream.
 pub(crate) fn workers(workers: usize) -> StreamingContext {
-    context(workers, ManualClock::new(0))
+    StreamingContext::builder()
+        .batch_interval(INTERVAL)
+        .workers(workers)
+        .ignore_environment()
+        .build()
+        .expect("the settings are right")
 }
 
 /// What an output makes of all distinct words of a batch.

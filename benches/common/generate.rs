@@ -141,9 +141,3 @@ pub(crate) fn uniform_keys(n: usize, distinct: usize) -> Vec<u64> {
 pub(crate) fn spread(rank: u64) -> u64 {
     Random::new(rank).bits()
 }
-
-/// A hash of a key, for tables written by hand.
-pub(crate) fn mix(key: u64) -> u64 {
-    let wide = u128::from(key ^ 0x2545_f491_4f6c_dd1d) * 0x9e37_79b9_7f4a_7c15;
-    wide as u64 ^ (wide >> 64) as u64
-}

@@ -11,6 +11,7 @@ use super::file::{self, Contents, Place};
 use crate::disk::{DirLock, Disk};
 use crate::dstream::durable::Piece;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault::kill_point;
 use crate::time::{BatchTime, Duration};
 
 const PREFIX: &str = "checkpoint-";
@@ -173,11 +174,17 @@ impl Store {
         let temporary = self.dir.join(temporary);
         let written = (|| {
             let mut file = self.disk.create(&temporary)?;
+            kill_point!("checkpoint.created");
             file.append(bytes)?;
+            kill_point!("checkpoint.written");
             file.sync()?;
             drop(file);
+            kill_point!("checkpoint.synced");
             self.disk.rename(&temporary, &path)?;
-            self.disk.sync_dir(&self.dir)
+            kill_point!("checkpoint.renamed");
+            self.disk.sync_dir(&self.dir)?;
+            kill_point!("checkpoint.directory_synced");
+            Ok(())
         })();
         if written.is_err() {
             // Perhaps it was not even made.
@@ -201,6 +208,7 @@ impl Store {
             };
             if goes {
                 self.disk.remove(&self.dir.join(name))?;
+                kill_point!("checkpoint.removed");
             }
         }
         Ok(())

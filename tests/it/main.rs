@@ -2,6 +2,8 @@
 
 #[cfg(feature = "checkpoint")]
 mod checkpoints;
+#[cfg(feature = "checkpoint")]
+mod checkpoints_killed;
 mod context;
 mod dstream;
 mod files;

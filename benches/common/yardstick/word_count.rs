@@ -1,51 +1,12 @@
-//! The hand-written programs that the engine is measured against: plain, good
-//! Rust of about a page each, without the engine.
+//! Words of a text with their counts: a vector of bytes at a time, words inline in two
+//! machine words, a hashbrown table for each thread and range of hashes.
 
 use std::hash::Hasher as _;
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Barrier, Mutex, PoisonError};
 
 use hashbrown::HashTable;
-use memchr::memmem::Finder;
 
-/// Bytes behind a text, so that any word in it can be loaded whole.
-const PADDING: usize = 64;
-
-/// Text with room behind it for whole vectors.
-pub(crate) struct Padded {
-    bytes: Vec<u8>,
-    len: usize,
-}
-
-impl Padded {
-    pub(crate) fn new(text: &[u8]) -> Self {
-        let mut bytes = text.to_vec();
-        bytes.resize(text.len() + PADDING, 0);
-        Self {
-            bytes,
-            len: text.len(),
-        }
-    }
-
-    pub(crate) fn text(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-
-    /// The text in `n` parts of whole lines.
-    fn parts(&self, n: usize) -> Vec<std::ops::Range<usize>> {
-        let mut start = 0;
-        (1..=n)
-            .map(|i| {
-                let near = (self.len * i / n).max(start);
-                let end = memchr::memchr(b'\n', &self.text()[near..])
-                    .map_or(self.len, |at| near + at + 1);
-                let part = start..end;
-                start = end;
-                part
-            })
-            .collect()
-    }
-}
+use super::{Padded, range_of};
 
 /// A word in two machine words: up to 15 bytes, zero-filled, or the address and
 /// the length of a longer one under the top bit.
@@ -58,14 +19,19 @@ fn long_bytes<'t>(word: Word) -> &'t [u8] {
     unsafe { std::slice::from_raw_parts(word.0 as *const u8, (word.1 & !LONG) as usize) }
 }
 
+/// Calls `f` with the bytes of a word.
+pub(crate) fn with_bytes<R>(word: Word, f: impl FnOnce(&[u8]) -> R) -> R {
+    if word.1 & LONG != 0 {
+        return f(long_bytes(word));
+    }
+    let both = u128::from(word.0) | u128::from(word.1) << 64;
+    let len = 16 - both.leading_zeros() as usize / 8;
+    f(&both.to_le_bytes()[..len])
+}
+
 /// The bytes of a word.
 pub(crate) fn spell(word: Word) -> Vec<u8> {
-    if word.1 & LONG != 0 {
-        return long_bytes(word).to_vec();
-    }
-    let bytes = [word.0.to_le_bytes(), word.1.to_le_bytes()].concat();
-    let len = bytes.iter().position(|&byte| byte == 0).unwrap_or(16);
-    bytes[..len].to_vec()
+    with_bytes(word, <[u8]>::to_vec)
 }
 
 #[inline(always)]
@@ -95,12 +61,6 @@ fn hash(word: Word) -> u64 {
 
 type Table = HashTable<(u64, u64, u64)>;
 
-/// Which of `n` ranges a hash is in, by bits that a table does not use.
-#[inline(always)]
-fn range_of(hash: u64, n: usize) -> usize {
-    ((((hash >> 24) & 0xffff_ffff) * n as u64) >> 32) as usize
-}
-
 #[inline(always)]
 fn add(table: &mut Table, hash_of: u64, word: Word, count: u64) {
     match table.find_mut(hash_of, |entry| same((entry.0, entry.1), word)) {
@@ -121,7 +81,7 @@ fn count_into(
     tables: &mut [Table],
     separators: impl Fn(&[u8; 64]) -> u64,
 ) {
-    let text = &padded.bytes[..];
+    let text = padded.bytes();
     let ranges = tables.len();
     let mut start = part.start;
     let mut at = part.start;
@@ -310,79 +270,4 @@ fn take_all(table: &mut Table) -> Vec<(Word, u64)> {
         .drain()
         .map(|(low, high, count)| ((low, high), count))
         .collect()
-}
-
-/// Counts the lines that hold a word, line by line.
-pub(crate) fn grep_lines(text: &Padded, finder: &Finder<'_>, threads: usize) -> u64 {
-    on_threads(text, threads, |part| {
-        let mut start = 0;
-        let mut found = 0;
-        for end in memchr::memchr_iter(b'\n', part) {
-            found += u64::from(finder.find(&part[start..end]).is_some());
-            start = end + 1;
-        }
-        if start < part.len() {
-            found += u64::from(finder.find(&part[start..]).is_some());
-        }
-        found
-    })
-}
-
-/// Counts the lines that hold a word, searching the whole text for it.
-pub(crate) fn grep_block(text: &Padded, finder: &Finder<'_>, threads: usize) -> u64 {
-    on_threads(text, threads, |part| {
-        let mut at = 0;
-        let mut found = 0;
-        while let Some(next) = finder.find(&part[at..]) {
-            found += 1;
-            // The rest of the line counts no more.
-            match memchr::memchr(b'\n', &part[at + next..]) {
-                Some(end) => at += next + end + 1,
-                None => break,
-            }
-        }
-        found
-    })
-}
-
-fn on_threads(text: &Padded, threads: usize, body: impl Fn(&[u8]) -> u64 + Sync) -> u64 {
-    let bytes = text.text();
-    let body = &body;
-    std::thread::scope(|scope| {
-        let mut parts = text.parts(threads).into_iter();
-        let first = parts.next().unwrap_or_default();
-        let others: Vec<_> = parts
-            .map(|part| scope.spawn(move || body(&bytes[part])))
-            .collect();
-        let mut sum = body(&bytes[first]);
-        for other in others {
-            sum += other.join().expect("searching does not panic");
-        }
-        sum
-    })
-}
-
-/// Sends `text` over a loopback socket and receives it into one buffer, as fast
-/// as that goes; gives the number of bytes received.
-pub(crate) fn receive(text: &[u8], buffer: usize) -> std::io::Result<usize> {
-    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-    let address = listener.local_addr()?;
-    std::thread::scope(|scope| {
-        let sender = scope.spawn(move || -> std::io::Result<()> {
-            let (mut to, _) = listener.accept()?;
-            std::io::Write::write_all(&mut to, text)
-        });
-        let mut from = TcpStream::connect(address)?;
-        let mut buffer = vec![0; buffer];
-        let mut bytes = 0;
-        loop {
-            let n = std::io::Read::read(&mut from, &mut buffer)?;
-            if n == 0 {
-                break;
-            }
-            bytes += n;
-        }
-        sender.join().expect("sending does not panic")?;
-        Ok(bytes)
-    })
 }
