@@ -1,9 +1,5 @@
 //! What the benches share: seeded inputs and the hand-written yardsticks.
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "each bench uses a part of it"
-)]
+#![allow(dead_code, unused_imports, reason = "each bench uses a part of it")]
 
 pub(crate) mod args;
 pub(crate) mod driver;

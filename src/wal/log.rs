@@ -141,10 +141,7 @@ impl WriteAheadLog {
             disk.lock(&dir)
         };
         let lock = prepare().map_err(|cause| cannot("use", &dir, cause))?;
-        let mut found = Found::read(&*disk, &dir, options.on_corruption)?;
-        // What this start sees, the next ones see, too.
-        disk.sync_dir(&dir)
-            .map_err(|cause| cannot("sync", &dir, cause))?;
+        let mut found = Found::read(&*disk, &dir, superseded, options.on_corruption)?;
         let current = rewrite_tail(&disk, &dir, &mut found, superseded, &options, &*clock)?;
         let stats = WalStats {
             torn_bytes: found.torn_bytes,
