@@ -77,6 +77,8 @@ fn log(parent: &Path, load: Load, writers: usize, sync: SyncMode) -> Duration {
     let options = WalOptions::new().sync(sync);
     let log = WriteAheadLog::open(disk, dir.0.join("log"), 0, options, clock);
     let log = log.expect("the log can be opened");
+    // The segment is made with the first record.
+    log.append(load.body(0)).expect("the log can be written");
     let each = load.records / writers;
     let write = || {
         for number in 0..each {
@@ -91,7 +93,7 @@ fn log(parent: &Path, load: Load, writers: usize, sync: SyncMode) -> Duration {
             }
         });
     });
-    let mut reader = log.read(0).expect("the log can be read");
+    let mut reader = log.read(1).expect("the log can be read");
     let (mut count, mut sum) = (0, 0);
     while let Some((_, body)) = reader.next_record().expect("it is whole") {
         assert_eq!(body.len(), load.bytes);
@@ -131,6 +133,8 @@ fn main() {
     rounds::report_time("bare append and sync", &times[0], records);
     rounds::report_time("log, one writer", &times[1], records);
     rounds::report_time("log, many writers", &times[3], records);
+    rounds::report_time("append alone", &times[4], records);
+    rounds::report_time("log, mode os", &times[5], records);
     rounds::report(
         "one writer, against one record at a time",
         &times[1],

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::thread;
 
 use super::open::Found;
 use super::segment::{OVERHEAD, Segment, SegmentWriter, cannot};
@@ -14,6 +15,10 @@ use crate::disk::{DirLock, Disk};
 use crate::error::{Error, Result};
 use crate::fault::kill_point;
 use crate::time::Clock;
+
+/// How often who writes a group lets others go first, if it is smaller than the one
+/// before: those were told just now, and may be about to append again.
+const TURNS: usize = 16;
 
 /// A write-ahead log in a directory of its own. Any thread may append; many that do so
 /// at the same time share one sync.
@@ -66,6 +71,8 @@ struct State {
     waiting: Group,
     /// What writes; none while somebody does it.
     writer: Option<Writer>,
+    /// Who waited for the last group.
+    writers: usize,
     /// All segments that have records which count, oldest first. The last one may be
     /// in use.
     segments: VecDeque<Segment>,
@@ -80,6 +87,8 @@ struct State {
 struct Group {
     bodies: Vec<Vec<u8>>,
     bytes: u64,
+    /// Those who wait for it.
+    writers: usize,
     /// The number of the first record, once they are written.
     outcome: Arc<OnceLock<Result<u64>>>,
 }
@@ -132,10 +141,7 @@ impl WriteAheadLog {
             disk.lock(&dir)
         };
         let lock = prepare().map_err(|cause| cannot("use", &dir, cause))?;
-        let mut found = Found::read(&*disk, &dir, options.on_corruption)?;
-        // What this start sees, the next ones see, too.
-        disk.sync_dir(&dir)
-            .map_err(|cause| cannot("sync", &dir, cause))?;
+        let mut found = Found::read(&*disk, &dir, superseded, options.on_corruption)?;
         let current = rewrite_tail(&disk, &dir, &mut found, superseded, &options, &*clock)?;
         let stats = WalStats {
             torn_bytes: found.torn_bytes,
@@ -149,6 +155,7 @@ impl WriteAheadLog {
                 leftover: None,
                 failures: 0,
             }),
+            writers: 0,
             segments: found.segments,
             end: found.end.max(superseded),
             closed: false,
@@ -201,6 +208,7 @@ impl WriteAheadLog {
         let (before, count) = (group.bodies.len() as u64, bodies.len() as u64);
         group.bodies.extend(bodies);
         group.bytes += bytes;
+        group.writers += 1;
         let outcome = Arc::clone(&group.outcome);
         loop {
             if let Some(outcome) = outcome.get() {
@@ -340,7 +348,15 @@ impl WriteAheadLog {
         mut state: MutexGuard<'a, State>,
         mut writer: Writer,
     ) -> MutexGuard<'a, State> {
+        let mut turns = 0;
+        while state.waiting.writers < state.writers && turns < TURNS {
+            drop(state);
+            thread::yield_now();
+            state = self.state();
+            turns += 1;
+        }
         let group = std::mem::take(&mut state.waiting);
+        state.writers = group.writers;
         let first = state.end;
         drop(state);
         // A disk may be the program's own.

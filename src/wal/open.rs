@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use super::OnCorruption;
-use super::scan::{Scan, Step};
+use super::scan::{Gap, Scan, Step};
 use super::segment::{HEADER, Segment, cannot};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,7 +25,13 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn read(disk: &dyn Disk, dir: &Path, policy: OnCorruption) -> Result<Self> {
+    /// Records below `superseded` may be missing.
+    pub(super) fn read(
+        disk: &dyn Disk,
+        dir: &Path,
+        superseded: u64,
+        policy: OnCorruption,
+    ) -> Result<Self> {
         let mut found = Self::default();
         let entries = disk.list(dir).map_err(|cause| cannot("list", dir, cause))?;
         for name in entries.iter().filter_map(|entry| entry.file_name()) {
@@ -33,12 +39,27 @@ impl Found {
                 found.next_number = number.saturating_add(1);
                 found.add(disk, dir, number)?;
             } else if Segment::is_hidden(name) {
-                remove_unused(disk, &dir.join(name));
+                remove_unused(disk, &dir.join(name))?;
             }
         }
-        if let Some(last) = found.segments.back().cloned() {
-            found.find_end(disk, last, policy)?;
+        let mut unused = Vec::new();
+        while let Some(last) = found.segments.back().cloned() {
+            // A last segment without a good record was never used: nothing in it was
+            // acknowledged, and it may not even be there after the next crash. But all
+            // before it was.
+            let (path, least) = (last.path.clone(), found.end);
+            if found.find_end(disk, last, least, superseded, policy)? {
+                break;
+            }
+            unused.push(path);
+            found.segments.pop_back();
         }
+        for path in unused {
+            remove_unused(disk, &path)?;
+        }
+        // What this start sees, the next ones see, too.
+        disk.sync_dir(dir)
+            .map_err(|cause| cannot("sync", dir, cause))?;
         Ok(found)
     }
 
@@ -61,35 +82,45 @@ impl Found {
                 Ok(())
             }
             // No record was written behind a header that was not durable.
-            Err(_) if size <= HEADER as u64 => {
-                remove_unused(disk, &path);
-                Ok(())
-            }
+            Err(_) if size <= HEADER as u64 => remove_unused(disk, &path),
             Err(rule) => Err(damaged(&path, rule)),
         }
     }
 
-    /// Reads the last segment.
-    fn find_end(&mut self, disk: &dyn Disk, last: Segment, policy: OnCorruption) -> Result<()> {
-        self.durable = last.first;
+    /// Reads the last segment, which has to reach to `least`. Says whether it counts.
+    fn find_end(
+        &mut self,
+        disk: &dyn Disk,
+        last: Segment,
+        least: u64,
+        superseded: u64,
+        policy: OnCorruption,
+    ) -> Result<bool> {
+        self.durable = last.first.max(least);
         self.end = last.first;
         let mut scan = Scan::open(disk, last, None)?;
         let mut gaps = Vec::new();
+        let mut has_records = false;
         loop {
             match scan.step()? {
                 Step::Record { sequence, synced } => {
                     self.end = sequence + 1;
-                    self.durable = synced;
+                    self.durable = synced.max(least);
+                    has_records = true;
                 }
                 Step::Gap(gap) => gaps.push(gap),
                 Step::End => break,
             }
         }
+        if self.end < least && !gaps.iter().any(Gap::is_open) {
+            gaps.push(scan.gap_at_end(least));
+        }
+        let counts = has_records || self.end < least;
         let path = &scan.segment().path;
         for gap in gaps {
             if gap.missing.start >= self.durable {
                 self.end = gap.missing.start;
-                self.torn_bytes = scan.size() - gap.offset;
+                self.torn_bytes += scan.size() - gap.offset;
                 tracing::warn!(
                     path = %path.display(),
                     offset = gap.offset,
@@ -98,19 +129,25 @@ impl Found {
                 );
                 break;
             }
-            if !gap.missing.is_empty() && policy == OnCorruption::Fail {
+            let end = if gap.is_open() {
+                least
+            } else {
+                gap.missing.end
+            };
+            let is_loss = !gap.missing.is_empty() && end > superseded;
+            if is_loss && policy == OnCorruption::Fail {
                 return Err(gap.error(path));
             }
+            self.end = self.end.max(least);
         }
-        Ok(())
+        Ok(counts)
     }
 }
 
-fn remove_unused(disk: &dyn Disk, path: &Path) {
+fn remove_unused(disk: &dyn Disk, path: &Path) -> Result<()> {
     tracing::info!(path = %path.display(), "a segment that was never used is removed");
-    if let Err(error) = disk.remove(path) {
-        tracing::warn!(path = %path.display(), %error, "it could not be removed");
-    }
+    disk.remove(path)
+        .map_err(|cause| cannot("remove", path, cause))
 }
 
 fn damaged(path: &Path, rule: &str) -> Error {

@@ -146,6 +146,39 @@ fn a_segment_that_is_gone_is_damage() {
     assert_eq!(skipped(&disk), ("fghi".to_owned(), 5));
 }
 
+/// The newest segment may have no record yet; what is before it was acknowledged.
+#[test]
+fn a_segment_before_an_unused_one_has_to_reach_it() {
+    let unused = |disk: &SimDisk| {
+        let log = open_with(disk, 6, WalOptions::new()).unwrap();
+        // Behind the header, its sync and that of the directory.
+        disk.fail(disk.calls() + 4.., crate::disk::sim::Fault::Io);
+        append(&log, &["g"]).unwrap_err();
+        disk.mend();
+        assert_eq!(size(disk, 2), 40);
+    };
+    let disk = written();
+    unused(&disk);
+    assert_eq!(bodies(&open(&disk), 0).concat(), "abcdef");
+    for cut in [1, 25, 26, 90, 100] {
+        let disk = written();
+        unused(&disk);
+        disk.damage(&path(1), |bytes| bytes.truncate(140 - cut))
+            .unwrap();
+        let left = 6 - cut.div_ceil(25);
+        let error = failure(&disk).unwrap();
+        let expected = format!(
+            "record {left} is missing, at byte {} of",
+            40 + 25 * (left - 2)
+        );
+        assert!(error.contains(&expected), "{error}\n{expected}");
+        assert_eq!(
+            skipped(&disk),
+            ("abcdef"[..left].to_owned(), 6 - left as u64)
+        );
+    }
+}
+
 #[test]
 fn what_is_superseded_may_be_damaged() {
     let disk = damaged(0, |bytes| bytes[41] ^= 1);

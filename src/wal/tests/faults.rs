@@ -138,6 +138,32 @@ fn a_second_failure_in_a_row_is_an_error_that_names_the_file() {
     assert_eq!(bodies(&log, 0).concat(), "ad");
 }
 
+/// A segment whose sync failed was removed, but not yet durably, when the process
+/// crashed. The next one found the log without it; no crash of the machine may bring it
+/// back after that.
+#[test]
+fn what_one_start_did_not_find_does_not_come_back() {
+    let disk = SimDisk::new();
+    let log = open_with(&disk, 0, WalOptions::new().segment_bytes(90)).unwrap();
+    append(&log, &["a", "b"]).unwrap();
+    // The sync of the group in the second segment, and all that comes then but the
+    // removal of that.
+    let sync = disk.calls() + 5;
+    disk.fail(sync..=sync, Fault::Io);
+    disk.fail(sync + 2.., Fault::Io);
+    append(&log, &["c"]).unwrap_err();
+    disk.mend();
+    drop(log);
+    assert_eq!(files(&disk).len(), 1);
+    let restarted = disk.crash(disk.operations(), Survives::Written);
+    let log = open_with(&restarted, 2, WalOptions::new()).unwrap();
+    assert_eq!(log.end(), 2);
+    for seed in 0..50 {
+        let crashed = restarted.crash(restarted.operations(), Survives::Some(seed));
+        assert_eq!(bodies(&open(&crashed), 0).concat(), "ab", "seed {seed}");
+    }
+}
+
 #[test]
 fn a_disk_that_panics_is_an_error() {
     let disk = HookedDisk {

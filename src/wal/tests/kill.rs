@@ -16,9 +16,6 @@ fn open_local(dir: &Path, superseded: u64) -> Result<WriteAheadLog> {
     WriteAheadLog::open(Arc::new(LocalDisk), dir, superseded, options, clock)
 }
 
-/// Steps that pass all kill points several times.
-const STEPS: usize = 60;
-
 /// Not a test of its own: appends, and says so, until it is killed or has done enough.
 #[test]
 fn the_process_that_is_killed() {
@@ -147,6 +144,8 @@ fn a_process_killed_at_any_moment_loses_nothing_acknowledged() {
 #[cfg(feature = "fault-inject")]
 #[test]
 fn a_process_killed_at_each_kill_point_loses_nothing_acknowledged() {
+    /// So many pass all of them several times.
+    const STEPS: usize = 60;
     let points = crate::fault::KILL_POINTS
         .iter()
         .filter(|point| point.starts_with("wal."));
