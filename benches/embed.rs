@@ -74,6 +74,7 @@ struct Process {
 }
 
 /// What it used.
+#[derive(Clone, Copy)]
 struct Used {
     /// Of one core.
     cpu: f64,

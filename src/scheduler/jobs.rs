@@ -201,7 +201,7 @@ impl JobScheduler {
             let batch = &job.batch;
             let info = batch.info();
             let running = info.running_for(now);
-            self.rates.watch(&info, running);
+            self.rates().watch(&info, running);
             let is_stuck = !self.stuck_after.is_zero() && running >= self.stuck_after;
             // Relaxed: one thread's own flag.
             if !is_stuck || batch.told_stuck.swap(true, Ordering::Relaxed) {
@@ -317,7 +317,7 @@ impl JobScheduler {
                 "a batch completed"
             );
             self.bus.post(|| Event::BatchCompleted(info.clone()));
-            self.learners.rates.learn(&info);
+            self.rates().learn(&info);
             if let Some(scaling) = &self.learners.scaling {
                 scaling.learn(&info);
             }
