@@ -201,7 +201,7 @@ impl JobScheduler {
             let batch = &job.batch;
             let info = batch.info();
             let running = info.running_for(now);
-            self.rates.watch(&info, running);
+            self.rates().watch(&info, running);
             let is_stuck = !self.stuck_after.is_zero() && running >= self.stuck_after;
             // Relaxed: one thread's own flag.
             if !is_stuck || batch.told_stuck.swap(true, Ordering::Relaxed) {
