@@ -84,14 +84,13 @@ pub mod codec;
 pub mod conf;
 pub mod context;
 pub(crate) mod cpu;
-#[cfg(feature = "checkpoint")]
 pub mod disk;
 pub mod dstream;
 pub mod error;
 pub(crate) mod executor;
 #[cfg(feature = "fault-inject")]
 pub mod fault;
-#[cfg(all(feature = "checkpoint", not(feature = "fault-inject")))]
+#[cfg(not(feature = "fault-inject"))]
 pub(crate) mod fault;
 pub mod guide;
 pub(crate) mod hash;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fmt, io};
 
 use super::file::{self, Contents, Place};
-use crate::disk::{DirLock, Disk};
+use crate::disk::{DirLock, Disk, create_all};
 use crate::dstream::durable::Piece;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
@@ -212,25 +212,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-}
-
-/// Makes a directory, and those above it that are missing, durably.
-fn create_all(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    let Some(parent) = dir.parent() else {
-        return Ok(());
-    };
-    match disk.create_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            create_all(disk, parent)?;
-            disk.create_dir(dir)?;
-        }
-        made => made?,
-    }
-    match disk.sync_dir(parent) {
-        // In what is not ours, others made it.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        synced => synced,
     }
 }
 

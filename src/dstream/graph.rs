@@ -27,6 +27,7 @@ pub enum StreamingContextState {
 
 /// The streams of one context, shared by their handles.
 pub(crate) struct Graph {
+    app_name: Arc<str>,
     batch_interval: Duration,
     executor: Arc<Executor>,
     phase: AtomicU8,
@@ -59,8 +60,13 @@ pub(crate) struct CheckpointWish {
 }
 
 impl Graph {
-    pub(crate) fn new(batch_interval: Duration, executor: Arc<Executor>) -> Arc<Self> {
+    pub(crate) fn new(
+        app_name: &str,
+        batch_interval: Duration,
+        executor: Arc<Executor>,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            app_name: Arc::from(app_name),
             batch_interval,
             executor,
             phase: AtomicU8::new(0),
@@ -69,6 +75,10 @@ impl Graph {
             next_node: AtomicU32::new(0),
             state: Mutex::default(),
         })
+    }
+
+    pub(crate) fn app_name(&self) -> &Arc<str> {
+        &self.app_name
     }
 
     pub(crate) fn batch_interval(&self) -> Duration {
@@ -148,11 +158,16 @@ impl Graph {
         input
     }
 
-    /// Declares an output; `make` gets its number.
-    pub(crate) fn add_output(&self, make: impl FnOnce(OutputId) -> Output) {
+    /// Declares an output, unless another one has its name; `make` gets its number.
+    pub(crate) fn add_output(&self, make: impl FnOnce(OutputId) -> Output) -> bool {
         let mut state = self.lock();
         let output = make(OutputId(state.outputs.len() as u32));
-        state.outputs.push(Arc::new(output));
+        let mut others = state.outputs.iter().filter_map(|other| other.once());
+        let is_new = output.once().is_none_or(|name| others.all(|other| other != name));
+        if is_new {
+            state.outputs.push(Arc::new(output));
+        }
+        is_new
     }
 
     pub(crate) fn add_receivers(&self, receivers: impl IntoIterator<Item = DeclaredReceiver>) {

@@ -29,6 +29,7 @@ pub use input::file::Directory;
 pub use input::queue::RddQueue;
 pub use input::source::{InputBatch, InputSource};
 use node::may_ask;
+pub use output::for_each_partition_once::{PartitionId, TransactionalSink};
 pub(crate) use node::{Control, Meta, Node, Operator, Stream};
 pub use op::map_with_state::{MapWithStateDStream, StateSpec};
 pub(crate) use op::transform::transform_of;

@@ -38,5 +38,8 @@ pub mod porting {}
 #[doc = include_str!("differences.md")]
 pub mod differences {}
 
+#[doc = include_str!("outputs.md")]
+pub mod outputs {}
+
 #[doc = include_str!("overload.md")]
 pub mod overload {}

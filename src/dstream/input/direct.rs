@@ -405,7 +405,7 @@ mod tests {
 
     fn graph() -> Arc<Graph> {
         let executor = Executor::of(1);
-        let graph = Graph::new(INTERVAL, Arc::new(executor));
+        let graph = Graph::new("test", INTERVAL, Arc::new(executor));
         graph.initialize(at(0), None);
         graph
     }
