@@ -5,8 +5,9 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::file::Partitioning;
 use super::store::{Recovered, Store};
-use super::writer::{Desk, Snapshot, StreamSnapshot, Writer};
+use super::writer::{Desk, Fixed, Snapshot, StreamSnapshot, Writer};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::{Control, Graph};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,6 +23,7 @@ struct Named {
 
 /// Takes checkpoints of a graph.
 pub(crate) struct Checkpointer {
+    graph: Arc<Graph>,
     streams: Vec<Named>,
     zero: BatchTime,
     /// At multiples of this all streams have a batch.
@@ -43,7 +45,7 @@ struct State {
 impl Checkpointer {
     /// Begins, before the first batch behind `last`.
     pub(crate) fn start(
-        graph: &Graph,
+        graph: &Arc<Graph>,
         store: Store,
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
         interval: Duration,
@@ -67,7 +69,11 @@ impl Checkpointer {
             store,
             Arc::clone(&desk),
             (bus, clock),
-            (zero, graph.batch_interval()),
+            Fixed {
+                zero,
+                interval: graph.batch_interval(),
+                partitioning: Partitioning::of(graph),
+            },
             before.as_ref().map(|recovered| &recovered.contents),
         );
         let thread = thread::spawn("checkpoints", None, move || writer.run());
@@ -78,6 +84,7 @@ impl Checkpointer {
             )
         })?;
         Ok(Self {
+            graph: Arc::clone(graph),
             streams,
             zero,
             grid,
@@ -100,6 +107,9 @@ impl Checkpointer {
     /// The batch `time` has ended, and no later one has begun. Called on a thread that
     /// runs jobs.
     pub(crate) fn batch_done(&self, time: BatchTime) {
+        if self.graph.must_repeat() {
+            return;
+        }
         let mut state = self.state();
         state.done = time;
         let is_due = time >= state.last + self.interval && self.can_take(time);
@@ -158,7 +168,9 @@ impl Checkpointer {
             // What is being written may be older.
             let written = self.desk.wait();
             let mut state = self.state();
-            if state.done > state.last && self.can_take(state.done) {
+            let is_new = state.done > state.last && self.can_take(state.done);
+            // The streams have gone on behind a batch that has to come again.
+            if is_new && !self.graph.must_repeat() {
                 self.take(&mut state);
                 drop(state);
                 self.desk.wait()

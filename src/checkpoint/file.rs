@@ -6,9 +6,10 @@
 //!           pieces    frames with the bytes of new pieces, each in one or more of them
 //!           contents  one frame
 //!           end       see `codec::frame`
-//! contents  zero time, batch time (ms), batch interval (ms), and for each stream its
-//!           name, its kind, and its pieces: their time, and the file (by its batch time),
-//!           the number of the first frame and how many frames; in postcard's format
+//! contents  zero time, batch time (ms), batch interval (ms), the two seeds of hashes, how
+//!           many partitions a shuffle makes, and for each stream its name, its kind, and
+//!           its pieces: their time, and the file (by its batch time), the number of the
+//!           first frame and how many frames; in postcard's format
 //! ```
 
 use std::io::{self, BufReader, Read};
@@ -17,10 +18,12 @@ use std::path::Path;
 use crate::codec::Codec;
 use crate::codec::frame::{FrameReader, MAX_PAYLOAD, write_end, write_frame};
 use crate::disk::Disk;
+use crate::dstream::Graph;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::KeyHash;
 use crate::time::BatchTime;
 
-const MAGIC: [u8; 8] = *b"msckpt\x01\x00";
+const MAGIC: [u8; 8] = *b"msckpt\x02\x00";
 
 /// Bytes of a piece in one frame, at the most.
 const FRAME: usize = MAX_PAYLOAD / 16;
@@ -49,11 +52,32 @@ pub(super) struct Contents {
     pub(super) zero: BatchTime,
     pub(super) time: BatchTime,
     pub(super) interval_ms: u64,
+    pub(super) partitioning: Partitioning,
     pub(super) streams: Vec<StreamPieces>,
 }
 
+/// What decides to which partition a record belongs, beside the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Partitioning {
+    pub(super) seeds: (u64, u64),
+    pub(super) parallelism: u32,
+}
+
+impl Partitioning {
+    /// Of this process.
+    pub(super) fn of(graph: &Graph) -> Self {
+        let parallelism = graph.executor().default_parallelism();
+        Self {
+            seeds: KeyHash::get().seeds(),
+            parallelism: u32::try_from(parallelism).unwrap_or(u32::MAX),
+        }
+    }
+}
+
 type PlaceBytes = (i64, i64, u32, u32);
-type ContentsBytes = (i64, i64, u64, Vec<(String, String, Vec<PlaceBytes>)>);
+type PartitioningBytes = (u64, u64, u32);
+type StreamBytes = (String, String, Vec<PlaceBytes>);
+type ContentsBytes = (i64, i64, u64, PartitioningBytes, Vec<StreamBytes>);
 
 impl Contents {
     fn encode(&self) -> Result<Vec<u8>> {
@@ -67,14 +91,20 @@ impl Contents {
         };
         let streams = self.streams.iter().map(stream).collect();
         let (zero, time) = (self.zero.as_millis(), self.time.as_millis());
-        let contents: ContentsBytes = (zero, time, self.interval_ms, streams);
+        let Partitioning {
+            seeds: (one, two),
+            parallelism,
+        } = self.partitioning;
+        let partitioning = (one, two, parallelism);
+        let contents: ContentsBytes = (zero, time, self.interval_ms, partitioning, streams);
         let mut bytes = Vec::new();
         contents.encode(&mut bytes)?;
         Ok(bytes)
     }
 
     fn decode(mut bytes: &[u8]) -> Result<Self> {
-        let (zero, time, interval_ms, streams) = ContentsBytes::decode(&mut bytes)?;
+        let (zero, time, interval_ms, (one, two, parallelism), streams) =
+            ContentsBytes::decode(&mut bytes)?;
         let at = BatchTime::from_millis;
         let place = |(time, file, first, frames)| Place {
             time: at(time),
@@ -91,6 +121,10 @@ impl Contents {
             zero: at(zero),
             time: at(time),
             interval_ms,
+            partitioning: Partitioning {
+                seeds: (one, two),
+                parallelism,
+            },
             streams: streams.into_iter().map(stream).collect(),
         })
     }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fmt, io};
 
-use super::file::{self, Contents, Place};
+use super::file::{self, Contents, Partitioning, Place};
 use crate::disk::{DirLock, Disk, create_all};
+use crate::dstream::Graph;
 use crate::dstream::durable::Piece;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
+use crate::hash::KeyHash;
 use crate::time::{BatchTime, Duration};
 
 const PREFIX: &str = "checkpoint-";
@@ -45,6 +47,31 @@ pub(crate) struct RecoveredStream {
 }
 
 impl Recovered {
+    /// Whether a batch of `graph` that comes again has the partitions that it had: if not,
+    /// why, and what helps.
+    ///
+    /// # Errors
+    /// If it has others.
+    pub(crate) fn check_partitions(&self, graph: &Graph) -> Result<()> {
+        let (now, before) = (Partitioning::of(graph), self.contents.partitioning);
+        let why = if now.parallelism != before.parallelism {
+            format!(
+                "a shuffle made {} partitions, and makes {} now: set default_parallelism to {}",
+                before.parallelism, now.parallelism, before.parallelism
+            )
+        } else if now.seeds != before.seeds {
+            "this process has hashed keys, or recovered another context, before: call \
+             get_or_create first, and one context that writes its batches once in a process"
+                .to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Error::illegal_state(format!(
+            "batches behind the checkpoint of {} would come again with other partitions: {why}",
+            self.time
+        )))
+    }
+
     /// Lets go of what there is of a stream.
     pub(crate) fn discard(&mut self, uid: &str) {
         self.streams.remove(uid);
@@ -110,7 +137,11 @@ impl Store {
         let mut reasons = Vec::new();
         for time in self.times()?.into_iter().rev() {
             match self.read(time) {
-                Ok(recovered) => return Ok(Some(recovered)),
+                Ok(recovered) => {
+                    // If it was not used yet.
+                    KeyHash::adopt(recovered.contents.partitioning.seeds);
+                    return Ok(Some(recovered));
+                }
                 Err(error) => {
                     let path = self.path(time);
                     tracing::warn!(?path, %error, "a checkpoint cannot be read");

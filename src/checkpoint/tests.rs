@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::file::Partitioning;
 use super::store::Store;
-use super::writer::{Desk, Snapshot, StreamSnapshot, Writer};
+use super::writer::{Desk, Fixed, Snapshot, StreamSnapshot, Writer};
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk, Survives};
 use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::Result;
+use crate::hash::KeyHash;
 use crate::listener::Bus;
 use crate::time::{BatchTime, Duration, ManualClock};
 
@@ -25,12 +27,19 @@ fn open(disk: &SimDisk) -> Result<Store> {
 
 fn writer(disk: &SimDisk) -> Writer {
     let tell = (Arc::<Bus>::default(), Arc::new(ManualClock::new(0)) as _);
-    let grid = (at(0), Duration::from_secs(1));
+    let fixed = Fixed {
+        zero: at(0),
+        interval: Duration::from_secs(1),
+        partitioning: Partitioning {
+            seeds: KeyHash::get().seeds(),
+            parallelism: 2,
+        },
+    };
     Writer::new(
         open(disk).unwrap(),
         Arc::<Desk>::default(),
         tell,
-        grid,
+        fixed,
         None,
     )
 }

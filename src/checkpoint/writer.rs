@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use super::file::{self, Contents, Place, StreamPieces};
+use super::file::{self, Contents, Partitioning, Place, StreamPieces};
 use super::store::Store;
 use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::{Error, Result};
@@ -131,12 +131,19 @@ pub(super) struct Writer {
     desk: Arc<Desk>,
     bus: Arc<Bus>,
     clock: Arc<dyn Clock>,
-    zero: BatchTime,
-    interval: Duration,
+    fixed: Fixed,
     /// The pieces of each stream, in order.
     streams: BTreeMap<Arc<str>, Vec<Held>>,
     /// The newest checkpoints, each with the files that it needs.
     written: VecDeque<(BatchTime, BTreeSet<BatchTime>)>,
+}
+
+/// What is the same in all checkpoints of a context.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fixed {
+    pub(super) zero: BatchTime,
+    pub(super) interval: Duration,
+    pub(super) partitioning: Partitioning,
 }
 
 impl Writer {
@@ -145,7 +152,7 @@ impl Writer {
         store: Store,
         desk: Arc<Desk>,
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
-        (zero, interval): (BatchTime, Duration),
+        fixed: Fixed,
         before: Option<&Contents>,
     ) -> Self {
         let streams = before.iter().flat_map(|contents| &contents.streams);
@@ -158,8 +165,7 @@ impl Writer {
             desk,
             bus,
             clock,
-            zero,
-            interval,
+            fixed,
             streams: streams.collect(),
             written: VecDeque::new(),
         }
@@ -213,9 +219,10 @@ impl Writer {
     fn bytes(&self, time: BatchTime, kinds: &[(Arc<str>, &str)]) -> Result<(Vec<u8>, Contents)> {
         let mut file = file::begin();
         let mut contents = Contents {
-            zero: self.zero,
+            zero: self.fixed.zero,
             time,
-            interval_ms: self.interval.as_millis() as u64,
+            interval_ms: self.fixed.interval.as_millis() as u64,
+            partitioning: self.fixed.partitioning,
             streams: Vec::with_capacity(kinds.len()),
         };
         for (uid, kind) in kinds {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::input::Input;
@@ -35,6 +35,8 @@ pub(crate) struct Graph {
     zero: AtomicI64,
     /// Written by the thread that cuts, read by all that ask for a batch.
     last_cut: AtomicI64,
+    /// Written by threads that run jobs, read by who takes checkpoints.
+    must_repeat: AtomicBool,
     next_node: AtomicU32,
     state: Mutex<State>,
 }
@@ -72,6 +74,7 @@ impl Graph {
             phase: AtomicU8::new(0),
             zero: AtomicI64::new(i64::MAX),
             last_cut: AtomicI64::new(i64::MIN),
+            must_repeat: AtomicBool::new(false),
             next_node: AtomicU32::new(0),
             state: Mutex::default(),
         })
@@ -103,6 +106,17 @@ impl Graph {
     pub(crate) fn set_last_cut(&self, time: BatchTime) {
         // Release: who sees the time sees what was cut.
         self.last_cut.store(time.as_millis(), Ordering::Release);
+    }
+
+    /// A batch failed that has to come again: no later checkpoint is to be taken.
+    pub(crate) fn set_must_repeat(&self) {
+        // Relaxed: the count of the batch's jobs orders it for who ends the batch.
+        self.must_repeat.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a batch has to come again.
+    pub(crate) fn must_repeat(&self) -> bool {
+        self.must_repeat.load(Ordering::Relaxed)
     }
 
     pub(crate) fn phase(&self) -> StreamingContextState {
