@@ -9,10 +9,11 @@ use super::file::Partitioning;
 use super::store::{Recovered, Store};
 use super::writer::{Desk, Fixed, Snapshot, StreamSnapshot, Writer};
 use crate::cpu::thread::{self, Thread};
+use crate::dstream::durable::{Noted, Notes, Repeated};
 use crate::dstream::{Control, Graph};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::Bus;
-use crate::time::{BatchTime, Clock, Deadline, Duration};
+use crate::time::{BatchTime, Clock, Deadline, Duration, first_batch_time};
 
 /// A stream that keeps something, with its name.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ pub(crate) struct Checkpointer {
     /// At multiples of this all streams have a batch.
     grid: Duration,
     interval: Duration,
+    /// Nothing was recovered.
+    is_new: bool,
     state: Mutex<State>,
     desk: Arc<Desk>,
     thread: Mutex<Option<Thread>>,
@@ -55,18 +58,26 @@ impl Checkpointer {
         let streams = named(graph)?;
         check(graph, &streams)?;
         let mut before = before;
+        let noted_behind = before.as_ref().map(Recovered::noted_behind);
+        let (batches, noted) = store.batch_log(noted_behind, Arc::clone(&clock))?;
         if let Some(recovered) = &mut before {
             restore(&streams, recovered)?;
+            repeat(graph, &streams, (last, clock.now_millis()), noted)?;
         }
-        for node in streams.iter().filter_map(|stream| stream.node.durable()) {
-            node.begin();
+        let batches = Arc::new(batches);
+        let notes = Arc::clone(&batches) as Arc<dyn Notes>;
+        for Named { uid, node } in &streams {
+            if let Some(durable) = node.durable() {
+                durable.begin();
+                durable.note_batches(uid, &notes);
+            }
         }
         let zero = graph.zero();
         let slides = streams.iter().map(|stream| stream.node.meta().slide);
         let grid = slides.fold(graph.batch_interval(), common_multiple);
         let desk = Arc::<Desk>::default();
         let writer = Writer::new(
-            store,
+            (store, batches),
             Arc::clone(&desk),
             (bus, clock),
             Fixed {
@@ -94,6 +105,7 @@ impl Checkpointer {
                 done: last,
                 lost: false,
             }),
+            is_new: before.is_none(),
             desk,
             thread: Mutex::new(Some(thread)),
         })
@@ -102,6 +114,19 @@ impl Checkpointer {
     /// At multiples of this, from the zero time on, a checkpoint can be taken.
     pub(crate) fn grid(&self) -> Duration {
         self.grid
+    }
+
+    /// Takes the first checkpoint of all, before the first batch: so a process that ends at
+    /// any moment is gone on from.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn take_first(&self) -> Result<()> {
+        if !self.is_new {
+            return Ok(());
+        }
+        self.take(&mut self.state());
+        self.desk.wait()
     }
 
     /// The batch `time` has ended, and no later one has begun. Called on a thread that
@@ -293,6 +318,40 @@ fn restore(streams: &[Named], recovered: &mut Recovered) -> Result<()> {
         let pieces = std::mem::take(&mut stream.pieces);
         durable.restore(time, pieces).map_err(|error| {
             let what = format!("what the checkpoint of {time} has of the stream {uid:?}");
+            Error::new(error.kind(), what)
+                .with_source(error)
+                .at(node.meta().site)
+        })?;
+    }
+    Ok(())
+}
+
+/// Lets the inputs give again what they gave to the batches behind `last`, which may have
+/// been made by a process before this one, up to `now` at the latest.
+///
+/// # Errors
+/// If an input cannot.
+fn repeat(
+    graph: &Graph,
+    streams: &[Named],
+    (last, now): (BatchTime, i64),
+    mut noted: BTreeMap<String, Noted>,
+) -> Result<()> {
+    let interval = graph.batch_interval();
+    let times = noted.values().filter_map(|noted| noted.keys().last());
+    let noted_until = times.copied().max().unwrap_or(last);
+    graph.set_noted_until(noted_until);
+    let fresh_from = first_batch_time(now, interval).max(noted_until + interval);
+    for Named { uid, node } in streams {
+        let Some(durable) = node.durable() else {
+            continue;
+        };
+        let repeated = Repeated {
+            fresh_from,
+            noted: noted.remove(&**uid).unwrap_or_default(),
+        };
+        durable.repeat(repeated).map_err(|error| {
+            let what = format!("what was noted of the batches of the stream {uid:?}");
             Error::new(error.kind(), what)
                 .with_source(error)
                 .at(node.meta().site)

@@ -7,9 +7,10 @@
 //!           contents  one frame
 //!           end       see `codec::frame`
 //! contents  zero time, batch time (ms), batch interval (ms), the two seeds of hashes, how
-//!           many partitions a shuffle makes, and for each stream its name, its kind, and
-//!           its pieces: their time, and the file (by its batch time), the number of the
-//!           first frame and how many frames; in postcard's format
+//!           many partitions a shuffle makes, the first record of the log of batches that
+//!           may be needed, and for each stream its name, its kind, and its pieces: their
+//!           time, and the file (by its batch time), the number of the first frame and how
+//!           many frames; in postcard's format
 //! ```
 
 use std::io::{self, BufReader, Read};
@@ -53,6 +54,7 @@ pub(super) struct Contents {
     pub(super) time: BatchTime,
     pub(super) interval_ms: u64,
     pub(super) partitioning: Partitioning,
+    pub(super) first_record: u64,
     pub(super) streams: Vec<StreamPieces>,
 }
 
@@ -77,7 +79,7 @@ impl Partitioning {
 type PlaceBytes = (i64, i64, u32, u32);
 type PartitioningBytes = (u64, u64, u32);
 type StreamBytes = (String, String, Vec<PlaceBytes>);
-type ContentsBytes = (i64, i64, u64, PartitioningBytes, Vec<StreamBytes>);
+type ContentsBytes = (i64, i64, u64, PartitioningBytes, u64, Vec<StreamBytes>);
 
 impl Contents {
     fn encode(&self) -> Result<Vec<u8>> {
@@ -96,15 +98,23 @@ impl Contents {
             parallelism,
         } = self.partitioning;
         let partitioning = (one, two, parallelism);
-        let contents: ContentsBytes = (zero, time, self.interval_ms, partitioning, streams);
+        let contents: ContentsBytes = (
+            zero,
+            time,
+            self.interval_ms,
+            partitioning,
+            self.first_record,
+            streams,
+        );
         let mut bytes = Vec::new();
         contents.encode(&mut bytes)?;
         Ok(bytes)
     }
 
     fn decode(mut bytes: &[u8]) -> Result<Self> {
-        let (zero, time, interval_ms, (one, two, parallelism), streams) =
+        let (zero, time, interval_ms, partitioning, first_record, streams) =
             ContentsBytes::decode(&mut bytes)?;
+        let (one, two, parallelism) = partitioning;
         let at = BatchTime::from_millis;
         let place = |(time, file, first, frames)| Place {
             time: at(time),
@@ -125,6 +135,7 @@ impl Contents {
                 seeds: (one, two),
                 parallelism,
             },
+            first_record,
             streams: streams.into_iter().map(stream).collect(),
         })
     }

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fmt, io};
 
+use super::batch_log::BatchLog;
 use super::file::{self, Contents, Partitioning, Place};
 use crate::disk::{DirLock, Disk, create_all};
 use crate::dstream::Graph;
-use crate::dstream::durable::Piece;
+use crate::dstream::durable::{Noted, Piece};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
 use crate::hash::KeyHash;
-use crate::time::{BatchTime, Duration};
+use crate::time::{BatchTime, Clock, Duration};
 
 const PREFIX: &str = "checkpoint-";
 const TEMPORARY: &str = ".tmp";
@@ -47,6 +48,12 @@ pub(crate) struct RecoveredStream {
 }
 
 impl Recovered {
+    /// The batch behind which it goes on, and the first record of the log of batches that
+    /// is needed then.
+    pub(super) fn noted_behind(&self) -> (BatchTime, u64) {
+        (self.time, self.contents.first_record)
+    }
+
     /// Whether a batch of `graph` that comes again has the partitions that it had: if not,
     /// why, and what helps.
     ///
@@ -100,6 +107,15 @@ impl Store {
         };
         store.clean(|_| false).map_err(fail)?;
         Ok(store)
+    }
+
+    /// Opens the log of batches beside the checkpoints.
+    pub(super) fn batch_log(
+        &self,
+        checkpoint: Option<(BatchTime, u64)>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(BatchLog, BTreeMap<String, Noted>)> {
+        BatchLog::open(Arc::clone(&self.disk), &self.dir, checkpoint, clock)
     }
 
     /// The times of the checkpoints that are there, whole or not.

@@ -35,8 +35,10 @@ fn writer(disk: &SimDisk) -> Writer {
             parallelism: 2,
         },
     };
+    let store = open(disk).unwrap();
+    let (batches, _) = store.batch_log(None, Arc::new(ManualClock::new(0))).unwrap();
     Writer::new(
-        open(disk).unwrap(),
+        (store, Arc::new(batches)),
         Arc::<Desk>::default(),
         tell,
         fixed,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+use super::batch_log::BatchLog;
 use super::file::{self, Contents, Partitioning, Place, StreamPieces};
 use super::store::Store;
 use crate::dstream::durable::{Keep, Piece, Saved};
@@ -128,6 +129,7 @@ impl Held {
 /// What the thread works with.
 pub(super) struct Writer {
     store: Store,
+    batches: Arc<BatchLog>,
     desk: Arc<Desk>,
     bus: Arc<Bus>,
     clock: Arc<dyn Clock>,
@@ -149,7 +151,7 @@ pub(super) struct Fixed {
 impl Writer {
     /// `before` is the checkpoint that the streams were restored from.
     pub(super) fn new(
-        store: Store,
+        (store, batches): (Store, Arc<BatchLog>),
         desk: Arc<Desk>,
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
         fixed: Fixed,
@@ -162,6 +164,7 @@ impl Writer {
         });
         Self {
             store,
+            batches,
             desk,
             bus,
             clock,
@@ -223,6 +226,7 @@ impl Writer {
             time,
             interval_ms: self.fixed.interval.as_millis() as u64,
             partitioning: self.fixed.partitioning,
+            first_record: self.batches.needed_behind(time),
             streams: Vec::with_capacity(kinds.len()),
         };
         for (uid, kind) in kinds {
@@ -268,6 +272,11 @@ impl Writer {
         let needed: BTreeSet<_> = self.written.iter().flat_map(|(_, files)| files).collect();
         if let Err(error) = self.store.clean(|file| !needed.contains(&file)) {
             tracing::warn!(%error, "old checkpoints cannot be removed");
+        }
+        if let Some((oldest, _)) = self.written.front()
+            && let Err(error) = self.batches.forget(*oldest)
+        {
+            tracing::warn!(%error, "the log of batches cannot be cleaned up");
         }
     }
 }

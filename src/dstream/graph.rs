@@ -35,6 +35,8 @@ pub(crate) struct Graph {
     zero: AtomicI64,
     /// Written by the thread that cuts, read by all that ask for a batch.
     last_cut: AtomicI64,
+    /// Written once at the start, before any thread that reads it exists.
+    noted_until: AtomicI64,
     /// Written by threads that run jobs, read by who takes checkpoints.
     must_repeat: AtomicBool,
     next_node: AtomicU32,
@@ -74,6 +76,7 @@ impl Graph {
             phase: AtomicU8::new(0),
             zero: AtomicI64::new(i64::MAX),
             last_cut: AtomicI64::new(i64::MIN),
+            noted_until: AtomicI64::new(i64::MIN),
             must_repeat: AtomicBool::new(false),
             next_node: AtomicU32::new(0),
             state: Mutex::default(),
@@ -106,6 +109,15 @@ impl Graph {
     pub(crate) fn set_last_cut(&self, time: BatchTime) {
         // Release: who sees the time sees what was cut.
         self.last_cut.store(time.as_millis(), Ordering::Release);
+    }
+
+    /// Up to here each batch has to be cut at its own time, as what it had is known.
+    pub(crate) fn noted_until(&self) -> BatchTime {
+        BatchTime::from_millis(self.noted_until.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_noted_until(&self, time: BatchTime) {
+        self.noted_until.store(time.as_millis(), Ordering::Release);
     }
 
     /// A batch failed that has to come again: no later checkpoint is to be taken.
