@@ -36,7 +36,9 @@ fn writer(disk: &SimDisk) -> Writer {
         },
     };
     let store = open(disk).unwrap();
-    let (batches, _) = store.batch_log(None, Arc::new(ManualClock::new(0))).unwrap();
+    let (batches, _) = store
+        .batch_log(None, Arc::new(ManualClock::new(0)))
+        .unwrap();
     Writer::new(
         (store, Arc::new(batches)),
         Arc::<Desk>::default(),

@@ -189,7 +189,9 @@ impl Graph {
         let mut state = self.lock();
         let output = make(OutputId(state.outputs.len() as u32));
         let mut others = state.outputs.iter().filter_map(|other| other.once());
-        let is_new = output.once().is_none_or(|name| others.all(|other| other != name));
+        let is_new = output
+            .once()
+            .is_none_or(|name| others.all(|other| other != name));
         if is_new {
             state.outputs.push(Arc::new(output));
         }

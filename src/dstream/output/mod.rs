@@ -17,8 +17,8 @@ use super::graph::Graph;
 use super::node::Control;
 use crate::error::Result;
 use crate::id::OutputId;
-use crate::rdd::{Rdd, Step};
 use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::{Rdd, Step};
 use crate::time::BatchTime;
 
 /// A declared output operation: one job per batch of its stream.

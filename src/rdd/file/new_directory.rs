@@ -115,16 +115,15 @@ impl Drop for NewDirectory<'_> {
 }
 
 /// Removes what was left of directories in `parent` whose names are `ours`.
-pub(crate) fn clean(
-    disk: &dyn Disk,
-    parent: &Path,
-    ours: impl Fn(&str) -> bool,
-) -> Result<()> {
+pub(crate) fn clean(disk: &dyn Disk, parent: &Path, ours: impl Fn(&str) -> bool) -> Result<()> {
     let entries = match disk.list(parent) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
-    for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Directory) {
+    for entry in entries
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::Directory)
+    {
         let Some(hidden) = entry.name.to_str().and_then(|name| name.strip_prefix('.')) else {
             continue;
         };

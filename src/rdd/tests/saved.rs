@@ -34,7 +34,9 @@ fn expected(batch: u64, version: usize) -> Files {
     };
     let files = ends.windows(2).map(lines).enumerate();
     let files = files.map(|(i, text)| (format!("part-{i:05}"), text));
-    files.chain([("_SUCCESS".to_owned(), String::new())]).collect()
+    files
+        .chain([("_SUCCESS".to_owned(), String::new())])
+        .collect()
 }
 
 /// The directories that are there, hidden ones as well.
@@ -49,7 +51,10 @@ fn found(disk: &SimDisk) -> BTreeMap<String, Files> {
                 let file = file.name.into_string().unwrap();
                 let path = format!("{dir}/{file}");
                 let mut bytes = Vec::new();
-                disk.open(path.as_ref()).unwrap().read_to_end(&mut bytes).unwrap();
+                disk.open(path.as_ref())
+                    .unwrap()
+                    .read_to_end(&mut bytes)
+                    .unwrap();
                 (file, bytes.escape_ascii().to_string().replace("\\n", "\n"))
             });
             (name, files.collect())
@@ -149,7 +154,10 @@ fn f_9_a_full_disk_names_the_file() {
             let error = save(&disk, 2, 0).err();
             disk.mend();
             let text = error?.to_string();
-            assert!(text.ends_with("cannot be written: no storage space"), "{text}");
+            assert!(
+                text.ends_with("cannot be written: no storage space"),
+                "{text}"
+            );
             Some(text.split(' ').nth(2).unwrap_or_default().to_owned())
         })
         .collect();
