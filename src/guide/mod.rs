@@ -3,8 +3,8 @@
 //! The sections are those of the
 //! [guide](https://spark.apache.org/docs/3.0.0/streaming-programming-guide.html).
 //! [`porting`] has every call of it beside ours, [`differences`] says where this
-//! crate departs from Spark on purpose, [`overload`] what happens when more comes
-//! in than can be processed.
+//! crate departs from Spark on purpose, [`outputs`] what arrives outside when a process
+//! ends at any moment, [`overload`] what happens when more comes in than can be processed.
 //!
 //! | section of the guide | here |
 //! | --- | --- |
@@ -19,7 +19,7 @@
 //! | Transform Operation | [`transform`](crate::DStream::transform), [`transform_with`](crate::DStream::transform_with) |
 //! | Window Operations | [window operations](crate::DStream#window-operations) |
 //! | Join Operations | [`join`](crate::DStream::join), [`left_outer_join`](crate::DStream::left_outer_join), [`cogroup`](crate::DStream::cogroup) |
-//! | Output Operations on DStreams | [output operations](crate::DStream#output-operations) |
+//! | Output Operations on DStreams | [output operations](crate::DStream#output-operations), [`outputs`] |
 //! | DataFrame and SQL, MLlib | not yet |
 //! | Caching / Persistence | [persistence](crate::DStream#persistence) |
 //! | Checkpointing | not yet |
@@ -30,7 +30,7 @@
 //! | Reducing the Batch Processing Times | [`conf::KEYS`](crate::conf::KEYS): `workers`, `default_parallelism`, `block_interval`, `pin`, `dynamic_allocation_enabled` |
 //! | Setting the Right Batch Interval | [`listener::BatchInfo`](crate::listener::BatchInfo): the delays of each batch |
 //! | Memory Tuning | [`overload`] |
-//! | Fault-tolerance Semantics | [`differences`](differences#what-is-lost-with-the-process) |
+//! | Fault-tolerance Semantics | [`outputs`], [`differences`](differences#what-is-lost-with-the-process) |
 
 #[doc = include_str!("porting.md")]
 pub mod porting {}

@@ -5,12 +5,15 @@ mod checkpoints;
 #[cfg(feature = "checkpoint")]
 mod checkpoints_killed;
 mod context;
+#[cfg(feature = "sqlite")]
+mod crash_sqlite_sink;
 mod dstream;
 mod files;
 mod files_exactly_once;
 mod helpers;
 mod input_source;
 mod joins;
+mod once;
 mod output;
 #[path = "../common/own_process.rs"]
 mod own_process;
