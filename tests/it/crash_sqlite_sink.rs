@@ -145,7 +145,7 @@ fn the_process_that_is_killed() {
         let lines = ssc.text_file_stream(&files)?;
         let counts = numbers
             .map(|number| Str::from(format!("number-{number}")))
-            .union(&lines)
+            .union(&lines)?
             .map(|word| (word, 1_u64))
             .reduce_by_key(|a, b| a + b);
         let connections = Pool::new(2, Duration::from_secs(60), move || {
@@ -205,8 +205,8 @@ fn start(dir: &Path, now: i64, seed: u64, variables: &[(&str, &str)]) -> Child {
         .unwrap()
 }
 
-/// Listens to the process until it ends, and kills it after so many lines. Gives its last
-/// time.
+/// Listens to the process until it ends, and kills it after so many lines. Gives the time
+/// of the last batch that it may have made.
 fn listen(mut child: Child, lines: usize, mut now: i64, is_last: bool) -> i64 {
     let mut other = String::new();
     let said = BufReader::new(child.stderr.take().unwrap());
@@ -215,7 +215,7 @@ fn listen(mut child: Child, lines: usize, mut now: i64, is_last: bool) -> i64 {
             child.kill().unwrap();
         }
         match line.strip_prefix("tick ") {
-            Some(time) => now = time.parse().unwrap(),
+            Some(time) => now = time.parse::<i64>().unwrap() + 1000,
             None => other += &format!("{line}\n"),
         }
     }
