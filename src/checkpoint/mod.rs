@@ -3,7 +3,7 @@
 //! A checkpoint is data only. It has the batch time at which it was taken, and for
 //! each stream that keeps something the pieces of which that is made again. The
 //! program declares its streams anew; they find what is theirs by name
-//! ([`DStream::uid`](crate::DStream::uid)).
+//! ([`DStream::uid`](crate::DStream::uid)), and so do accumulators.
 //!
 //! | what | where |
 //! | --- | --- |
@@ -33,5 +33,5 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use checkpointer::Checkpointer;
+pub(crate) use checkpointer::{Checkpointer, Program};
 pub(crate) use store::{Recovered, Store};

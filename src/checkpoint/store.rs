@@ -12,6 +12,7 @@ use crate::disk::{DirLock, Disk};
 use crate::dstream::durable::Piece;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
+use crate::shared::SavedAccumulator;
 use crate::time::{BatchTime, Duration};
 
 const PREFIX: &str = "checkpoint-";
@@ -45,6 +46,15 @@ pub(crate) struct RecoveredStream {
 }
 
 impl Recovered {
+    /// Lets go of what there is of an accumulator.
+    pub(crate) fn discard_accumulator(&mut self, name: &str) {
+        self.contents.accumulators.remove(name);
+    }
+
+    pub(super) fn take_accumulators(&mut self) -> BTreeMap<String, SavedAccumulator> {
+        std::mem::take(&mut self.contents.accumulators)
+    }
+
     /// Lets go of what there is of a stream.
     pub(crate) fn discard(&mut self, uid: &str) {
         self.streams.remove(uid);
