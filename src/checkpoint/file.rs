@@ -14,7 +14,7 @@
 //!           and its value
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
@@ -73,6 +73,22 @@ type ContentsBytes = (
 );
 
 impl Contents {
+    /// The files that it needs beside its own.
+    pub(super) fn needs(&self) -> BTreeSet<BatchTime> {
+        let pieces = self.streams.iter().flat_map(|stream| &stream.pieces);
+        let files = pieces.map(|place| place.file);
+        files.filter(|&file| file != self.time).collect()
+    }
+
+    /// # Errors
+    /// If these are not the contents of the checkpoint `time`.
+    pub(super) fn check_time(&self, time: BatchTime) -> Result<()> {
+        if self.time == time {
+            return Ok(());
+        }
+        Err(corrupt(&format!("it is the checkpoint of {}", self.time)))
+    }
+
     fn encode(&self) -> Result<Vec<u8>> {
         let place = |place: &Place| {
             let (time, file) = (place.time.as_millis(), place.file.as_millis());
@@ -192,6 +208,18 @@ pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<(Vec<Vec<u8>>, Conten
         .ok_or_else(|| corrupt("it has no contents"))
         .and_then(|bytes| Contents::decode(&bytes))?;
     Ok((pieces, contents))
+}
+
+/// The frames in which a piece is, of all of its file or what is known of each.
+///
+/// # Errors
+/// If the file has not that many.
+pub(super) fn frames_of<'a, T>(frames: &'a [T], place: &Place) -> Result<&'a [T]> {
+    let first = place.first as usize;
+    first
+        .checked_add(place.frames as usize)
+        .and_then(|end| frames.get(first..end))
+        .ok_or_else(|| corrupt("a piece is not where it should be"))
 }
 
 fn corrupt(what: &str) -> Error {

@@ -7,10 +7,11 @@
 //!
 //! | what | where |
 //! | --- | --- |
-//! | when one is taken, and of what | [`checkpointer`] |
-//! | the thread that writes them, one after the other | [`writer`] |
-//! | the directory: names, the newest one that is whole, what can go | [`store`] |
-//! | the bytes of a file | [`file`](mod@file) |
+//! | when one is taken, and of what | `checkpointer` |
+//! | the thread that writes them, one after the other | `writer` |
+//! | the directory: names, the newest one that is whole, what can go | `store` |
+//! | the bytes of a file | `file` |
+//! | what is in a directory, for people | [`inspect`] |
 //!
 //! **Consistency.** A checkpoint is taken on the thread that runs jobs, behind the
 //! last job of a batch and before the first one of the next, and only at times at
@@ -27,6 +28,7 @@
 
 mod checkpointer;
 mod file;
+mod inspect;
 mod store;
 mod writer;
 
@@ -34,4 +36,8 @@ mod writer;
 mod tests;
 
 pub(crate) use checkpointer::{Checkpointer, Program};
+pub use inspect::{
+    AccumulatorDescription, CheckpointFile, Description, Inspection, Status, StreamDescription,
+    inspect,
+};
 pub(crate) use store::{Recovered, Store};

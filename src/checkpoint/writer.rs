@@ -262,10 +262,10 @@ impl Writer {
     }
 
     fn note_written(&mut self, time: BatchTime, contents: &Contents) {
-        let mut files = BTreeSet::from([time]);
+        let mut files = contents.needs();
+        files.insert(time);
         for stream in &contents.streams {
             let pieces = stream.pieces.iter().copied();
-            files.extend(pieces.clone().map(|place| place.file));
             self.streams
                 .insert(Arc::from(&*stream.uid), pieces.map(Held::Written).collect());
         }

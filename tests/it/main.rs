@@ -1,6 +1,10 @@
 //! The engine through its public face, a module per section of the guide.
 
 #[cfg(feature = "checkpoint")]
+mod accumulators_recovered;
+#[cfg(feature = "checkpoint")]
+mod checkpoint_inspect;
+#[cfg(feature = "checkpoint")]
 mod checkpoints;
 #[cfg(feature = "checkpoint")]
 mod checkpoints_killed;

@@ -76,23 +76,24 @@ impl StreamingContext {
     ///     }
     /// }
     ///
+    /// # use millstream::time::ManualClock;
     /// # fn main() -> millstream::Result<()> {
     /// # let dir = std::env::temp_dir().join(format!("millstream-acc-{}", std::process::id()));
-    /// # let logs = dir.join("logs");
-    /// # std::fs::create_dir_all(&logs)?;
-    /// # let logs = logs.to_string_lossy().into_owned();
+    /// # let logs = std::env::temp_dir();
     /// // What a process adds, the next one finds.
-    /// for already_there in [0, 1] {
-    ///     let ssc = StreamingContext::get_or_create(&dir, || {
-    ///         StreamingContext::builder().batch_interval(Duration::from_millis(10)).build()
-    ///     })?;
-    ///     ssc.text_file_stream(&logs)?.print();
+    /// for user in [0, 1] {
+    ///     # let clock = ManualClock::new(i64::from(user) * 1000);
+    ///     # let builder = || StreamingContext::builder().clock(clock.clone());
+    ///     # let make = || builder().batch_interval(Duration::from_secs(1)).build();
+    ///     let ssc = StreamingContext::get_or_create(&dir, make)?;
     ///     let users = ssc.accumulator("users", Distinct::default());
     ///     ssc.checkpoint_accumulator(&users)?;
+    ///     # ssc.text_file_stream(format!("{}/none-*", logs.display()))?.print();
     ///     ssc.start()?;
-    ///     assert_eq!(users.value().0.len(), already_there);
-    ///     users.add(7);
-    ///     # std::thread::sleep(Duration::from_millis(50));
+    ///     assert_eq!(users.value().0.len(), user as usize);
+    ///     users.add(user);
+    ///     # clock.advance(Duration::from_secs(1));
+    ///     # ssc.await_batch(BatchTime::from_millis(i64::from(user) * 1000 + 1000));
     ///     ssc.stop(true)?;
     /// }
     /// # std::fs::remove_dir_all(&dir)?;
