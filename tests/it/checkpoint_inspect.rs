@@ -117,7 +117,7 @@ fn f_12_what_each_file_has_is_told_and_why_one_cannot_be_read() {
              setting app_name = Sums\n  \
              setting batch_interval = 1s\n  \
              setting workers = 1\n  \
-             stream \"numbers\", input: 7 bytes in 1 piece, position next={keys}\\n\n  \
+             stream \"numbers\", Input: 7 bytes in 1 piece, position next={keys}\\n\n  \
              stream \"sums\", state by key: {keys} keys, {bytes} bytes in {pieces}\n  \
              accumulator \"all\": {} bytes\n  \
              double accumulator \"half\": {half}\n  \
@@ -130,8 +130,8 @@ fn f_12_what_each_file_has_is_told_and_why_one_cannot_be_read() {
         fs::metadata(file).unwrap().len() as usize
     };
     let found = inspect(&*dir).unwrap();
-    let newest = whole(3, "3 pieces", 23, size(3));
-    let second = whole(2, "2 pieces", 15, size(2));
+    let newest = whole(3, "3 pieces", 39, size(3));
+    let second = whole(2, "2 pieces", 20, size(2));
     let first = whole(1, "1 piece", 7, size(1));
     assert_eq!(
         text(&found),
