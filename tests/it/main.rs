@@ -3,6 +3,8 @@
 #[cfg(feature = "checkpoint")]
 mod accumulators_recovered;
 #[cfg(feature = "checkpoint")]
+mod checkpoint_faults;
+#[cfg(feature = "checkpoint")]
 mod checkpoint_inspect;
 #[cfg(feature = "checkpoint")]
 mod checkpoints;
@@ -10,6 +12,7 @@ mod checkpoints;
 mod checkpoints_killed;
 mod context;
 mod dstream;
+mod faults;
 mod files;
 mod files_exactly_once;
 mod helpers;
