@@ -27,6 +27,8 @@ impl Receiver<u64> for Slow {
         });
         Ok(())
     }
+
+    fn on_stop(&mut self) {}
 }
 
 /// A graceful stop at 200 moments: while the receiver is being started or was not yet,
@@ -138,7 +140,7 @@ fn g_18_the_order_of_a_source_is_kept_in_a_batch() {
             (Gathered::of(&chain.boxed()), Gathered::of(&window))
         })
         .collect();
-    let both = Gathered::of(&sources[0].union(&sources[1]));
+    let both = Gathered::of(&sources[0].union(&sources[1]).unwrap());
     ssc.start().unwrap();
     let handle = held.started.recv().unwrap();
     let stored = spawn(move || {
