@@ -1,4 +1,4 @@
-//! Code of the program's that panics, and clocks that step (F-3, F-6, F-16, G-20).
+//! Code of the program's that panics, clocks that step (F-3, F-6, F-16, G-20), and what the system does not give (F-26, F-27).
 
 #![expect(
     clippy::unwrap_used,
@@ -8,14 +8,18 @@
 use std::cmp::Ordering as Order;
 use std::fs;
 use std::hash::{Hash, Hasher};
+use std::net::TcpListener;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use millstream::listener::{BatchInfo, StreamingListener};
+use millstream::prelude::*;
 use millstream::time::{Clock, ManualClock, WaitResult, Wake};
 use millstream::{State, StateSpec};
 
 use crate::helpers::*;
+use crate::own_process::in_own_process_under;
 
 /// The first batches fail, however many; each names the operation, its place, the
 /// partition and the batch, the other output runs, and what comes behind is right.
@@ -294,4 +298,72 @@ fn f_16_batch_times_ascend_on_the_grid_whatever_the_clock_does() {
     let times: Vec<_> = times.0.take().into_iter().map(|(time, _)| time).collect();
     assert!(times.is_sorted_by(|a, b| a < b));
     assert!(times.iter().all(|time| time % 1000 == 0));
+}
+
+/// What a program starts in a closure finds its own descriptors only (F-26).
+#[test]
+fn f_26_a_child_has_no_descriptor_of_the_engine() {
+    let name = "faults::f_26_a_child_has_no_descriptor_of_the_engine";
+    in_own_process(name, || {
+        let descriptors = || {
+            let listed = Command::new("ls").arg("/proc/self/fd").output().unwrap();
+            assert!(listed.status.success());
+            String::from_utf8(listed.stdout).unwrap()
+        };
+        let before = descriptors();
+        let dir = Scratch::new("faults-descriptors");
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let program = Program::new();
+        #[cfg(feature = "checkpoint")]
+        program.ssc.checkpoint(dir.join("checkpoints")).unwrap();
+        let address = server.local_addr().unwrap().to_string();
+        let lines = program.ssc.socket_text_stream(&*address).unwrap();
+        let files = program.ssc.text_file_stream(dir.prefix("texts")).unwrap();
+        fs::create_dir(dir.join("texts")).unwrap();
+        put(dir.join("texts/one"), 500, "a\nb\n");
+        let seen = Seen::new();
+        let add = seen.clone();
+        lines.union(&files).unwrap().foreach_rdd(move |rdd, time| {
+            let children = Seen::new();
+            let child = children.clone();
+            rdd.for_each_partition(move |lines| {
+                // While the file is open.
+                for _ in lines {
+                    child.add(time, descriptors());
+                }
+                Ok(())
+            })?;
+            add.add(time, children.take());
+            Ok(())
+        });
+        program.start();
+        let (_connection, _) = server.accept().unwrap();
+        program.tick();
+        let (_, children) = seen.take().pop().unwrap();
+        assert_eq!(children, [(1000, before.clone()), (1000, before)]);
+    });
+}
+
+/// A context for which there are not enough threads is an error, and one that runs goes
+/// on (F-27).
+#[test]
+fn f_27_without_threads_a_context_is_refused_and_others_go_on() {
+    // Stacks of threads are address space.
+    let limited = ["sh", "-c", r#"ulimit -v 2000000 && exec "$0" "$@""#];
+    let name = "faults::f_27_without_threads_a_context_is_refused_and_others_go_on";
+    in_own_process_under(&limited, name, || {
+        let program = Program::with(|builder| builder.workers(1));
+        let (queue, input) = program.queue::<u64>();
+        let seen = watch(&input.map(|n| n + 1));
+        program.start();
+        let builder = StreamingContext::builder().batch_interval(SECOND);
+        let error = builder.workers(4096).ignore_environment().build();
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("thread"), "{error}");
+        program.push(&queue, [1, 2]);
+        program.tick();
+        assert_eq!(seen.take(), [(1000, vec![2, 3])]);
+        let program = Program::with(|builder| builder.workers(1));
+        program.stop();
+    });
 }

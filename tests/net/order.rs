@@ -79,6 +79,40 @@ fn g_15_a_graceful_stop_processes_what_is_in_a_queue() {
     }
 }
 
+/// Of a directory, the files of each batch that was cut; those that come when the stop
+/// has begun are left to the next process.
+#[test]
+fn g_15_a_graceful_stop_processes_the_files_of_all_batches() {
+    let mut random = Random::new(18);
+    for moment in 0..200_u64 {
+        let name = format!("millstream-stop-{}-{moment}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir(&dir).unwrap();
+        let (ssc, clock) = manual(1_000, &[]);
+        let lines = ssc.text_file_stream(&*dir.to_string_lossy()).unwrap();
+        let lines = Gathered::of(&lines);
+        ssc.start().unwrap();
+        let batches = random.below(4) as u64;
+        for batch in 0..batches {
+            let (aside, path) = (dir.join(".aside"), dir.join(batch.to_string()));
+            fs::write(&aside, format!("{batch}\n")).unwrap();
+            let file = fs::File::options().write(true).open(&aside).unwrap();
+            let time = std::time::UNIX_EPOCH + ms(batch * 1_000 + 500);
+            file.set_modified(time).unwrap();
+            fs::rename(&aside, path).unwrap();
+            clock.await_waiters(1);
+            clock.advance(ms(1_000));
+        }
+        clock.await_waiters(1);
+        ssc.stop(true).unwrap();
+        let expected = (0..batches).map(|batch| batch.to_string());
+        let records = lines.records();
+        let records = records.iter().map(|line| line.as_str().to_owned());
+        assert!(records.eq(expected), "{moment}");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
+
 /// A socket's lines that had arrived, up to the one at which the stop came.
 #[test]
 fn g_15_a_graceful_stop_processes_a_prefix_of_the_lines() {
