@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::store::{Recovered, Store};
-use super::writer::{Desk, Origin, Snapshot, StreamSnapshot, Writer};
+use super::writer::{Desk, Fixed, Snapshot, StreamSnapshot, Writer};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::durable::Saved;
 use crate::dstream::{Control, Graph};
@@ -88,7 +88,7 @@ impl Checkpointer {
             store,
             Arc::clone(&desk),
             (Arc::clone(&bus), clock),
-            Origin {
+            Fixed {
                 zero,
                 interval: graph.batch_interval(),
                 settings,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::store::Store;
-use super::writer::{Desk, Origin, Snapshot, StreamSnapshot, Writer};
+use super::writer::{Desk, Fixed, Snapshot, StreamSnapshot, Writer};
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk, Survives};
 use crate::dstream::durable::{Keep, Piece, Saved};
@@ -26,7 +26,7 @@ fn open(disk: &SimDisk) -> Result<Store> {
 
 fn writer(disk: &SimDisk) -> Writer {
     let tell = (Arc::<Bus>::default(), Arc::new(ManualClock::new(0)) as _);
-    let origin = Origin {
+    let fixed = Fixed {
         zero: at(0),
         interval: Duration::from_secs(1),
         settings: vec![("app_name".to_owned(), "Numbers".to_owned())],
@@ -35,7 +35,7 @@ fn writer(disk: &SimDisk) -> Writer {
         open(disk).unwrap(),
         Arc::<Desk>::default(),
         tell,
-        origin,
+        fixed,
         None,
     )
 }

@@ -145,9 +145,9 @@ impl Held {
     }
 }
 
-/// What all checkpoints of a context say of it.
+/// What is the same in all checkpoints of a context.
 #[derive(Debug)]
-pub(super) struct Origin {
+pub(super) struct Fixed {
     pub(super) zero: BatchTime,
     pub(super) interval: Duration,
     pub(super) settings: Vec<(String, String)>,
@@ -159,7 +159,7 @@ pub(super) struct Writer {
     desk: Arc<Desk>,
     bus: Arc<Bus>,
     clock: Arc<dyn Clock>,
-    origin: Origin,
+    fixed: Fixed,
     /// The pieces of each stream, in order.
     streams: BTreeMap<Arc<str>, Vec<Held>>,
     /// The newest checkpoints, each with the files that it needs.
@@ -172,7 +172,7 @@ impl Writer {
         store: Store,
         desk: Arc<Desk>,
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
-        origin: Origin,
+        fixed: Fixed,
         before: Option<&Contents>,
     ) -> Self {
         let streams = before.iter().flat_map(|contents| &contents.streams);
@@ -185,7 +185,7 @@ impl Writer {
             desk,
             bus,
             clock,
-            origin,
+            fixed,
             streams: streams.collect(),
             written: VecDeque::new(),
         }
@@ -218,11 +218,11 @@ impl Writer {
         } = snapshot;
         let mut file = file::begin();
         let mut contents = Contents {
-            zero: self.origin.zero,
+            zero: self.fixed.zero,
             time,
-            interval_ms: self.origin.interval.as_millis() as u64,
+            interval_ms: self.fixed.interval.as_millis() as u64,
             engine: env!("CARGO_PKG_VERSION").to_owned(),
-            settings: self.origin.settings.clone(),
+            settings: self.fixed.settings.clone(),
             streams: Vec::with_capacity(streams.len()),
             accumulators,
         };

@@ -1,4 +1,5 @@
-//! Code of the program's that panics, clocks that step (F-3, F-6, F-16, G-20), and what the system does not give (F-26, F-27).
+//! Code of the program's that panics, clocks that step, listeners that sleep (F-3,
+//! F-6, F-16, G-20, O-12), and what the system does not give (F-26, F-27).
 
 #![expect(
     clippy::unwrap_used,
@@ -10,8 +11,8 @@ use std::fs;
 use std::hash::{Hash, Hasher};
 use std::net::TcpListener;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use millstream::listener::{BatchInfo, StreamingListener};
 use millstream::prelude::*;
@@ -20,6 +21,8 @@ use millstream::{State, StateSpec};
 
 use crate::helpers::*;
 use crate::own_process::in_own_process_under;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// The first batches fail, however many; each names the operation, its place, the
 /// partition and the batch, the other output runs, and what comes behind is right.
@@ -298,6 +301,55 @@ fn f_16_batch_times_ascend_on_the_grid_whatever_the_clock_does() {
     let times: Vec<_> = times.0.take().into_iter().map(|(time, _)| time).collect();
     assert!(times.is_sorted_by(|a, b| a < b));
     assert!(times.iter().all(|time| time % 1000 == 0));
+}
+
+/// Takes its time with the first event.
+struct Lazy {
+    told: Arc<AtomicUsize>,
+    begun: Mutex<mpsc::Sender<()>>,
+    go_on: Mutex<mpsc::Receiver<()>>,
+}
+
+impl StreamingListener for Lazy {
+    fn on_batch_submitted(&self, _: &BatchInfo) {
+        if self.told.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.begun.lock().unwrap().send(()).unwrap();
+            // Until the test lets go.
+            let _ = self.go_on.lock().unwrap().recv();
+        }
+    }
+
+    fn on_batch_started(&self, _: &BatchInfo) {
+        self.told.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn on_batch_completed(&self, _: &BatchInfo) {
+        self.told.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Five thousand batches pass by a listener that is stuck, and ten thousand of their
+/// events wait for it.
+#[test]
+fn o_12_events_that_nobody_takes_are_dropped_and_no_batch_waits() {
+    let program = Program::with(|builder| builder.workers(1).batch_interval(MILLISECOND));
+    let (_queue, input) = program.queue::<u64>();
+    input.foreach_rdd(|_, _| Ok(()));
+    let told = Arc::<AtomicUsize>::default();
+    let ((begun, has_begun), (hold, go_on)) = (mpsc::channel(), mpsc::channel());
+    program.ssc.add_listener(Lazy {
+        told: Arc::clone(&told),
+        begun: Mutex::new(begun),
+        go_on: Mutex::new(go_on),
+    });
+    program.start();
+    program.tick();
+    has_begun.recv().unwrap();
+    program.advance(5_000);
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    drop(hold);
+    program.ssc.stop(true).unwrap();
+    assert_eq!(told.load(Ordering::Relaxed), 1 + 10_000);
 }
 
 /// What a program starts in a closure finds its own descriptors only (F-26).

@@ -681,7 +681,11 @@ fn b_9_bad_settings_are_refused_when_the_context_is_built() {
         ("batch_interval", "-1s", "the value is negative"),
         ("workers", "0", "workers"),
         ("receiver_max_rate", "nan", "receiver_max_rate"),
-        ("backpressure_pid_min_rate", "inf", "backpressure_pid_min_rate"),
+        (
+            "backpressure_pid_min_rate",
+            "inf",
+            "backpressure_pid_min_rate",
+        ),
         ("block_bytes", "1KiB", "block_bytes"),
         ("block_bytes", "512MiB", "is more than ring_bytes"),
         (
