@@ -9,10 +9,11 @@ use super::file::Partitioning;
 use super::store::{Recovered, Store};
 use super::writer::{Desk, Fixed, Snapshot, StreamSnapshot, Writer};
 use crate::cpu::thread::{self, Thread};
-use crate::dstream::durable::{Noted, Notes, Repeated};
+use crate::dstream::durable::{Noted, Notes, Repeated, Saved};
 use crate::dstream::{Control, Graph};
 use crate::error::{Error, ErrorKind, Result};
-use crate::listener::Bus;
+use crate::listener::{Bus, CheckpointInfo, Event};
+use crate::shared::Registry;
 use crate::time::{BatchTime, Clock, Deadline, Duration, first_batch_time};
 
 /// A stream that keeps something, with its name.
@@ -22,10 +23,20 @@ struct Named {
     node: Arc<dyn Control>,
 }
 
-/// Takes checkpoints of a graph.
+/// What checkpoints are taken of.
+pub(crate) struct Program<'a> {
+    pub(crate) graph: &'a Arc<Graph>,
+    pub(crate) accumulators: &'a Arc<Registry>,
+    /// The settings that were made, name and value.
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+/// Takes checkpoints of a program.
 pub(crate) struct Checkpointer {
     graph: Arc<Graph>,
     streams: Vec<Named>,
+    accumulators: Arc<Registry>,
+    bus: Arc<Bus>,
     zero: BatchTime,
     /// At multiples of this all streams have a batch.
     grid: Duration,
@@ -41,20 +52,27 @@ struct State {
     last: BatchTime,
     /// The latest batch that has ended.
     done: BatchTime,
-    /// A stream that could not tell what it has.
+    /// A stream could not tell what it has.
     lost: bool,
+    /// What the others told then, which they do not tell again.
+    untaken: BTreeMap<Arc<str>, Saved>,
 }
 
 impl Checkpointer {
     /// Begins, before the first batch behind `last`.
     pub(crate) fn start(
-        graph: &Arc<Graph>,
+        program: Program<'_>,
         store: Store,
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
         interval: Duration,
         last: BatchTime,
         before: Option<Recovered>,
     ) -> Result<Self> {
+        let Program {
+            graph,
+            accumulators,
+            settings,
+        } = program;
         let streams = named(graph)?;
         check(graph, &streams)?;
         let mut before = before;
@@ -64,6 +82,8 @@ impl Checkpointer {
             restore(&streams, recovered)?;
             repeat(graph, &streams, (last, clock.now_millis()), noted)?;
         }
+        let saved = before.as_mut().map(Recovered::take_accumulators);
+        accumulators.restore(saved.unwrap_or_default())?;
         let batches = Arc::new(batches);
         let notes = Arc::clone(&batches) as Arc<dyn Notes>;
         for Named { uid, node } in &streams {
@@ -79,10 +99,11 @@ impl Checkpointer {
         let writer = Writer::new(
             (store, batches),
             Arc::clone(&desk),
-            (bus, clock),
+            (Arc::clone(&bus), clock),
             Fixed {
                 zero,
                 interval: graph.batch_interval(),
+                settings,
                 partitioning: Partitioning::of(graph),
             },
             before.as_ref().map(|recovered| &recovered.contents),
@@ -97,6 +118,8 @@ impl Checkpointer {
         Ok(Self {
             graph: Arc::clone(graph),
             streams,
+            accumulators: Arc::clone(accumulators),
+            bus,
             zero,
             grid,
             interval,
@@ -104,6 +127,7 @@ impl Checkpointer {
                 last,
                 done: last,
                 lost: false,
+                untaken: BTreeMap::new(),
             }),
             is_new: before.is_none(),
             desk,
@@ -125,7 +149,7 @@ impl Checkpointer {
         if !self.is_new {
             return Ok(());
         }
-        self.take(&mut self.state());
+        self.take(&mut self.state())?;
         self.desk.wait()
     }
 
@@ -140,7 +164,8 @@ impl Checkpointer {
         let is_due = time >= state.last + self.interval && self.can_take(time);
         // While one is written what is new waits for the next one.
         if is_due && self.desk.is_free() {
-            self.take(&mut state);
+            // Who listens was told of an error.
+            let _ = self.take(&mut state);
         }
     }
 
@@ -148,23 +173,33 @@ impl Checkpointer {
         time.is_on_grid(self.zero, self.grid)
     }
 
-    fn take(&self, state: &mut State) {
+    fn take(&self, state: &mut State) -> Result<()> {
         let time = state.done;
         let all = std::mem::take(&mut state.lost) || self.desk.has_failed();
-        match self.snapshot(time, all) {
-            Ok(streams) => {
-                state.last = time;
-                self.desk.put(Snapshot { time, streams });
+        // Also if it fails: that is not tried again behind each batch.
+        state.last = time;
+        match self.snapshot(time, all, &mut state.untaken) {
+            Ok(snapshot) => {
+                self.desk.put(snapshot);
+                Ok(())
             }
             Err(error) => {
                 state.lost = true;
                 tracing::error!(%time, %error, "no checkpoint could be taken");
+                let info = CheckpointInfo::new(time, Duration::ZERO, &Err(error.clone()));
+                self.bus.post(|| Event::Checkpoint(info));
+                Err(error)
             }
         }
     }
 
-    fn snapshot(&self, time: BatchTime, all: bool) -> Result<Vec<StreamSnapshot>> {
-        let mut streams = Vec::with_capacity(self.streams.len());
+    fn snapshot(
+        &self,
+        time: BatchTime,
+        all: bool,
+        untaken: &mut BTreeMap<Arc<str>, Saved>,
+    ) -> Result<Snapshot> {
+        let accumulators = self.accumulators.save()?;
         for Named { uid, node } in &self.streams {
             let Some(durable) = node.durable() else {
                 continue;
@@ -175,13 +210,27 @@ impl Checkpointer {
                 .map_err(|error| {
                     Error::new(error.kind(), format!("the stream {uid}")).with_source(error)
                 })?;
-            streams.push(StreamSnapshot {
+            let saved = match untaken.remove(uid) {
+                Some(before) => before.then(saved),
+                None => saved,
+            };
+            untaken.insert(Arc::clone(uid), saved);
+        }
+        let streams = self.streams.iter().filter_map(|Named { uid, node }| {
+            let durable = node.durable()?;
+            Some(StreamSnapshot {
                 uid: Arc::clone(uid),
                 kind: durable.kind(),
-                saved,
-            });
-        }
-        Ok(streams)
+                is_input: durable.is_input(),
+                keys: durable.keys(),
+                saved: untaken.remove(uid)?,
+            })
+        });
+        Ok(Snapshot {
+            time,
+            streams: streams.collect(),
+            accumulators,
+        })
     }
 
     /// Takes a last checkpoint, if `all_done` tells that no batch is left, and ends.
@@ -193,12 +242,12 @@ impl Checkpointer {
             // What is being written may be older.
             let written = self.desk.wait();
             let mut state = self.state();
-            let is_new = state.done > state.last && self.can_take(state.done);
+            let is_new = state.done > state.last || state.lost;
             // The streams have gone on behind a batch that has to come again.
-            if is_new && !self.graph.must_repeat() {
-                self.take(&mut state);
+            if is_new && self.can_take(state.done) && !self.graph.must_repeat() {
+                let taken = self.take(&mut state);
                 drop(state);
-                self.desk.wait()
+                taken.and_then(|()| self.desk.wait())
             } else {
                 written
             }

@@ -13,6 +13,7 @@ use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::Result;
 use crate::hash::KeyHash;
 use crate::listener::Bus;
+use crate::shared::SavedAccumulator;
 use crate::time::{BatchTime, Duration, ManualClock};
 
 const DIR: &str = "/checkpoints";
@@ -30,6 +31,7 @@ fn writer(disk: &SimDisk) -> Writer {
     let fixed = Fixed {
         zero: at(0),
         interval: Duration::from_secs(1),
+        settings: vec![("app_name".to_owned(), "Numbers".to_owned())],
         partitioning: Partitioning {
             seeds: KeyHash::get().seeds(),
             parallelism: 2,
@@ -59,6 +61,8 @@ fn snapshot(second: i64) -> Snapshot {
     let stream = |uid: &str, keep, piece| StreamSnapshot {
         uid: Arc::from(uid),
         kind: "numbers",
+        is_input: uid == "window",
+        keys: (uid == "sum").then_some(2),
         saved: Saved {
             keep,
             pieces: vec![piece],
@@ -75,6 +79,13 @@ fn snapshot(second: i64) -> Snapshot {
                 piece(format!("<{second}>")),
             ),
         ],
+        accumulators: BTreeMap::from([(
+            "seconds".to_owned(),
+            SavedAccumulator {
+                kind: "long accumulator".to_owned(),
+                bytes: vec![second as u8],
+            },
+        )]),
     }
 }
 
