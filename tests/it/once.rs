@@ -385,31 +385,33 @@ pub(crate) mod recovered {
         program(&dir, &store, &there, 5000, 2).unwrap().stop();
     }
 
+    /// A program that reads files, from the newest checkpoint on.
+    fn watch_files(dir: &Path, millis: i64) -> (Program, Seen<Vec<Str>>) {
+        let clock = ManualClock::new(millis);
+        let ssc = StreamingContext::get_or_create(dir.join("checkpoints"), || {
+            StreamingContext::builder()
+                .batch_interval(SECOND)
+                .workers(2)
+                .set("checkpoint_interval", "10s")
+                .clock(clock.clone())
+                .ignore_environment()
+                .build()
+        })
+        .unwrap();
+        let seen = watch(&ssc.text_file_stream(dir.join("files")).unwrap());
+        let program = Program { ssc, clock };
+        program.start();
+        (program, seen)
+    }
+
     /// Files that turn up late, with the time of a batch that was made already, are in the
     /// batch in which they were found (G-1).
     #[test]
     fn g_1_files_are_in_the_batch_that_they_were_in() {
         let dir = Scratch::new("once-files");
-        let (files, checkpoints) = (dir.join("files"), dir.join("checkpoints"));
+        let files = dir.join("files");
         fs::create_dir(&files).unwrap();
-        let start = |millis: i64| {
-            let clock = ManualClock::new(millis);
-            let ssc = StreamingContext::get_or_create(&checkpoints, || {
-                StreamingContext::builder()
-                    .batch_interval(SECOND)
-                    .workers(2)
-                    .set("checkpoint_interval", "10s")
-                    .clock(clock.clone())
-                    .ignore_environment()
-                    .build()
-            })
-            .unwrap();
-            let seen = watch(&ssc.text_file_stream(&files).unwrap());
-            let program = Program { ssc, clock };
-            program.start();
-            (program, seen)
-        };
-        let (first, seen) = start(0);
+        let (first, seen) = watch_files(&dir, 0);
         put(files.join("one"), 500, "one\n");
         first.tick();
         put(files.join("late"), 200, "late\n");
@@ -425,7 +427,7 @@ pub(crate) mod recovered {
         first.ssc.stop(false).unwrap();
         // Two minutes later: what came meanwhile is not too old.
         put(files.join("meanwhile"), 20_000, "meanwhile\n");
-        let (second, seen) = start(125_000);
+        let (second, seen) = watch_files(&dir, 125_000);
         second.tick();
         second.stop();
         let again = seen.take();
@@ -436,5 +438,39 @@ pub(crate) mod recovered {
         let new = vec![Str::from("unseen"), Str::from("meanwhile")];
         let new = (126_000, new);
         assert_eq!(filled, [&batches[0], &batches[1], &new]);
+    }
+
+    /// A process that goes on looks at the directories once for many batches, and knows
+    /// behind a checkpoint of any of them which files were taken.
+    #[test]
+    fn g_1_a_file_is_not_taken_again_behind_a_checkpoint_of_batches_that_came_again() {
+        let dir = Scratch::new("once-files-twice");
+        fs::create_dir(dir.join("files")).unwrap();
+        let (first, _) = watch_files(&dir, 0);
+        put(dir.join("files/one"), 500, "one\n");
+        first.tick();
+        first.ssc.stop(false).unwrap();
+        let (second, _) = watch_files(&dir, 125_000);
+        second.tick();
+        second.stop();
+        let newer = fs::read_dir(dir.join("checkpoints")).unwrap();
+        let mut newer: Vec<i64> = newer
+            .filter_map(|entry| {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                name.strip_prefix("checkpoint-")?.parse().ok()
+            })
+            .collect();
+        newer.sort_unstable();
+        for time in newer.split_off(2) {
+            fs::remove_file(dir.join(format!("checkpoints/checkpoint-{time}"))).unwrap();
+        }
+        let (third, seen) = watch_files(&dir, 130_000);
+        third.tick();
+        third.stop();
+        let filled = seen
+            .take()
+            .into_iter()
+            .filter(|(_, lines)| !lines.is_empty());
+        assert_eq!(filled.collect::<Vec<_>>(), []);
     }
 }

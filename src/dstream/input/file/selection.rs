@@ -277,8 +277,9 @@ impl Pass<'_> {
             selection.take(&choice.path, self.times[i]);
             batches[i].push(choice);
         }
-        if let Some(&last) = self.times.last() {
-            selection.forget(last - selection.window);
+        // By the first of the times: a checkpoint may be taken at any of them.
+        if let Some(&first) = self.times.first() {
+            selection.forget(first - selection.window);
         }
         if !complete {
             for &hash in &selection.noted {
