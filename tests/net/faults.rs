@@ -606,7 +606,7 @@ fn a_stop_does_not_wait_for_a_connection() {
     let waiting: Vec<_> = (0..500)
         .map_while(|_| TcpStream::connect_timeout(&address, ms(50)).ok())
         .collect();
-    let (ssc, _clock) = manual(1_000, &[("graceful_stop_timeout", "500ms")]);
+    let (ssc, _clock) = manual(1_000, &[("graceful_stop_timeout", "5s")]);
     Gathered::of(&ssc.socket_text_stream(address.to_string()).unwrap());
     let events = Events::of(&ssc);
     ssc.start().unwrap();
@@ -617,7 +617,7 @@ fn a_stop_does_not_wait_for_a_connection() {
 
 #[test]
 fn a_job_that_does_not_end_is_named_and_left_alone() {
-    let settings = [("graceful_stop_timeout", "20ms"), ("stop_timeout", "500ms")];
+    let settings = [("graceful_stop_timeout", "1s"), ("stop_timeout", "500ms")];
     let (ssc, clock) = manual(1_000, &settings);
     let (hands, held) = Hands::<u64>::new();
     let (running, is_running) = mpsc::channel();
@@ -642,7 +642,7 @@ fn a_job_that_does_not_end_is_named_and_left_alone() {
     assert_eq!(
         error.to_string(),
         format!(
-            "timed out: graceful stop: 20ms ran out; left running: output operation 0 \
+            "timed out: graceful stop: 1s ran out; left running: output operation 0 \
              (foreach_rdd at {}:{line}) of the batch 1000 ms; not processed: batches that waited \
              (1 with 1 records, the oldest of 2000 ms)",
             file!()
