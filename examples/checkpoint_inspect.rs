@@ -51,6 +51,8 @@ fn leave_some(directory: &Path) -> millstream::Result<()> {
         .checkpoint(Duration::from_millis(100))?
         .foreach_rdd(|counts, _| counts.count().map(|_| ()));
     ssc.start()?;
+    // Files of the time before the start are old, by the clock of the file system.
+    ssc.await_termination_or_timeout(Duration::from_millis(100))?;
     let aside = texts.join(".alice.txt");
     fs::write(&aside, common::TEXT)?;
     fs::rename(aside, texts.join("alice.txt"))?;

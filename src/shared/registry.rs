@@ -30,12 +30,48 @@ struct State {
 }
 
 impl State {
+    /// Whether an accumulator of this name has been restored, so that no other one can be.
+    fn is_taken(&self, name: &str) -> bool {
+        let mut of_name = self.live.get(name).into_iter().flatten();
+        let is_taken = self.is_restored && of_name.any(|other| other.is_held());
+        if is_taken {
+            tracing::warn!(
+                name,
+                "this name of an accumulator is taken: it is not saved with checkpoints"
+            );
+        }
+        is_taken
+    }
+
+    fn push(&mut self, name: &str, accumulator: Arc<dyn Restorable>) {
+        if self.live.len() >= PRUNE.max(2 * self.pruned) {
+            self.prune();
+        }
+        let of_name = self.live.entry(name.to_owned()).or_default();
+        of_name.retain(|other| other.is_held());
+        of_name.push(accumulator);
+    }
+
     fn prune(&mut self) {
         self.live.retain(|_, of_name| {
             of_name.retain(|accumulator| accumulator.is_held());
             !of_name.is_empty()
         });
         self.pruned = self.live.len();
+    }
+
+    /// Those that somebody holds.
+    fn live(&mut self) -> Result<Vec<(String, Arc<dyn Restorable>)>> {
+        self.prune();
+        let live = self.live.iter().map(|(name, of_name)| match &of_name[..] {
+            [accumulator] => Ok((name.clone(), Arc::clone(accumulator))),
+            _ => Err(Error::illegal_state(format!(
+                "there is a checkpoint directory, and {} accumulators have the name {name:?}, \
+                 under which one would be saved: give them names of their own, or none",
+                of_name.len()
+            ))),
+        });
+        live.collect()
     }
 }
 
@@ -49,6 +85,9 @@ pub(crate) struct SavedAccumulator {
 /// An accumulator whose value can be written and read.
 trait Restorable: Send + Sync {
     fn kind(&self) -> &'static str;
+
+    /// Of its value; no other one has it, held or not, as long as this lives.
+    fn address(&self) -> usize;
 
     /// Whether anybody holds it.
     fn is_held(&self) -> bool;
@@ -68,6 +107,10 @@ struct Handle<A> {
 impl<A: Accumulate> Restorable for Handle<A> {
     fn kind(&self) -> &'static str {
         self.kind
+    }
+
+    fn address(&self) -> usize {
+        self.shared.as_ptr().addr()
     }
 
     fn is_held(&self) -> bool {
@@ -98,8 +141,9 @@ impl<A: Accumulate> Restorable for Handle<A> {
 }
 
 impl Registry {
-    /// Saves an accumulator from now on, under its name. One without a name is not
-    /// saved, nor is a second one of a name once values have been restored.
+    /// Saves an accumulator from now on, under its name, if it is not saved already. One
+    /// without a name is not saved, nor is a second one of a name once values have been
+    /// restored.
     ///
     /// # Errors
     /// If values have been restored, and its own cannot be.
@@ -117,27 +161,32 @@ impl Registry {
             shared: Arc::downgrade(accumulator.shared()),
             codec: RecordCodec::<A>::new(),
         });
+        let saved = {
+            let mut state = self.lock();
+            let of_name = state.live.get(name);
+            let is_there = of_name.is_some_and(|of_name| {
+                let address = handle.address();
+                of_name.iter().any(|other| other.address() == address)
+            });
+            if is_there || state.is_taken(name) {
+                return Ok(());
+            }
+            if !state.is_restored {
+                state.push(name, handle);
+                return Ok(());
+            }
+            state.saved.get(name).cloned()
+        };
+        // Before it is there to be saved.
+        if let Some(saved) = saved {
+            restore(name, &*handle, &saved)?;
+        }
         let mut state = self.lock();
-        if state.live.len() >= PRUNE.max(2 * state.pruned) {
-            state.prune();
+        if !state.is_taken(name) {
+            state.push(name, handle);
+            state.saved.remove(name);
         }
-        let is_restored = state.is_restored;
-        let of_name = state.live.entry(name.to_owned()).or_default();
-        of_name.retain(|other| other.is_held());
-        if is_restored && !of_name.is_empty() {
-            tracing::warn!(
-                name,
-                "this name of an accumulator is taken: it is not saved with checkpoints"
-            );
-            return Ok(());
-        }
-        of_name.push(Arc::clone(&handle));
-        if !is_restored {
-            return Ok(());
-        }
-        let saved = state.saved.remove(name);
-        drop(state);
-        saved.map_or(Ok(()), |saved| restore(name, &*handle, &saved))
+        Ok(())
     }
 
     /// Gives the accumulators that there are their values, and keeps the other values
@@ -146,16 +195,19 @@ impl Registry {
     /// # Errors
     /// If two have one name, or a value is none of the accumulator that has its name.
     pub(crate) fn restore(&self, mut saved: BTreeMap<String, SavedAccumulator>) -> Result<()> {
-        let live = self.live()?;
-        for (name, accumulator) in &live {
-            if let Some(saved) = saved.remove(name) {
-                restore(name, &**accumulator, &saved)?;
+        let mut state = self.lock();
+        let mut found = Vec::new();
+        for (name, accumulator) in state.live()? {
+            if let Some(saved) = saved.remove(&name) {
+                found.push((name, accumulator, saved));
             }
         }
-        let mut state = self.lock();
         state.saved = saved;
         state.is_restored = true;
-        Ok(())
+        drop(state);
+        found
+            .iter()
+            .try_for_each(|(name, accumulator, saved)| restore(name, &**accumulator, saved))
     }
 
     /// The values of all accumulators, those that were saved and not yet made among them.
@@ -163,8 +215,10 @@ impl Registry {
     /// # Errors
     /// If a value cannot be written.
     pub(crate) fn save(&self) -> Result<BTreeMap<String, SavedAccumulator>> {
-        let live = self.live()?;
-        let mut all = self.lock().saved.clone();
+        let (live, mut all) = {
+            let mut state = self.lock();
+            (state.live()?, state.saved.clone())
+        };
         for (name, accumulator) in live {
             // A value's own code runs here.
             let saved = catch_unwind(AssertUnwindSafe(|| accumulator.save()))
@@ -179,21 +233,6 @@ impl Registry {
             }
         }
         Ok(all)
-    }
-
-    /// Those that somebody holds.
-    fn live(&self) -> Result<Vec<(String, Arc<dyn Restorable>)>> {
-        let mut state = self.lock();
-        state.prune();
-        let live = state.live.iter().map(|(name, of_name)| match &of_name[..] {
-            [accumulator] => Ok((name.clone(), Arc::clone(accumulator))),
-            _ => Err(Error::illegal_state(format!(
-                "there is a checkpoint directory, and {} accumulators have the name {name:?}, \
-                 under which one would be saved: give them names of their own, or none",
-                of_name.len()
-            ))),
-        });
-        live.collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

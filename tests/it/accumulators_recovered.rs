@@ -290,6 +290,8 @@ fn acc_3_a_name_that_is_taken_is_saved_once() {
         // A name is free when nobody holds its accumulator any more.
         drop(program.ssc.long_accumulator("sum"));
         let first = program.ssc.long_accumulator("sum");
+        // It is saved already.
+        program.ssc.checkpoint_accumulator(&first).unwrap();
         read(&numbers);
         program.start();
         let second = program.ssc.long_accumulator("sum");

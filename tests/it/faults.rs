@@ -198,10 +198,9 @@ fn every_closure_panics(workers: usize) {
         o();
         Ok(())
     });
-    let o = off.clone();
     input.foreach_rdd(move |rdd, _| {
         rdd.for_each_partition(|_| {
-            o();
+            off();
             Ok(())
         })
     });
@@ -350,6 +349,29 @@ fn o_12_events_that_nobody_takes_are_dropped_and_no_batch_waits() {
     drop(hold);
     program.ssc.stop(true).unwrap();
     assert_eq!(told.load(Ordering::Relaxed), 1 + 10_000);
+}
+
+/// Who sends keys cannot know where they go: the order of results, which is that of the
+/// hashes, is another one in each process.
+#[test]
+fn x_9_hashes_are_those_of_their_process() {
+    let order = || {
+        in_own_process("faults::x_9_hashes_are_those_of_their_process", || {
+            let program = Program::with(|builder| builder.workers(1));
+            let words = program.ssc.parallelize((0..100).map(|n| (n, ())), 1);
+            let reduced = words.reduce_by_key(|(), ()| ()).collect().unwrap();
+            let keys: Vec<_> = reduced.into_iter().map(|(n, ())| n).collect();
+            println!("order {keys:?}");
+        })
+    };
+    let Some(first) = order() else { return };
+    let line = |text: &str| {
+        text.lines()
+            .find(|it| it.contains("order"))
+            .map(str::to_owned)
+    };
+    assert!(line(&first).is_some());
+    assert_ne!(line(&first), order().and_then(|second| line(&second)));
 }
 
 /// What a program starts in a closure finds its own descriptors only (F-26).
