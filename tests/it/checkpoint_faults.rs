@@ -177,7 +177,7 @@ fn r_19_when_the_directory_is_back_checkpoints_go_on() {
     let (program, _) = adding(&dir, 6000, |builder| builder, note);
     program.start();
     program.tick();
-    assert_eq!(sum.load(Ordering::Relaxed), (1..=7).sum());
+    assert_eq!(sum.load(Ordering::Relaxed), (1..=7).sum::<u64>());
 }
 
 /// Counts batches that were cut and have not ended.
