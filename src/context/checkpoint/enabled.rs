@@ -65,6 +65,10 @@ impl Setup {
                     recovered.time, recovered.interval
                 )));
             }
+            if let Some(output) = inner.graph.outputs().iter().find(|it| it.once().is_some()) {
+                let checked = recovered.check_partitions(&inner.graph);
+                checked.map_err(|error| error.at(output.site()))?;
+            }
             for uid in &discarded {
                 recovered.discard(uid);
             }
