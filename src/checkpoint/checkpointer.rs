@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::store::{Recovered, Store};
 use super::writer::{Desk, Snapshot, StreamSnapshot, Writer};
@@ -11,6 +11,7 @@ use crate::cpu::thread::{self, Thread};
 use crate::dstream::{Control, Graph};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::Bus;
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Deadline, Duration};
 
 /// A stream that keeps something, with its name.

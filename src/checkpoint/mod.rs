@@ -30,6 +30,8 @@ mod file;
 mod store;
 mod writer;
 
+#[cfg(all(test, shuttle))]
+mod model;
 #[cfg(test)]
 mod tests;
 

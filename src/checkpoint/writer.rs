@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::file::{self, Contents, Place, StreamPieces};
 use super::store::Store;
 use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::{Error, Result};
 use crate::listener::{Bus, CheckpointInfo, Event};
+use crate::sync::engine::{Condvar, Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Duration};
 
 /// How often a file is tried before it is an error.
