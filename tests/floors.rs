@@ -24,7 +24,7 @@ const FLOORS: &[&[&str]] = &[
     &["scheduler"],
     &["context"],
     &[
-        "prelude", "guide", "testing", "kafka", "kinesis", "sql", "ml", "ui",
+        "prelude", "guide", "testing", "fuzz", "kafka", "kinesis", "sql", "ml", "ui",
     ],
 ];
 

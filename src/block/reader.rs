@@ -237,7 +237,7 @@ impl<R> fmt::Debug for LineReader<R> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Str;
+    use super::super::{Str, naive};
     use super::*;
 
     /// Gives the bytes in pieces of the lengths that it was told, again and again.
@@ -290,39 +290,6 @@ mod tests {
             }
         }
         (all, reader.oversize_lines())
-    }
-
-    /// The same, without any haste.
-    fn naive(bytes: &[u8], max_line: usize, from: u64, until: u64) -> (Vec<Str>, u64) {
-        let mark = if bytes.starts_with(b"\xef\xbb\xbf") {
-            3
-        } else {
-            0
-        };
-        let mut at = mark;
-        let (mut lines, mut oversize) = (Vec::new(), 0);
-        while at < bytes.len() {
-            let rest = &bytes[at..];
-            let len = rest
-                .iter()
-                .position(|byte| matches!(byte, b'\n' | b'\r'))
-                .unwrap_or(rest.len());
-            let starts = if at == mark { 0 } else { at };
-            if (from..until).contains(&(starts as u64)) {
-                if len <= max_line {
-                    lines.push(Str::from(String::from_utf8_lossy(&rest[..len])));
-                } else {
-                    oversize += 1;
-                }
-            }
-            at += len
-                + if rest[len..].starts_with(b"\r\n") {
-                    2
-                } else {
-                    1
-                };
-        }
-        (lines, oversize)
     }
 
     #[test]
@@ -427,7 +394,7 @@ mod tests {
             let lengths = [&[3 + lengths[0], 1], &lengths[..]].concat();
             prop_assert_eq!(
                 lines(&text, &lengths, rules(max_line), keep),
-                naive(&text, max_line, 0, u64::MAX)
+                naive::lines_between(&text, max_line, 0, u64::MAX)
             );
         }
 
@@ -446,13 +413,13 @@ mod tests {
             for until in ends {
                 let rules = LineRules { from, until, ..rules(max_line) };
                 let (part, oversize) = lines(&text, &[length], rules, false);
-                let expected = naive(&text, max_line, from, until);
+                let expected = naive::lines_between(&text, max_line, from, until);
                 prop_assert_eq!((&part, oversize), (&expected.0, expected.1));
                 all.extend(part);
                 dropped += oversize;
                 from = until;
             }
-            prop_assert_eq!((all, dropped), naive(&text, max_line, 0, u64::MAX));
+            prop_assert_eq!((all, dropped), naive::lines_between(&text, max_line, 0, u64::MAX));
         }
     }
 }
