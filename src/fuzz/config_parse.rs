@@ -18,16 +18,16 @@ pub fn config_parse(input: &[u8]) {
             assert!(error.to_string().contains(named), "{key:?}: {error}");
             continue;
         }
-        check_shown(&conf, key);
         check_environment(&conf, key, value);
-        // Whatever it says, it says it.
-        let _ = conf.validate();
-        let _ = conf.to_string();
     }
+    check_shown(&conf);
+    // Whatever it says, it says it.
+    let _ = conf.validate();
+    let _ = conf.to_string();
 }
 
 /// The table of what is in force, taken as settings, gives itself.
-fn check_shown(conf: &Conf, changed: &str) {
+fn check_shown(conf: &Conf) {
     let shown = conf.effective();
     let mut again = conf.clone();
     for Setting { name, value, .. } in &shown {
@@ -35,7 +35,7 @@ fn check_shown(conf: &Conf, changed: &str) {
             continue;
         }
         if let Err(error) = again.set(name, value) {
-            panic!("{name}={value} is shown after {changed:?} was set: {error}");
+            panic!("{name}={value} is shown: {error}");
         }
     }
     let values = |settings: &[Setting]| -> Vec<_> {

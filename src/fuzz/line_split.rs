@@ -5,10 +5,6 @@ use std::io::{ErrorKind, Read, Result};
 use super::take;
 use crate::block::{LineReader, LineRules, naive};
 
-/// The first read has at least so many bytes: a byte order mark that comes in pieces is left
-/// alone, as it can be.
-const FIRST: usize = 3;
-
 /// Reads the lines that start in a part of a text, in reads of all lengths; they are those
 /// that the rules give byte by byte.
 pub fn line_split(mut input: &[u8]) {
@@ -25,7 +21,7 @@ pub fn line_split(mut input: &[u8]) {
         max_line,
         from,
         until,
-        expected: FIRST as u64 + u64::from(expected),
+        expected: u64::from(expected),
     };
     let start = LineReader::<Pieces<'_>>::start_of(from) as usize;
     let pieces = Pieces {
@@ -55,10 +51,7 @@ struct Pieces<'b> {
 
 impl Read for Pieces<'_> {
     fn read(&mut self, to: &mut [u8]) -> Result<usize> {
-        let mut length = usize::from(self.lengths[self.reads % self.lengths.len()]);
-        if self.reads == 0 {
-            length += FIRST;
-        }
+        let length = usize::from(self.lengths[self.reads % self.lengths.len()]);
         self.reads += 1;
         // Not for ever.
         if length == 0 && self.lengths != [0; 4] {
