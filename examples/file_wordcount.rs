@@ -18,17 +18,14 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-use std::{env, fs, io, process};
-
-use common::{Input, TEXT};
+use common::{Input, OwnDirectory, TEXT};
 use millstream::prelude::*;
 
 fn main() -> millstream::Result<()> {
     let (input, own) = match &common::arguments()[..] {
         [] => {
-            let own = OwnDirectory::new()?;
-            let path = own.0.display().to_string();
+            let own = OwnDirectory::new("file-wordcount")?;
+            let path = own.display().to_string();
             (Input::own(path, Duration::from_millis(200)), Some(own))
         }
         [directory] => (Input::given(directory.clone()), None),
@@ -50,42 +47,12 @@ fn main() -> millstream::Result<()> {
 
     common::stop_at_ctrl_c(&ssc)?;
     ssc.start()?;
-    if let Some(OwnDirectory(path)) = &own {
-        move_files_to(path)?;
+    if let Some(directory) = &own {
+        let lines: Vec<_> = TEXT.lines().collect();
+        common::move_files_to(directory, "part", &lines)?;
     }
     ssc.await_termination_or_timeout(input.run_for)?;
     ssc.stop(true)?;
     input.report(format_args!("{} words", words.value()));
     Ok(())
-}
-
-/// Moves one file after the other into the directory. A file has to be complete
-/// when the stream finds it, so it is written under a name that the stream passes
-/// over.
-fn move_files_to(directory: &Path) -> io::Result<()> {
-    let lines: Vec<_> = TEXT.lines().collect();
-    for (i, part) in common::every(Duration::from_millis(150), lines.chunks(4)).enumerate() {
-        let written = directory.join(format!(".part-{i}"));
-        fs::write(&written, part.join("\n"))?;
-        fs::rename(written, directory.join(format!("part-{i}")))?;
-    }
-    Ok(())
-}
-
-/// A directory that goes away with the program.
-struct OwnDirectory(PathBuf);
-
-impl OwnDirectory {
-    fn new() -> io::Result<Self> {
-        let path = env::temp_dir().join(format!("file-wordcount-{}", process::id()));
-        fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for OwnDirectory {
-    fn drop(&mut self) {
-        // What stays is in the directory for what may be lost.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

@@ -52,6 +52,8 @@
 //! * `serde`: serde's traits for [`Str`]. Comes with the two above.
 //! * `signals`: `StreamingContext::stop_on_signals`, which stops at SIGTERM and
 //!   Ctrl-C.
+//! * `postgres` and `sqlite` are for the examples `postgres_sink` and `sqlite_sink`, and
+//!   add nothing to the library.
 //!
 //! # Environment variables
 //!
@@ -79,19 +81,18 @@
 pub(crate) mod arch;
 pub(crate) mod block;
 #[cfg(feature = "checkpoint")]
-pub(crate) mod checkpoint;
+pub mod checkpoint;
 pub mod codec;
 pub mod conf;
 pub mod context;
 pub(crate) mod cpu;
-#[cfg(feature = "checkpoint")]
 pub mod disk;
 pub mod dstream;
 pub mod error;
 pub(crate) mod executor;
 #[cfg(feature = "fault-inject")]
 pub mod fault;
-#[cfg(all(feature = "checkpoint", not(feature = "fault-inject")))]
+#[cfg(not(feature = "fault-inject"))]
 pub(crate) mod fault;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]

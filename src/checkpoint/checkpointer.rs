@@ -5,14 +5,17 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::file::Partitioning;
 use super::store::{Recovered, Store};
-use super::writer::{Desk, Snapshot, StreamSnapshot, Writer};
+use super::writer::{Desk, Fixed, Snapshot, StreamSnapshot, Writer};
 use crate::cpu::thread::{self, Thread};
+use crate::dstream::durable::{Noted, Notes, Repeated, Saved};
 use crate::dstream::{Control, Graph};
 use crate::error::{Error, ErrorKind, Result};
-use crate::listener::Bus;
+use crate::listener::{Bus, CheckpointInfo, Event};
+use crate::shared::Registry;
 use crate::sync::engine::{Mutex, MutexGuard};
-use crate::time::{BatchTime, Clock, Deadline, Duration};
+use crate::time::{BatchTime, Clock, Deadline, Duration, first_batch_time};
 
 /// A stream that keeps something, with its name.
 #[derive(Clone)]
@@ -21,13 +24,26 @@ struct Named {
     node: Arc<dyn Control>,
 }
 
-/// Takes checkpoints of a graph.
+/// What checkpoints are taken of.
+pub(crate) struct Program<'a> {
+    pub(crate) graph: &'a Arc<Graph>,
+    pub(crate) accumulators: &'a Arc<Registry>,
+    /// The settings that were made, name and value.
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+/// Takes checkpoints of a program.
 pub(crate) struct Checkpointer {
+    graph: Arc<Graph>,
     streams: Vec<Named>,
+    accumulators: Arc<Registry>,
+    bus: Arc<Bus>,
     zero: BatchTime,
     /// At multiples of this all streams have a batch.
     grid: Duration,
     interval: Duration,
+    /// Nothing was recovered.
+    is_new: bool,
     state: Mutex<State>,
     desk: Arc<Desk>,
     thread: Mutex<Option<Thread>>,
@@ -37,38 +53,60 @@ struct State {
     last: BatchTime,
     /// The latest batch that has ended.
     done: BatchTime,
-    /// A stream that could not tell what it has.
+    /// A stream could not tell what it has.
     lost: bool,
+    /// What the others told then, which they do not tell again.
+    untaken: BTreeMap<Arc<str>, Saved>,
 }
 
 impl Checkpointer {
     /// Begins, before the first batch behind `last`.
     pub(crate) fn start(
-        graph: &Graph,
+        program: Program<'_>,
         store: Store,
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
         interval: Duration,
         last: BatchTime,
         before: Option<Recovered>,
     ) -> Result<Self> {
+        let Program {
+            graph,
+            accumulators,
+            settings,
+        } = program;
         let streams = named(graph)?;
         check(graph, &streams)?;
         let mut before = before;
+        let noted_behind = before.as_ref().map(Recovered::noted_behind);
+        let (batches, noted) = store.batch_log(noted_behind, Arc::clone(&clock))?;
         if let Some(recovered) = &mut before {
             restore(&streams, recovered)?;
+            repeat(graph, &streams, (last, clock.now_millis()), noted)?;
         }
-        for node in streams.iter().filter_map(|stream| stream.node.durable()) {
-            node.begin();
+        let saved = before.as_mut().map(Recovered::take_accumulators);
+        accumulators.restore(saved.unwrap_or_default())?;
+        let batches = Arc::new(batches);
+        let notes = Arc::clone(&batches) as Arc<dyn Notes>;
+        for Named { uid, node } in &streams {
+            if let Some(durable) = node.durable() {
+                durable.begin();
+                durable.note_batches(uid, &notes);
+            }
         }
         let zero = graph.zero();
         let slides = streams.iter().map(|stream| stream.node.meta().slide);
         let grid = slides.fold(graph.batch_interval(), common_multiple);
         let desk = Arc::<Desk>::default();
         let writer = Writer::new(
-            store,
+            (store, batches),
             Arc::clone(&desk),
-            (bus, clock),
-            (zero, graph.batch_interval()),
+            (Arc::clone(&bus), clock),
+            Fixed {
+                zero,
+                interval: graph.batch_interval(),
+                settings,
+                partitioning: Partitioning::of(graph),
+            },
             before.as_ref().map(|recovered| &recovered.contents),
         );
         let thread = thread::spawn("checkpoints", None, move || writer.run());
@@ -79,7 +117,10 @@ impl Checkpointer {
             )
         })?;
         Ok(Self {
+            graph: Arc::clone(graph),
             streams,
+            accumulators: Arc::clone(accumulators),
+            bus,
             zero,
             grid,
             interval,
@@ -87,7 +128,9 @@ impl Checkpointer {
                 last,
                 done: last,
                 lost: false,
+                untaken: BTreeMap::new(),
             }),
+            is_new: before.is_none(),
             desk,
             thread: Mutex::new(Some(thread)),
         })
@@ -98,15 +141,32 @@ impl Checkpointer {
         self.grid
     }
 
+    /// Takes the first checkpoint of all, before the first batch: so a process that ends at
+    /// any moment is gone on from.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn take_first(&self) -> Result<()> {
+        if !self.is_new {
+            return Ok(());
+        }
+        self.take(&mut self.state())?;
+        self.desk.wait()
+    }
+
     /// The batch `time` has ended, and no later one has begun. Called on a thread that
     /// runs jobs.
     pub(crate) fn batch_done(&self, time: BatchTime) {
+        if self.graph.must_repeat() {
+            return;
+        }
         let mut state = self.state();
         state.done = time;
         let is_due = time >= state.last + self.interval && self.can_take(time);
         // While one is written what is new waits for the next one.
         if is_due && self.desk.is_free() {
-            self.take(&mut state);
+            // Who listens was told of an error.
+            let _ = self.take(&mut state);
         }
     }
 
@@ -114,23 +174,33 @@ impl Checkpointer {
         time.is_on_grid(self.zero, self.grid)
     }
 
-    fn take(&self, state: &mut State) {
+    fn take(&self, state: &mut State) -> Result<()> {
         let time = state.done;
         let all = std::mem::take(&mut state.lost) || self.desk.has_failed();
-        match self.snapshot(time, all) {
-            Ok(streams) => {
-                state.last = time;
-                self.desk.put(Snapshot { time, streams });
+        // Also if it fails: that is not tried again behind each batch.
+        state.last = time;
+        match self.snapshot(time, all, &mut state.untaken) {
+            Ok(snapshot) => {
+                self.desk.put(snapshot);
+                Ok(())
             }
             Err(error) => {
                 state.lost = true;
                 tracing::error!(%time, %error, "no checkpoint could be taken");
+                let info = CheckpointInfo::new(time, Duration::ZERO, &Err(error.clone()));
+                self.bus.post(|| Event::Checkpoint(info));
+                Err(error)
             }
         }
     }
 
-    fn snapshot(&self, time: BatchTime, all: bool) -> Result<Vec<StreamSnapshot>> {
-        let mut streams = Vec::with_capacity(self.streams.len());
+    fn snapshot(
+        &self,
+        time: BatchTime,
+        all: bool,
+        untaken: &mut BTreeMap<Arc<str>, Saved>,
+    ) -> Result<Snapshot> {
+        let accumulators = self.accumulators.save()?;
         for Named { uid, node } in &self.streams {
             let Some(durable) = node.durable() else {
                 continue;
@@ -141,13 +211,27 @@ impl Checkpointer {
                 .map_err(|error| {
                     Error::new(error.kind(), format!("the stream {uid}")).with_source(error)
                 })?;
-            streams.push(StreamSnapshot {
+            let saved = match untaken.remove(uid) {
+                Some(before) => before.then(saved),
+                None => saved,
+            };
+            untaken.insert(Arc::clone(uid), saved);
+        }
+        let streams = self.streams.iter().filter_map(|Named { uid, node }| {
+            let durable = node.durable()?;
+            Some(StreamSnapshot {
                 uid: Arc::clone(uid),
                 kind: durable.kind(),
-                saved,
-            });
-        }
-        Ok(streams)
+                is_input: durable.is_input(),
+                keys: durable.keys(),
+                saved: untaken.remove(uid)?,
+            })
+        });
+        Ok(Snapshot {
+            time,
+            streams: streams.collect(),
+            accumulators,
+        })
     }
 
     /// Takes a last checkpoint, if `all_done` tells that no batch is left, and ends.
@@ -159,10 +243,12 @@ impl Checkpointer {
             // What is being written may be older.
             let written = self.desk.wait();
             let mut state = self.state();
-            if state.done > state.last && self.can_take(state.done) {
-                self.take(&mut state);
+            let is_new = state.done > state.last || state.lost;
+            // The streams have gone on behind a batch that has to come again.
+            if is_new && self.can_take(state.done) && !self.graph.must_repeat() {
+                let taken = self.take(&mut state);
                 drop(state);
-                self.desk.wait()
+                taken.and_then(|()| self.desk.wait())
             } else {
                 written
             }
@@ -282,6 +368,40 @@ fn restore(streams: &[Named], recovered: &mut Recovered) -> Result<()> {
         let pieces = std::mem::take(&mut stream.pieces);
         durable.restore(time, pieces).map_err(|error| {
             let what = format!("what the checkpoint of {time} has of the stream {uid:?}");
+            Error::new(error.kind(), what)
+                .with_source(error)
+                .at(node.meta().site)
+        })?;
+    }
+    Ok(())
+}
+
+/// Lets the inputs give again what they gave to the batches behind `last`, which may have
+/// been made by a process before this one, up to `now` at the latest.
+///
+/// # Errors
+/// If an input cannot.
+fn repeat(
+    graph: &Graph,
+    streams: &[Named],
+    (last, now): (BatchTime, i64),
+    mut noted: BTreeMap<String, Noted>,
+) -> Result<()> {
+    let interval = graph.batch_interval();
+    let times = noted.values().filter_map(|noted| noted.keys().last());
+    let noted_until = times.copied().max().unwrap_or(last);
+    graph.set_noted_until(noted_until);
+    let fresh_from = first_batch_time(now, interval).max(noted_until + interval);
+    for Named { uid, node } in streams {
+        let Some(durable) = node.durable() else {
+            continue;
+        };
+        let repeated = Repeated {
+            fresh_from,
+            noted: noted.remove(&**uid).unwrap_or_default(),
+        };
+        durable.repeat(repeated).map_err(|error| {
+            let what = format!("what was noted of the batches of the stream {uid:?}");
             Error::new(error.kind(), what)
                 .with_source(error)
                 .at(node.meta().site)

@@ -6,21 +6,30 @@
 //!           pieces    frames with the bytes of new pieces, each in one or more of them
 //!           contents  one frame
 //!           end       see `codec::frame`
-//! contents  zero time, batch time (ms), batch interval (ms), and for each stream its
-//!           name, its kind, and its pieces: their time, and the file (by its batch time),
-//!           the number of the first frame and how many frames; in postcard's format
+//! contents  in postcard's format: zero time, batch time (ms), batch interval (ms); the
+//!           version of the engine; the settings that were made, name and value; the two
+//!           seeds of hashes, how many partitions a shuffle makes, the first record of the
+//!           log of batches that may be needed; for each
+//!           stream its name, its kind, whether it is an input, how many keys it has, and
+//!           its pieces: their time, and the file (by its batch time), the number of the
+//!           first frame and how many frames; for each accumulator its name, its kind
+//!           and its value
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use crate::codec::Codec;
 use crate::codec::frame::{FrameReader, MAX_PAYLOAD, write_end, write_frame};
 use crate::disk::Disk;
+use crate::dstream::Graph;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::KeyHash;
+use crate::shared::SavedAccumulator;
 use crate::time::BatchTime;
 
-const MAGIC: [u8; 8] = *b"msckpt\x01\x00";
+const MAGIC: [u8; 8] = *b"msckpt\x02\x00";
 
 /// Bytes of a piece in one frame, at the most.
 const FRAME: usize = MAX_PAYLOAD / 16;
@@ -40,6 +49,9 @@ pub(super) struct Place {
 pub(super) struct StreamPieces {
     pub(super) uid: String,
     pub(super) kind: String,
+    pub(super) is_input: bool,
+    /// If it keeps something by key.
+    pub(super) keys: Option<u64>,
     pub(super) pieces: Vec<Place>,
 }
 
@@ -49,13 +61,60 @@ pub(super) struct Contents {
     pub(super) zero: BatchTime,
     pub(super) time: BatchTime,
     pub(super) interval_ms: u64,
+    pub(super) engine: String,
+    pub(super) settings: Vec<(String, String)>,
+    pub(super) partitioning: Partitioning,
+    pub(super) first_record: u64,
     pub(super) streams: Vec<StreamPieces>,
+    pub(super) accumulators: BTreeMap<String, SavedAccumulator>,
+}
+
+/// What decides to which partition a record belongs, beside the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Partitioning {
+    pub(super) seeds: (u64, u64),
+    pub(super) parallelism: u32,
+}
+
+impl Partitioning {
+    /// Of this process.
+    pub(super) fn of(graph: &Graph) -> Self {
+        let parallelism = graph.executor().default_parallelism();
+        Self {
+            seeds: KeyHash::get().seeds(),
+            parallelism: u32::try_from(parallelism).unwrap_or(u32::MAX),
+        }
+    }
 }
 
 type PlaceBytes = (i64, i64, u32, u32);
-type ContentsBytes = (i64, i64, u64, Vec<(String, String, Vec<PlaceBytes>)>);
+type PartitioningBytes = (u64, u64, u32);
+type StreamBytes = (String, String, bool, Option<u64>, Vec<PlaceBytes>);
+type ContentsBytes = (
+    (i64, i64, u64),
+    (String, Vec<(String, String)>),
+    (PartitioningBytes, u64),
+    Vec<StreamBytes>,
+    Vec<(String, String, Vec<u8>)>,
+);
 
 impl Contents {
+    /// The files that it needs beside its own.
+    pub(super) fn needs(&self) -> BTreeSet<BatchTime> {
+        let pieces = self.streams.iter().flat_map(|stream| &stream.pieces);
+        let files = pieces.map(|place| place.file);
+        files.filter(|&file| file != self.time).collect()
+    }
+
+    /// # Errors
+    /// If these are not the contents of the checkpoint `time`.
+    pub(super) fn check_time(&self, time: BatchTime) -> Result<()> {
+        if self.time == time {
+            return Ok(());
+        }
+        Err(corrupt(&format!("it is the checkpoint of {}", self.time)))
+    }
+
     fn encode(&self) -> Result<Vec<u8>> {
         let place = |place: &Place| {
             let (time, file) = (place.time.as_millis(), place.file.as_millis());
@@ -63,18 +122,34 @@ impl Contents {
         };
         let stream = |stream: &StreamPieces| {
             let pieces: Vec<_> = stream.pieces.iter().map(place).collect();
-            (stream.uid.clone(), stream.kind.clone(), pieces)
+            let (uid, kind) = (stream.uid.clone(), stream.kind.clone());
+            (uid, kind, stream.is_input, stream.keys, pieces)
         };
-        let streams = self.streams.iter().map(stream).collect();
+        let accumulator = |(name, saved): (&String, &SavedAccumulator)| {
+            (name.clone(), saved.kind.clone(), saved.bytes.clone())
+        };
         let (zero, time) = (self.zero.as_millis(), self.time.as_millis());
-        let contents: ContentsBytes = (zero, time, self.interval_ms, streams);
+        let Partitioning {
+            seeds: (one, two),
+            parallelism,
+        } = self.partitioning;
+        let contents: ContentsBytes = (
+            (zero, time, self.interval_ms),
+            (self.engine.clone(), self.settings.clone()),
+            ((one, two, parallelism), self.first_record),
+            self.streams.iter().map(stream).collect(),
+            self.accumulators.iter().map(accumulator).collect(),
+        );
         let mut bytes = Vec::new();
         contents.encode(&mut bytes)?;
         Ok(bytes)
     }
 
     fn decode(mut bytes: &[u8]) -> Result<Self> {
-        let (zero, time, interval_ms, streams) = ContentsBytes::decode(&mut bytes)?;
+        let (times, made_by, repeats, streams, accumulators) = ContentsBytes::decode(&mut bytes)?;
+        let (zero, time, interval_ms) = times;
+        let (engine, settings) = made_by;
+        let ((one, two, parallelism), first_record) = repeats;
         let at = BatchTime::from_millis;
         let place = |(time, file, first, frames)| Place {
             time: at(time),
@@ -82,16 +157,27 @@ impl Contents {
             first,
             frames,
         };
-        let stream = |(uid, kind, pieces): (_, _, Vec<_>)| StreamPieces {
+        let stream = |(uid, kind, is_input, keys, pieces): StreamBytes| StreamPieces {
             uid,
             kind,
+            is_input,
+            keys,
             pieces: pieces.into_iter().map(place).collect(),
         };
+        let accumulator = |(name, kind, bytes)| (name, SavedAccumulator { kind, bytes });
         Ok(Self {
             zero: at(zero),
             time: at(time),
             interval_ms,
+            engine,
+            settings,
+            partitioning: Partitioning {
+                seeds: (one, two),
+                parallelism,
+            },
+            first_record,
             streams: streams.into_iter().map(stream).collect(),
+            accumulators: accumulators.into_iter().map(accumulator).collect(),
         })
     }
 }
@@ -160,6 +246,18 @@ pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<(Vec<Vec<u8>>, Conten
         .ok_or_else(|| corrupt("it has no contents"))
         .and_then(|bytes| Contents::decode(&bytes))?;
     Ok((pieces, contents))
+}
+
+/// The frames in which a piece is, of all of its file or what is known of each.
+///
+/// # Errors
+/// If the file has not that many.
+pub(super) fn frames_of<'a, T>(frames: &'a [T], place: &Place) -> Result<&'a [T]> {
+    let first = place.first as usize;
+    first
+        .checked_add(place.frames as usize)
+        .and_then(|end| frames.get(first..end))
+        .ok_or_else(|| corrupt("a piece is not where it should be"))
 }
 
 fn corrupt(what: &str) -> Error {

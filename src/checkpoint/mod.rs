@@ -3,14 +3,16 @@
 //! A checkpoint is data only. It has the batch time at which it was taken, and for
 //! each stream that keeps something the pieces of which that is made again. The
 //! program declares its streams anew; they find what is theirs by name
-//! ([`DStream::uid`](crate::DStream::uid)).
+//! ([`DStream::uid`](crate::DStream::uid)), and so do accumulators.
 //!
 //! | what | where |
 //! | --- | --- |
-//! | when one is taken, and of what | [`checkpointer`] |
-//! | the thread that writes them, one after the other | [`writer`] |
-//! | the directory: names, the newest one that is whole, what can go | [`store`] |
-//! | the bytes of a file | [`file`](mod@file) |
+//! | when one is taken, and of what | `checkpointer` |
+//! | the thread that writes them, one after the other | `writer` |
+//! | the directory: names, the newest one that is whole, what can go | `store` |
+//! | the bytes of a file | `file` |
+//! | what inputs gave to the batches since | `batch_log` |
+//! | what is in a directory, for people | [`inspect`] |
 //!
 //! **Consistency.** A checkpoint is taken on the thread that runs jobs, behind the
 //! last job of a batch and before the first one of the next, and only at times at
@@ -25,8 +27,10 @@
 //! goes into the next one. A file is removed when none of the newest checkpoints
 //! needs it.
 
+mod batch_log;
 mod checkpointer;
 mod file;
+mod inspect;
 mod store;
 mod writer;
 
@@ -35,5 +39,9 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use checkpointer::Checkpointer;
+pub(crate) use checkpointer::{Checkpointer, Program};
+pub use inspect::{
+    AccumulatorDescription, CheckpointFile, Description, Inspection, Status, StreamDescription,
+    inspect,
+};
 pub(crate) use store::{Recovered, Store};

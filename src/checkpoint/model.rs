@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use shuttle::thread;
 
-use super::{Checkpointer, Store};
+use super::{Checkpointer, Program, Store};
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk};
 use crate::dstream::Graph;
@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::executor::Executor;
 use crate::id::NodeId;
 use crate::listener::{Bus, CheckpointInfo, StreamingListener};
+use crate::shared::Registry;
 use crate::sync::explore;
 use crate::time::{BatchTime, Deadline, Duration, ManualClock};
 
@@ -120,14 +121,15 @@ impl StreamingListener for Written {
 fn graph() -> Arc<Graph> {
     static EXECUTOR: OnceLock<Arc<Executor>> = OnceLock::new();
     let executor = EXECUTOR.get_or_init(|| Arc::new(Executor::of(1)));
-    let graph = Graph::new(SECOND, Arc::clone(executor));
+    let graph = Graph::new("model", SECOND, Arc::clone(executor));
     graph.initialize(at(0), None);
     graph
 }
 
-/// Four batches, with a checkpoint wherever one is due, and then a stop; `stop` comes
-/// before or behind the end of the batches.
-fn run(disk: &SimDisk, stop_early: bool) -> Written {
+/// Four batches, with a checkpoint wherever one is due, and a stop behind them or meanwhile.
+/// The first so many calls of the disk fail.
+fn run(stop_early: bool, faults: u64) -> Written {
+    let disk = SimDisk::new();
     let store = || Store::open(Arc::new(disk.clone()) as Arc<dyn Disk>, Path::new(DIR));
     let graph = graph();
     let batches = Batches::declare(&graph);
@@ -135,9 +137,16 @@ fn run(disk: &SimDisk, stop_early: bool) -> Written {
     let written = Written::default();
     bus.add("Written", Box::new(written.clone()));
     let tell = (Arc::clone(&bus), Arc::new(ManualClock::new(0)) as _);
-    let checkpointer =
-        Checkpointer::start(&graph, store().unwrap(), tell, SECOND, at(0), None).unwrap();
-    let checkpointer = Arc::new(checkpointer);
+    let program = Program {
+        graph: &graph,
+        accumulators: &Arc::<Registry>::default(),
+        settings: Vec::new(),
+    };
+    let store_now = store().unwrap();
+    let checkpointer = Checkpointer::start(program, store_now, tell, SECOND, at(0), None);
+    let checkpointer = Arc::new(checkpointer.unwrap());
+    let calls = disk.calls();
+    disk.fail(calls..calls + faults, Fault::Io);
     let teller = {
         let bus = Arc::clone(&bus);
         thread::spawn(move || bus.run())
@@ -179,7 +188,7 @@ fn run(disk: &SimDisk, stop_early: bool) -> Written {
 #[test]
 fn shuttle_a_graceful_stop_leaves_a_checkpoint_of_the_last_batch() {
     explore(|| {
-        let written = run(&SimDisk::new(), false);
+        let written = run(false, 0);
         let written = written.0.lock().unwrap();
         assert!(written.is_sorted_by(|a, b| a.0 < b.0), "{written:?}");
         assert_eq!(written.last(), Some(&(at(4), true)));
@@ -189,7 +198,7 @@ fn shuttle_a_graceful_stop_leaves_a_checkpoint_of_the_last_batch() {
 #[test]
 fn shuttle_a_hard_stop_leaves_a_whole_checkpoint() {
     explore(|| {
-        let written = run(&SimDisk::new(), true);
+        let written = run(true, 0);
         let written = written.0.lock().unwrap();
         assert!(written.is_sorted_by(|a, b| a.0 < b.0), "{written:?}");
     });
@@ -197,18 +206,10 @@ fn shuttle_a_hard_stop_leaves_a_whole_checkpoint() {
 
 #[test]
 fn shuttle_what_a_failed_checkpoint_had_is_in_the_next_one() {
-    let before = {
-        let disk = SimDisk::new();
-        let store = Store::open(Arc::new(disk.clone()) as Arc<dyn Disk>, Path::new(DIR));
-        drop(store.unwrap());
-        disk.calls()
-    };
-    explore(move || {
-        let disk = SimDisk::new();
+    explore(|| {
         // The first checkpoint in all of its three attempts, each of which makes a file and
         // removes it again.
-        disk.fail(before..before + 6, Fault::Io);
-        let written = run(&disk, false);
+        let written = run(false, 6);
         let written = written.0.lock().unwrap();
         assert_eq!(written.first().map(|first| first.1), Some(false));
         assert!(written.is_sorted_by(|a, b| a.0 < b.0), "{written:?}");

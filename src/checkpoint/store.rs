@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::{fmt, io};
 
-use super::file::{self, Contents, Place};
-use crate::disk::{DirLock, Disk};
-use crate::dstream::durable::Piece;
+use super::batch_log::BatchLog;
+use super::file::{self, Contents, Partitioning, Place};
+use crate::disk::{DirLock, Disk, create_all};
+use crate::dstream::Graph;
+use crate::dstream::durable::{Noted, Piece};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
-use crate::time::{BatchTime, Duration};
+use crate::hash::KeyHash;
+use crate::shared::SavedAccumulator;
+use crate::time::{BatchTime, Clock, Duration};
 
 const PREFIX: &str = "checkpoint-";
 const TEMPORARY: &str = ".tmp";
@@ -45,6 +49,46 @@ pub(crate) struct RecoveredStream {
 }
 
 impl Recovered {
+    /// The batch behind which it goes on, and the first record of the log of batches that
+    /// is needed then.
+    pub(super) fn noted_behind(&self) -> (BatchTime, u64) {
+        (self.time, self.contents.first_record)
+    }
+
+    /// Whether a batch of `graph` that comes again has the partitions that it had: if not,
+    /// why, and what helps.
+    ///
+    /// # Errors
+    /// If it has others.
+    pub(crate) fn check_partitions(&self, graph: &Graph) -> Result<()> {
+        let (now, before) = (Partitioning::of(graph), self.contents.partitioning);
+        let why = if now.parallelism != before.parallelism {
+            format!(
+                "a shuffle made {} partitions, and makes {} now: set default_parallelism to {}",
+                before.parallelism, now.parallelism, before.parallelism
+            )
+        } else if now.seeds != before.seeds {
+            "this process has hashed keys, or recovered another context, before: call \
+             get_or_create first, and one context that writes its batches once in a process"
+                .to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Error::illegal_state(format!(
+            "batches behind the checkpoint of {} would come again with other partitions: {why}",
+            self.time
+        )))
+    }
+
+    /// Lets go of what there is of an accumulator.
+    pub(crate) fn discard_accumulator(&mut self, name: &str) {
+        self.contents.accumulators.remove(name);
+    }
+
+    pub(super) fn take_accumulators(&mut self) -> BTreeMap<String, SavedAccumulator> {
+        std::mem::take(&mut self.contents.accumulators)
+    }
+
     /// Lets go of what there is of a stream.
     pub(crate) fn discard(&mut self, uid: &str) {
         self.streams.remove(uid);
@@ -75,21 +119,18 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens the log of batches beside the checkpoints.
+    pub(super) fn batch_log(
+        &self,
+        checkpoint: Option<(BatchTime, u64)>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(BatchLog, BTreeMap<String, Noted>)> {
+        BatchLog::open(Arc::clone(&self.disk), &self.dir, checkpoint, clock)
+    }
+
     /// The times of the checkpoints that are there, whole or not.
     fn times(&self) -> Result<Vec<BatchTime>> {
-        let entries = self
-            .disk
-            .list(&self.dir)
-            .map_err(|cause| self.blame(cause))?;
-        let mut times: Vec<_> = entries
-            .iter()
-            .filter_map(|entry| {
-                let millis = entry.file_name()?.strip_prefix(PREFIX)?.parse().ok()?;
-                Some(BatchTime::from_millis(millis))
-            })
-            .collect();
-        times.sort_unstable();
-        Ok(times)
+        times(&*self.disk, &self.dir).map_err(|cause| self.blame(cause))
     }
 
     fn blame(&self, cause: io::Error) -> Error {
@@ -98,7 +139,7 @@ impl Store {
     }
 
     fn path(&self, time: BatchTime) -> PathBuf {
-        self.dir.join(format!("{PREFIX}{}", time.as_millis()))
+        self.dir.join(file_name(time))
     }
 
     /// The newest checkpoint of which everything can be read; nothing if there is
@@ -110,7 +151,11 @@ impl Store {
         let mut reasons = Vec::new();
         for time in self.times()?.into_iter().rev() {
             match self.read(time) {
-                Ok(recovered) => return Ok(Some(recovered)),
+                Ok(recovered) => {
+                    // If it was not used yet.
+                    KeyHash::adopt(recovered.contents.partitioning.seeds);
+                    return Ok(Some(recovered));
+                }
                 Err(error) => {
                     let path = self.path(time);
                     tracing::warn!(?path, %error, "a checkpoint cannot be read");
@@ -128,10 +173,7 @@ impl Store {
     fn read(&self, time: BatchTime) -> Result<Recovered> {
         let mut files = BTreeMap::new();
         let (frames, contents) = file::read(&*self.disk, &self.path(time))?;
-        if contents.time != time {
-            let what = format!("it is the checkpoint of {}", contents.time);
-            return Err(Error::new(ErrorKind::Corrupt, what));
-        }
+        contents.check_time(time)?;
         files.insert(time, frames);
         let mut streams = BTreeMap::new();
         for stream in &contents.streams {
@@ -215,49 +257,26 @@ impl Store {
     }
 }
 
-/// Makes a directory, and those above it that are missing, durably.
-fn create_all(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    let Some(parent) = dir.parent() else {
-        return Ok(());
-    };
-    match disk.create_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            create_all(disk, parent)?;
-            disk.create_dir(dir)?;
-        }
-        made => made?,
-    }
-    match disk.sync_dir(parent) {
-        // In what is not ours, others made it.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        synced => synced,
-    }
-}
-
 fn piece(frames: &[Vec<u8>], place: &Place) -> Result<Piece> {
-    let first = place.first as usize;
-    let parts = first
-        .checked_add(place.frames as usize)
-        .and_then(|end| frames.get(first..end))
-        .ok_or_else(|| Error::new(ErrorKind::Corrupt, "a piece is not where it should be"))?;
     Ok(Piece {
         time: place.time,
-        bytes: parts.concat(),
+        bytes: file::frames_of(frames, place)?.concat(),
     })
 }
 
-impl fmt::Display for Recovered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "checkpoint of {}", self.time)?;
-        for (uid, stream) in &self.streams {
-            let bytes: usize = stream.pieces.iter().map(|piece| piece.bytes.len()).sum();
-            let pieces = stream.pieces.len();
-            write!(
-                f,
-                "\n{uid} ({}): {bytes} bytes in {pieces} pieces",
-                stream.kind
-            )?;
-        }
-        Ok(())
-    }
+/// The times of the checkpoints that are in a directory, whole or not, in order.
+pub(super) fn times(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<BatchTime>> {
+    let entries = disk.list(dir)?;
+    let times = entries.iter().filter_map(|entry| {
+        let millis = entry.file_name()?.strip_prefix(PREFIX)?.parse().ok()?;
+        Some(BatchTime::from_millis(millis))
+    });
+    let mut times: Vec<_> = times.collect();
+    times.sort_unstable();
+    Ok(times)
+}
+
+/// The name of the file of a checkpoint.
+pub(super) fn file_name(time: BatchTime) -> String {
+    format!("{PREFIX}{}", time.as_millis())
 }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-use super::file::{self, Contents, Place, StreamPieces};
+use super::batch_log::BatchLog;
+use super::file::{self, Contents, FileBytes, Partitioning, Place, StreamPieces};
 use super::store::Store;
 use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::{Error, Result};
 use crate::listener::{Bus, CheckpointInfo, Event};
+use crate::shared::SavedAccumulator;
 use crate::sync::engine::{Condvar, Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Duration};
 
@@ -23,12 +25,15 @@ const KEPT: usize = 10;
 pub(super) struct Snapshot {
     pub(super) time: BatchTime,
     pub(super) streams: Vec<StreamSnapshot>,
+    pub(super) accumulators: BTreeMap<String, SavedAccumulator>,
 }
 
 #[derive(Debug)]
 pub(super) struct StreamSnapshot {
     pub(super) uid: Arc<str>,
     pub(super) kind: &'static str,
+    pub(super) is_input: bool,
+    pub(super) keys: Option<u64>,
     pub(super) saved: Saved,
 }
 
@@ -124,16 +129,41 @@ impl Held {
             Self::New(piece) => piece.time,
         }
     }
+
+    /// Where it is: in the file of the checkpoint `time` if it is new.
+    fn place(&self, time: BatchTime, file: &mut FileBytes) -> Result<Place> {
+        match self {
+            Self::Written(place) => Ok(*place),
+            Self::New(piece) => {
+                let (first, frames) = file.add(&piece.bytes)?;
+                Ok(Place {
+                    time: piece.time,
+                    file: time,
+                    first,
+                    frames,
+                })
+            }
+        }
+    }
+}
+
+/// What is the same in all checkpoints of a context.
+#[derive(Debug)]
+pub(super) struct Fixed {
+    pub(super) zero: BatchTime,
+    pub(super) interval: Duration,
+    pub(super) settings: Vec<(String, String)>,
+    pub(super) partitioning: Partitioning,
 }
 
 /// What the thread works with.
 pub(super) struct Writer {
     store: Store,
+    batches: Arc<BatchLog>,
     desk: Arc<Desk>,
     bus: Arc<Bus>,
     clock: Arc<dyn Clock>,
-    zero: BatchTime,
-    interval: Duration,
+    fixed: Fixed,
     /// The pieces of each stream, in order.
     streams: BTreeMap<Arc<str>, Vec<Held>>,
     /// The newest checkpoints, each with the files that it needs.
@@ -143,10 +173,10 @@ pub(super) struct Writer {
 impl Writer {
     /// `before` is the checkpoint that the streams were restored from.
     pub(super) fn new(
-        store: Store,
+        (store, batches): (Store, Arc<BatchLog>),
         desk: Arc<Desk>,
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
-        (zero, interval): (BatchTime, Duration),
+        fixed: Fixed,
         before: Option<&Contents>,
     ) -> Self {
         let streams = before.iter().flat_map(|contents| &contents.streams);
@@ -156,11 +186,11 @@ impl Writer {
         });
         Self {
             store,
+            batches,
             desk,
             bus,
             clock,
-            zero,
-            interval,
+            fixed,
             streams: streams.collect(),
             written: VecDeque::new(),
         }
@@ -186,19 +216,46 @@ impl Writer {
 
     /// Gives how many bytes were written.
     pub(super) fn write(&mut self, snapshot: Snapshot) -> Result<u64> {
-        let Snapshot { time, streams } = snapshot;
-        let mut kinds = Vec::new();
-        for StreamSnapshot { uid, kind, saved } in streams {
-            let held = self.streams.entry(Arc::clone(&uid)).or_default();
-            match saved.keep {
+        let Snapshot {
+            time,
+            streams,
+            accumulators,
+        } = snapshot;
+        let mut file = file::begin();
+        let mut contents = Contents {
+            zero: self.fixed.zero,
+            time,
+            interval_ms: self.fixed.interval.as_millis() as u64,
+            engine: env!("CARGO_PKG_VERSION").to_owned(),
+            settings: self.fixed.settings.clone(),
+            partitioning: self.fixed.partitioning,
+            first_record: self.batches.needed_behind(time),
+            streams: Vec::with_capacity(streams.len()),
+            accumulators,
+        };
+        for stream in streams {
+            let held = self.streams.entry(Arc::clone(&stream.uid)).or_default();
+            match stream.saved.keep {
                 Keep::All => {}
                 Keep::From(oldest) => held.retain(|piece| piece.time() >= oldest),
                 Keep::None => held.clear(),
             }
-            held.extend(saved.pieces.into_iter().map(Held::New));
-            kinds.push((uid, kind));
+            held.extend(stream.saved.pieces.into_iter().map(Held::New));
+            contents.streams.push(StreamPieces {
+                uid: stream.uid.to_string(),
+                kind: stream.kind.to_owned(),
+                is_input: stream.is_input,
+                keys: stream.keys,
+                pieces: Vec::new(),
+            });
         }
-        let (bytes, contents) = self.bytes(time, &kinds)?;
+        // Behind the loop: what fails here is in the next checkpoint.
+        for stream in &mut contents.streams {
+            for held in self.streams.get(&*stream.uid).into_iter().flatten() {
+                stream.pieces.push(held.place(time, &mut file)?);
+            }
+        }
+        let bytes = file.end(&contents)?;
         let mut attempt = 1;
         while let Err(cause) = self.store.write(time, &bytes) {
             if attempt == ATTEMPTS {
@@ -211,44 +268,11 @@ impl Writer {
         Ok(bytes.len() as u64)
     }
 
-    fn bytes(&self, time: BatchTime, kinds: &[(Arc<str>, &str)]) -> Result<(Vec<u8>, Contents)> {
-        let mut file = file::begin();
-        let mut contents = Contents {
-            zero: self.zero,
-            time,
-            interval_ms: self.interval.as_millis() as u64,
-            streams: Vec::with_capacity(kinds.len()),
-        };
-        for (uid, kind) in kinds {
-            let mut pieces = Vec::new();
-            for held in self.streams.get(uid).into_iter().flatten() {
-                pieces.push(match held {
-                    Held::Written(place) => *place,
-                    Held::New(piece) => {
-                        let (first, frames) = file.add(&piece.bytes)?;
-                        Place {
-                            time: piece.time,
-                            file: time,
-                            first,
-                            frames,
-                        }
-                    }
-                });
-            }
-            contents.streams.push(StreamPieces {
-                uid: uid.to_string(),
-                kind: (*kind).to_owned(),
-                pieces,
-            });
-        }
-        Ok((file.end(&contents)?, contents))
-    }
-
     fn note_written(&mut self, time: BatchTime, contents: &Contents) {
-        let mut files = BTreeSet::from([time]);
+        let mut files = contents.needs();
+        files.insert(time);
         for stream in &contents.streams {
             let pieces = stream.pieces.iter().copied();
-            files.extend(pieces.clone().map(|place| place.file));
             self.streams
                 .insert(Arc::from(&*stream.uid), pieces.map(Held::Written).collect());
         }
@@ -262,6 +286,11 @@ impl Writer {
         let needed: BTreeSet<_> = self.written.iter().flat_map(|(_, files)| files).collect();
         if let Err(error) = self.store.clean(|file| !needed.contains(&file)) {
             tracing::warn!(%error, "old checkpoints cannot be removed");
+        }
+        if let Some((oldest, _)) = self.written.front()
+            && let Err(error) = self.batches.forget(*oldest)
+        {
+            tracing::warn!(%error, "the log of batches cannot be cleaned up");
         }
     }
 }

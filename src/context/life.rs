@@ -285,6 +285,9 @@ impl Running {
     }
 
     fn start_threads(&mut self, inner: &Inner, last: BatchTime) -> Result<()> {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.take_first()?;
+        }
         let refused = |cause| Error::io("a thread of the context cannot be started", cause);
         let bus = Arc::clone(&inner.bus);
         let bus_thread = thread::spawn("listeners", None, move || bus.run()).map_err(refused)?;

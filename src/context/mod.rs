@@ -73,6 +73,7 @@ struct Inner {
     site: Mutex<&'static Location<'static>>,
     /// Until the start.
     checkpoints: Mutex<checkpoint::Setup>,
+    accumulators: checkpoint::Accumulators,
     running: Mutex<Option<Running>>,
     /// Held by the thread that stops the context.
     stopping: Mutex<()>,
@@ -93,7 +94,7 @@ impl StreamingContext {
         site: &'static Location<'static>,
     ) -> Self {
         let inner = Inner {
-            graph: Graph::new(interval, Arc::new(executor)),
+            graph: Graph::new(&conf.app_name, interval, Arc::new(executor)),
             conf,
             clock,
             placement,
@@ -101,6 +102,7 @@ impl StreamingContext {
             waiter: Arc::default(),
             site: Mutex::new(site),
             checkpoints: Mutex::default(),
+            accumulators: checkpoint::Accumulators::default(),
             running: Mutex::new(None),
             stopping: Mutex::default(),
         };

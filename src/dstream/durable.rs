@@ -6,6 +6,7 @@
 //! them, and when, is decided on the floors above.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock};
 
@@ -41,6 +42,41 @@ pub(crate) struct Saved {
     pub(crate) pieces: Vec<Piece>,
 }
 
+impl Saved {
+    /// Both, if nothing was written between them.
+    pub(crate) fn then(self, later: Self) -> Self {
+        let (keep, from) = match (self.keep, later.keep) {
+            (_, Keep::None) => return later,
+            (keep, Keep::All) => (keep, None),
+            (Keep::None, Keep::From(time)) => (Keep::None, Some(time)),
+            (Keep::All, Keep::From(time)) => (later.keep, Some(time)),
+            (Keep::From(old), Keep::From(time)) => (Keep::From(old.max(time)), Some(time)),
+        };
+        let mut pieces = self.pieces;
+        pieces.retain(|piece| from.is_none_or(|from| piece.time >= from));
+        pieces.extend(later.pieces);
+        Self { keep, pieces }
+    }
+}
+
+/// What an input noted of batches.
+pub(crate) type Noted = BTreeMap<BatchTime, Vec<u8>>;
+
+/// Where inputs note what they gave to batches, so that these can come again.
+pub(crate) trait Notes: Send + Sync {
+    /// Notes batches of the input `uid`: durably, when this returns.
+    fn note(&self, uid: &str, batches: Vec<(BatchTime, Vec<u8>)>) -> Result<()>;
+}
+
+/// The batches that a process before this one may have made.
+#[derive(Debug)]
+pub(crate) struct Repeated {
+    /// The first batch that no process before can have made.
+    pub(crate) fresh_from: BatchTime,
+    /// What those between had; one that is not here had nothing.
+    pub(crate) noted: Noted,
+}
+
 /// A node that keeps something from batch to batch.
 pub(crate) trait Durable: Send + Sync {
     fn node(&self) -> NodeId;
@@ -49,6 +85,16 @@ pub(crate) trait Durable: Send + Sync {
 
     /// What it keeps, in a word: one of another kind cannot be restored from it.
     fn kind(&self) -> &'static str;
+
+    /// Whether it is an input, and keeps how far it has read.
+    fn is_input(&self) -> bool {
+        false
+    }
+
+    /// How many keys it has, if it keeps something by key and knows that.
+    fn keys(&self) -> Option<u64> {
+        None
+    }
 
     /// Offers a [`RecordCodec`](crate::codec::RecordCodec) of some type; whether it is
     /// the one that the node needs.
@@ -70,6 +116,14 @@ pub(crate) trait Durable: Send + Sync {
 
     /// There is nothing saved of the node, which begins behind `time`.
     fn begin_behind(&self, time: BatchTime);
+
+    /// Behind what was restored, batches come again: an input gives them what they had.
+    fn repeat(&self, _repeated: Repeated) -> Result<()> {
+        Ok(())
+    }
+
+    /// An input notes from now on what it gives to batches, as `uid`.
+    fn note_batches(&self, _uid: &Arc<str>, _notes: &Arc<dyn Notes>) {}
 }
 
 /// The name under which a node is found again in a checkpoint.
@@ -99,6 +153,11 @@ impl Uid {
 /// What an operator keeps from one of its times to the next; see [`Durable`].
 pub(crate) trait Kept: Send {
     fn kind(&self) -> &'static str;
+
+    /// See [`Durable::keys`].
+    fn keys(&self) -> Option<u64> {
+        None
+    }
 
     fn offer_codec(&mut self, codec: &dyn Any) -> bool;
 
@@ -140,6 +199,10 @@ impl<K, S> KeptState<K, S> {
 impl<K: Data + Hash + Eq, S: Data> Kept for KeptState<K, S> {
     fn kind(&self) -> &'static str {
         "state by key"
+    }
+
+    fn keys(&self) -> Option<u64> {
+        Some(self.state.len() as u64)
     }
 
     fn offer_codec(&mut self, codec: &dyn Any) -> bool {

@@ -13,7 +13,7 @@ use crate::disk::sim::SimDisk;
 const DIR: &str = "/checkpoints";
 
 /// What the file of a checkpoint begins with.
-const MAGIC: &[u8] = b"msckpt\x01\x00";
+const MAGIC: &[u8] = b"msckpt\x02\x00";
 
 /// The batch time of the file, in its name.
 const TIME: i64 = 1000;
@@ -39,8 +39,8 @@ pub fn checkpoint_read(mut input: &[u8]) {
         return;
     };
     assert_eq!(recovered.time.as_millis(), TIME);
-    let (_, _, _, streams) = decode(contents).expect("it was decoded before");
-    for (uid, kind, places) in &streams {
+    let (_, _, _, streams, _) = decode(contents).expect("it was decoded before");
+    for (uid, kind, _, _, places) in &streams {
         // Of two with one name the last one counts.
         let Some(stream) = recovered.streams.get(uid) else {
             panic!("{uid:?} is missing");
@@ -60,7 +60,14 @@ pub fn checkpoint_read(mut input: &[u8]) {
 }
 
 type Place = (i64, i64, u32, u32);
-type Contents = (i64, i64, u64, Vec<(String, String, Vec<Place>)>);
+type Stream = (String, String, bool, Option<u64>, Vec<Place>);
+type Contents = (
+    (i64, i64, u64),
+    (String, Vec<(String, String)>),
+    ((u64, u64, u32), u64),
+    Vec<Stream>,
+    Vec<(String, String, Vec<u8>)>,
+);
 
 fn decode(mut bytes: &[u8]) -> Option<Contents> {
     Contents::decode(&mut bytes).ok()

@@ -3,8 +3,10 @@
 //! The sections are those of the
 //! [guide](https://spark.apache.org/docs/3.0.0/streaming-programming-guide.html).
 //! [`porting`] has every call of it beside ours, [`differences`] says where this
-//! crate departs from Spark on purpose, [`overload`] what happens when more comes
-//! in than can be processed.
+//! crate departs from Spark on purpose, [`outputs`] what arrives outside when a process
+//! ends at any moment, [`overload`] what happens when more comes in than can be processed,
+//! [`fault_tolerance`] what is lost when something fails, and [`deploying`] how to run a
+//! program for years.
 //!
 //! | section of the guide | here |
 //! | --- | --- |
@@ -19,18 +21,18 @@
 //! | Transform Operation | [`transform`](crate::DStream::transform), [`transform_with`](crate::DStream::transform_with) |
 //! | Window Operations | [window operations](crate::DStream#window-operations) |
 //! | Join Operations | [`join`](crate::DStream::join), [`left_outer_join`](crate::DStream::left_outer_join), [`cogroup`](crate::DStream::cogroup) |
-//! | Output Operations on DStreams | [output operations](crate::DStream#output-operations) |
+//! | Output Operations on DStreams | [output operations](crate::DStream#output-operations), [`outputs`] |
 //! | DataFrame and SQL, MLlib | not yet |
 //! | Caching / Persistence | [persistence](crate::DStream#persistence) |
-//! | Checkpointing | not yet |
-//! | Accumulators, Broadcast Variables | [shared variables](crate::StreamingContext#shared-variables) |
-//! | Deploying Applications | `stop_on_signals` (feature `signals`), [`stop`](crate::StreamingContext::stop) |
+//! | Checkpointing | [checkpoints](crate::StreamingContext#checkpoints), [`fault_tolerance`] |
+//! | Accumulators, Broadcast Variables, and Checkpoints | [shared variables](crate::StreamingContext#shared-variables) |
+//! | Deploying Applications, Upgrading Application Code | [`deploying`] |
 //! | Deploying Applications: maximum rate, back-pressure | [`overload`] |
 //! | Monitoring Applications | [`listener`](crate::listener) |
 //! | Reducing the Batch Processing Times | [`conf::KEYS`](crate::conf::KEYS): `workers`, `default_parallelism`, `block_interval`, `pin`, `dynamic_allocation_enabled` |
 //! | Setting the Right Batch Interval | [`listener::BatchInfo`](crate::listener::BatchInfo): the delays of each batch |
 //! | Memory Tuning | [`overload`] |
-//! | Fault-tolerance Semantics | [`differences`](differences#what-is-lost-with-the-process) |
+//! | Fault-tolerance Semantics | [`fault_tolerance`], [`outputs`] |
 
 #[doc = include_str!("porting.md")]
 pub mod porting {}
@@ -38,5 +40,14 @@ pub mod porting {}
 #[doc = include_str!("differences.md")]
 pub mod differences {}
 
+#[doc = include_str!("outputs.md")]
+pub mod outputs {}
+
 #[doc = include_str!("overload.md")]
 pub mod overload {}
+
+#[doc = include_str!("fault_tolerance.md")]
+pub mod fault_tolerance {}
+
+#[doc = include_str!("deploying.md")]
+pub mod deploying {}

@@ -138,9 +138,17 @@ impl Cutting {
     }
 
     /// Cuts for the time in which no process ran: few batches in place of many without
-    /// data, unless there are not that many. Gives the last of them.
+    /// data, unless there are not that many, and no more at a time than may be queued.
+    /// Gives the last of them.
     fn catch_up(&self, mut last: BatchTime) -> BatchTime {
         let interval = self.graph.batch_interval();
+        // These come again as they were, however many there are.
+        while last + interval <= self.graph.noted_until()
+            && self.jobs.await_room(self.max_queued_batches)
+        {
+            last = last + interval;
+            self.cut(last);
+        }
         let now = BatchTime::from_millis(self.clock.now_millis());
         let missed = (now - last).as_millis() / interval.as_millis();
         if missed > MISSED {
@@ -148,7 +156,7 @@ impl Cutting {
             let longest =
                 interval.saturating_mul((LONGEST.as_millis() / interval.as_millis()) as u32);
             let step = step.min(longest.max(interval));
-            while last + step + interval <= now {
+            while last + step + interval <= now && self.jobs.await_room(self.max_queued_batches) {
                 last = last + step;
                 self.cut(last);
             }

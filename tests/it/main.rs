@@ -1,16 +1,26 @@
 //! The engine through its public face, a module per section of the guide.
 
 #[cfg(feature = "checkpoint")]
+mod accumulators_recovered;
+#[cfg(feature = "checkpoint")]
+mod checkpoint_faults;
+#[cfg(feature = "checkpoint")]
+mod checkpoint_inspect;
+#[cfg(feature = "checkpoint")]
 mod checkpoints;
 #[cfg(feature = "checkpoint")]
 mod checkpoints_killed;
 mod context;
+#[cfg(feature = "sqlite")]
+mod crash_sqlite_sink;
 mod dstream;
+mod faults;
 mod files;
 mod files_exactly_once;
 mod helpers;
 mod input_source;
 mod joins;
+mod once;
 mod output;
 #[path = "../common/own_process.rs"]
 mod own_process;

@@ -671,10 +671,21 @@ fn stops_where_nothing_runs_are_no_errors() {
 }
 
 #[test]
-fn bad_settings_are_refused_when_the_context_is_built() {
+fn b_9_bad_settings_are_refused_when_the_context_is_built() {
     let cases = [
         ("receiver_restart_delay", "soon", "receiver_restart_delay"),
         ("ring_bytes", "0", "ring_bytes"),
+        // A block interval of nothing lost all data (SPARK-8367).
+        ("block_interval", "0", "block_interval = \"0\": "),
+        ("batch_interval", "0", "batch_interval"),
+        ("batch_interval", "-1s", "the value is negative"),
+        ("workers", "0", "workers"),
+        ("receiver_max_rate", "nan", "receiver_max_rate"),
+        (
+            "backpressure_pid_min_rate",
+            "inf",
+            "backpressure_pid_min_rate",
+        ),
         ("block_bytes", "1KiB", "block_bytes"),
         ("block_bytes", "512MiB", "is more than ring_bytes"),
         (

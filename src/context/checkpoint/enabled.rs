@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(in crate::context) use crate::checkpoint::Checkpointer as Checkpoints;
-use crate::checkpoint::{Recovered, Store};
+use crate::checkpoint::{Program, Recovered, Store};
+use crate::conf::{Conf, Source};
 use crate::context::{Inner, StreamingContext};
 use crate::disk::{Disk, LocalDisk};
 use crate::dstream::StreamingContextState;
@@ -18,7 +19,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(in crate::context) struct Setup {
     store: Option<Store>,
-    recovered: Option<Recovered>,
+    pub(super) recovered: Option<Recovered>,
     discarded: Vec<String>,
 }
 
@@ -64,6 +65,10 @@ impl Setup {
                     recovered.time, recovered.interval
                 )));
             }
+            if let Some(output) = inner.graph.outputs().iter().find(|it| it.once().is_some()) {
+                let checked = recovered.check_partitions(&inner.graph);
+                checked.map_err(|error| error.at(output.site()))?;
+            }
             for uid in &discarded {
                 recovered.discard(uid);
             }
@@ -72,9 +77,22 @@ impl Setup {
         let every = asked.or(wished).unwrap_or(INTERVAL);
         let clock = Arc::clone(&inner.clock);
         let tell = (Arc::clone(&inner.bus), clock);
-        let started = Checkpoints::start(&inner.graph, store, tell, every, last, recovered)?;
+        let program = Program {
+            graph: &inner.graph,
+            accumulators: &inner.accumulators.0,
+            settings: made(&inner.conf),
+        };
+        let started = Checkpoints::start(program, store, tell, every, last, recovered)?;
         Ok(Some(Arc::new(started)))
     }
+}
+
+/// The settings that somebody made.
+fn made(conf: &Conf) -> Vec<(String, String)> {
+    let made = conf.effective().into_iter();
+    let made = made.filter(|setting| setting.source != Source::Default);
+    made.map(|setting| (setting.name.to_owned(), setting.value))
+        .collect()
 }
 
 fn disk() -> Arc<dyn Disk> {
@@ -212,7 +230,7 @@ impl StreamingContext {
     }
 
     #[track_caller]
-    fn check_initialized(&self, call: &str) -> Result<()> {
+    pub(super) fn check_initialized(&self, call: &str) -> Result<()> {
         match self.state() {
             StreamingContextState::Initialized => Ok(()),
             _ => Err(
