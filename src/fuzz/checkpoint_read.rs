@@ -40,13 +40,12 @@ pub fn checkpoint_read(mut input: &[u8]) {
     };
     assert_eq!(recovered.time.as_millis(), TIME);
     let (_, _, _, streams, _) = decode(contents).expect("it was decoded before");
-    for (uid, kind, _, _, places) in &streams {
+    for (at, (uid, kind, _, _, places)) in streams.iter().enumerate() {
         // Of two with one name the last one counts.
         let Some(stream) = recovered.streams.get(uid) else {
             panic!("{uid:?} is missing");
         };
-        let is_last = streams.iter().rfind(|stream| stream.0 == *uid);
-        if is_last.is_some_and(|last| !std::ptr::eq(&last.0, uid)) {
+        if streams.iter().rposition(|stream| stream.0 == *uid) != Some(at) {
             continue;
         }
         assert_eq!(stream.kind, *kind);

@@ -3,11 +3,6 @@
 //! Each takes bytes that nothing is known of, and panics where the library breaks a promise.
 //! `fuzz/README.md` says how they are run.
 
-#![expect(
-    clippy::missing_panics_doc,
-    reason = "that is how each of them tells what it found"
-)]
-
 mod checkpoint_read;
 mod config_parse;
 mod gzip_lines;
