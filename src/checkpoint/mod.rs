@@ -34,6 +34,8 @@ mod inspect;
 mod store;
 mod writer;
 
+#[cfg(all(test, shuttle))]
+mod model;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,7 @@
 //! Start, stop, and what lies between.
 
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use super::checkpoint::{Checkpoints, Setup};
 use super::{Inner, StreamingContext, active};
@@ -13,6 +13,7 @@ use crate::scheduler::{
     Generator, JobScheduler, Learners, OnDone, RateControl, ReceiverTracker, Scaling,
     ScalingOptions,
 };
+use crate::sync::engine::MutexGuard;
 use crate::task::in_task;
 use crate::time::{BatchTime, Deadline, Duration, first_batch_time};
 

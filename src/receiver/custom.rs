@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use super::blocks::{BlockGenerator, BlockGeneratorListener, Blocks};
 use super::{Exit, RateLimiter, Session, Source, weight};
@@ -11,6 +11,7 @@ use crate::block::TypedWriter;
 use crate::error::{Error, Result};
 use crate::id::{BlockId, StreamId};
 use crate::rdd::Data;
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::Duration;
 
 /// A source of records that the program brings

@@ -2,12 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::JobScheduler;
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::Graph;
 use crate::error::{Error, Result};
+use crate::sync::engine::AtomicBool;
 use crate::time::{BatchTime, Clock, Deadline, Duration, WaitResult, Wake};
 
 /// Batches that were missed are cut one by one, if they are not more.

@@ -1,7 +1,7 @@
 //! Receiver inputs: what the cuts take from a ring.
 
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::{Cut, Ingest, InputNode};
 use crate::block::{Budget, Cutter, Str, Taken, TextBlock, TypedBlock};
@@ -13,6 +13,7 @@ use crate::listener::Received;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Lines, Partition, Rdd};
 use crate::receiver::{RateLimit, Supervisor};
+use crate::sync::engine::{Mutex, MutexGuard};
 
 /// A receiver that was declared, for the tracker to start.
 pub(crate) struct DeclaredReceiver {
