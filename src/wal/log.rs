@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread;
 
-use super::open::Found;
+use super::open::{Found, remove_unused};
 use super::segment::{OVERHEAD, Segment, SegmentWriter, cannot};
 use super::{SyncMode, WalOptions, WalReader};
 use crate::disk::{DirLock, Disk};
@@ -141,8 +141,8 @@ impl WriteAheadLog {
             disk.lock(&dir)
         };
         let lock = prepare().map_err(|cause| cannot("use", &dir, cause))?;
-        let mut found = Found::read(&*disk, &dir, superseded, options.on_corruption)?;
-        let current = rewrite_tail(&disk, &dir, &mut found, superseded, &options, &*clock)?;
+        let mut found = Found::read(&*disk, &dir, options.on_corruption)?;
+        let current = settle(&disk, &dir, &mut found, superseded, &options, &*clock)?;
         let stats = WalStats {
             torn_bytes: found.torn_bytes,
             ..WalStats::default()
@@ -157,7 +157,7 @@ impl WriteAheadLog {
             }),
             writers: 0,
             segments: found.segments,
-            end: found.end.max(superseded),
+            end: found.end,
             closed: false,
             stats,
         };
@@ -391,10 +391,14 @@ impl WriteAheadLog {
     }
 }
 
-/// Writes the records at the end of a log again of which it is not known that they are
-/// durable. After a crash of the process the system may have them, and lose them in a
-/// crash of the machine that comes later; but the next records follow on them.
-fn rewrite_tail(
+/// Makes certain where a log ends, by a new segment with what is not known to be
+/// durable.
+///
+/// After a crash of the process the system may have records that it loses in a crash of
+/// the machine later; but the next ones follow on them. And what was found not to count
+/// must not come back: the tail of a segment, or what a segment overrides that has no
+/// record yet, and may not be there the next time.
+fn settle(
     disk: &Arc<dyn Disk>,
     dir: &Path,
     found: &mut Found,
@@ -402,10 +406,14 @@ fn rewrite_tail(
     options: &WalOptions,
     clock: &dyn Clock,
 ) -> Result<Option<SegmentWriter>> {
-    let first = found.durable.max(superseded);
-    if first >= found.end {
+    let end = found.end.max(superseded);
+    // What nobody needs does not have to be durable.
+    found.durable = found.durable.max(superseded);
+    if found.is_settled() {
+        found.end = end;
         return Ok(None);
     }
+    let first = found.durable.min(end);
     let number = found.next_number;
     found.next_number += 1;
     let now = clock.now_nanos();
@@ -420,7 +428,11 @@ fn rewrite_tail(
         segment.append(&[body])?;
     }
     segment.publish(&**disk, dir)?;
+    while let Some(last) = found.segments.pop_back_if(|last| last.first >= first) {
+        remove_unused(&**disk, &last.path)?;
+    }
     found.segments.push_back(segment.segment().clone());
+    found.end = end;
     Ok(Some(segment))
 }
 

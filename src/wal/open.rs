@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use super::OnCorruption;
-use super::scan::{Gap, Scan, Step};
+use super::scan::{Scan, Step};
 use super::segment::{HEADER, Segment, cannot};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,13 +25,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Records below `superseded` may be missing.
-    pub(super) fn read(
-        disk: &dyn Disk,
-        dir: &Path,
-        superseded: u64,
-        policy: OnCorruption,
-    ) -> Result<Self> {
+    pub(super) fn read(disk: &dyn Disk, dir: &Path, policy: OnCorruption) -> Result<Self> {
         let mut found = Self::default();
         let entries = disk.list(dir).map_err(|cause| cannot("list", dir, cause))?;
         for name in entries.iter().filter_map(|entry| entry.file_name()) {
@@ -42,20 +36,8 @@ impl Found {
                 remove_unused(disk, &dir.join(name))?;
             }
         }
-        let mut unused = Vec::new();
-        while let Some(last) = found.segments.back().cloned() {
-            // A last segment without a good record was never used: nothing in it was
-            // acknowledged, and it may not even be there after the next crash. But all
-            // before it was.
-            let (path, least) = (last.path.clone(), found.end);
-            if found.find_end(disk, last, least, superseded, policy)? {
-                break;
-            }
-            unused.push(path);
-            found.segments.pop_back();
-        }
-        for path in unused {
-            remove_unused(disk, &path)?;
+        if let Some(last) = found.segments.back().cloned() {
+            found.find_end(disk, last, policy)?;
         }
         // What this start sees, the next ones see, too.
         disk.sync_dir(dir)
@@ -87,40 +69,27 @@ impl Found {
         }
     }
 
-    /// Reads the last segment, which has to reach to `least`. Says whether it counts.
-    fn find_end(
-        &mut self,
-        disk: &dyn Disk,
-        last: Segment,
-        least: u64,
-        superseded: u64,
-        policy: OnCorruption,
-    ) -> Result<bool> {
-        self.durable = last.first.max(least);
+    /// Reads the last segment.
+    fn find_end(&mut self, disk: &dyn Disk, last: Segment, policy: OnCorruption) -> Result<()> {
+        self.durable = last.first;
         self.end = last.first;
         let mut scan = Scan::open(disk, last, None)?;
         let mut gaps = Vec::new();
-        let mut has_records = false;
         loop {
             match scan.step()? {
                 Step::Record { sequence, synced } => {
                     self.end = sequence + 1;
-                    self.durable = synced.max(least);
-                    has_records = true;
+                    self.durable = synced;
                 }
                 Step::Gap(gap) => gaps.push(gap),
                 Step::End => break,
             }
         }
-        if self.end < least && !gaps.iter().any(Gap::is_open) {
-            gaps.push(scan.gap_at_end(least));
-        }
-        let counts = has_records || self.end < least;
         let path = &scan.segment().path;
         for gap in gaps {
             if gap.missing.start >= self.durable {
                 self.end = gap.missing.start;
-                self.torn_bytes += scan.size() - gap.offset;
+                self.torn_bytes = scan.size() - gap.offset;
                 tracing::warn!(
                     path = %path.display(),
                     offset = gap.offset,
@@ -129,22 +98,25 @@ impl Found {
                 );
                 break;
             }
-            let end = if gap.is_open() {
-                least
-            } else {
-                gap.missing.end
-            };
-            let is_loss = !gap.missing.is_empty() && end > superseded;
-            if is_loss && policy == OnCorruption::Fail {
+            if !gap.missing.is_empty() && policy == OnCorruption::Fail {
                 return Err(gap.error(path));
             }
-            self.end = self.end.max(least);
         }
-        Ok(counts)
+        Ok(())
+    }
+
+    /// Whether it is certain that the next start, after whatever crash, finds the log to
+    /// end here.
+    pub(super) fn is_settled(&self) -> bool {
+        let has_records = |last: &Segment| last.first < self.end;
+        self.torn_bytes == 0
+            && self.durable >= self.end
+            && self.segments.back().is_none_or(has_records)
     }
 }
 
-fn remove_unused(disk: &dyn Disk, path: &Path) -> Result<()> {
+/// Removes a file of which nothing counts.
+pub(super) fn remove_unused(disk: &dyn Disk, path: &Path) -> Result<()> {
     tracing::info!(path = %path.display(), "a segment that was never used is removed");
     disk.remove(path)
         .map_err(|cause| cannot("remove", path, cause))
