@@ -1,0 +1,52 @@
+//! What receivers take, in the write-ahead log.
+//!
+//! The log has two kinds of records. A *block* is what one receiver stored: records of
+//! its stream, in order. A *batch* says which blocks were cut for a batch time. Both are
+//! in the log before a job of that batch runs.
+//!
+//! | what a receiver does | when it is in the log |
+//! | --- | --- |
+//! | `store_many`, and a block of a block generator | before the call returns: it may be acknowledged |
+//! | `store`, and all that sockets receive | soon after it was cut, at the block interval or the batch interval; a crash loses what came since |
+//!
+//! **After a restart** the batches behind the checkpoint come again, each with the
+//! blocks that it had, and then the first new batch has the blocks that were in none.
+//!
+//! **What a checkpoint needs.** At each cut it is noted which record is the first that a
+//! later batch may need: no later batch has a block from before, as those were cut, or
+//! are on their way from the log to their ring and known here. A checkpoint of that
+//! batch has the number, and when no older checkpoint is kept, what is before it goes.
+
+#[cfg(not(feature = "checkpoint"))]
+mod disabled;
+#[cfg(feature = "checkpoint")]
+mod enabled;
+mod logging;
+#[cfg(feature = "checkpoint")]
+mod record;
+
+#[cfg(not(feature = "checkpoint"))]
+pub(crate) use disabled::ReceiverLog;
+#[cfg(feature = "checkpoint")]
+pub(crate) use enabled::ReceiverLog;
+pub(crate) use logging::Logging;
+
+use std::sync::Arc;
+
+/// A block that the log has of an earlier process.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RestoredBlock {
+    pub(crate) sequence: u64,
+    pub(crate) records: u64,
+    pub(crate) metadata: Option<Arc<str>>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Where in the log a block of a batch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It has this number.
+    Known(u64),
+    /// It is written with the batch, as the one with this index.
+    New(usize),
+}
