@@ -36,6 +36,7 @@
 //!   are printed.
 //! * [`receiver`]: sources of your own. [`rdd::format`]: files of your own.
 //! * [`shared`]: accumulators, broadcast variables, pools of connections.
+//! * [`rate`]: how many records per second the batches can take.
 //! * [`conf`]: settings. [`listener`]: what happened. [`time`]: batch times, and
 //!   the clock that tests move. [`error`], [`id`]: words that all share.
 //! * [`testing`]: a kit for testing programs, without waiting.
@@ -45,7 +46,7 @@
 //!
 //! * `checkpoint`, the only one that is on by default: records as bytes
 //!   ([`codec`]), and with them `save_as_object_files`; files that are there after a
-//!   crash ([`disk`]).
+//!   crash (module `disk`).
 //! * `formats`: files of JSON lines and of comma-separated values.
 //! * `gzip`: `text_file_stream` reads compressed files.
 //! * `serde`: serde's traits for [`Str`]. Comes with the two above.
@@ -64,7 +65,7 @@
 //! record that is not yours. `reduce_by_key` moves one entry per key and worker.
 //! A received line is a slice of its block, so a long [`Str`] that outlives its
 //! batch should be [`compact`](Str::compact)ed. A receiver that has `ring_bytes`
-//! waiting stops reading. Each operation's page says what it costs.
+//! waiting stops reading; [`guide::overload`] says what else is bounded. Each operation's page says what it costs.
 //!
 //! The library sets no global allocator. Its examples and benches run on
 //! mimalloc, and so should a program whose speed matters.
@@ -97,6 +98,7 @@ pub(crate) mod hash;
 pub mod id;
 pub mod listener;
 pub mod prelude;
+pub mod rate;
 pub mod rdd;
 pub mod receiver;
 pub(crate) mod scheduler;

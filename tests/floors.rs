@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 /// for tests are on top, with the parts behind features; `lib.rs` may use everything.
 const FLOORS: &[&[&str]] = &[
     &["error", "conf", "time", "id", "hash", "fault"],
-    &["arch", "cpu", "sync", "task", "metrics", "codec", "disk"],
+    &[
+        "arch", "cpu", "sync", "task", "metrics", "codec", "disk", "rate",
+    ],
     &["block", "wal", "listener"],
     &["executor", "shared"],
     &["rdd"],

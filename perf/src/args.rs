@@ -16,7 +16,7 @@ perf expect [--quick] [WORKLOAD ...]                 the expected results, to pi
 --rounds N    rounds that are measured, after one that warms up
 --name NAME   name of the record, in perf/record/<date>-<NAME>
 --out DIR     where the record goes instead
---skip NAME   leaves an engine out; may be given again
+--skip NAME   leaves engines out whose names begin so; may be given again
 
 A WORKLOAD is the beginning of a name: W3 for all of it, W3-100k for a part.
 ";
@@ -32,7 +32,7 @@ pub struct Args {
     pub name: Option<String>,
     /// The folder of the record, if given.
     pub out: Option<PathBuf>,
-    /// Engines to leave out.
+    /// How the names of engines begin that are left out.
     pub skip: Vec<String>,
     /// Workloads or curves.
     pub words: Vec<String>,
@@ -66,6 +66,12 @@ impl Args {
     pub fn wants(&self, name: &str) -> bool {
         let begins = |word: &String| name.to_lowercase().starts_with(&word.to_lowercase());
         self.words.is_empty() || self.words.iter().any(begins)
+    }
+
+    /// Whether an engine is left out.
+    #[must_use]
+    pub fn skips(&self, engine: &str) -> bool {
+        self.skip.iter().any(|skipped| engine.starts_with(skipped))
     }
 
     /// Rounds to measure.

@@ -102,11 +102,7 @@ impl<'a> Trial<'a> {
         let order = trial.order(&name);
         trial.start("millstream", order.clone(), None)?;
         for against in &case.against {
-            if !args
-                .skip
-                .iter()
-                .any(|skipped| against.engine.starts_with(skipped))
-            {
+            if !args.skips(&against.engine) {
                 let order = definition::add(order.clone(), &against.settings);
                 trial.start(&against.engine, order, Some(against))?;
             }

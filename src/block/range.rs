@@ -220,6 +220,7 @@ mod tests {
             block: 4096,
             bound: 4096,
             queue: 4,
+            lossy: false,
         };
         let (mut writer, mut cutter, budget) = text_ring(options, 1024);
         let text = b"first line, not short\nsecond line, not short\n";
@@ -243,6 +244,7 @@ mod tests {
             block: 4096,
             bound: 4096,
             queue: 4,
+            lossy: false,
         };
         let (mut writer, mut cutter, budget) = text_ring(options, 1024);
         let mut take = |text: &[u8]| {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Conf, parse};
+use super::{Conf, Overflow, parse};
 
 /// One setting: its names, its type, its default and what it does.
 #[derive(Debug)]
@@ -52,6 +52,12 @@ pub enum Kind {
     },
     /// Records per second.
     Rate,
+    /// A number from 0 on, which may have a fraction.
+    Factor,
+    /// A number above 0, which may have a fraction.
+    Positive,
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// Yes or no.
     Flag,
     /// A line of text.
@@ -77,6 +83,9 @@ impl fmt::Display for Kind {
                  local, local[n] or local[*]"
             ),
             Self::Rate => f.write_str("a whole number of records per second, or unlimited"),
+            Self::Factor => f.write_str("a number from 0 on, such as 0.2"),
+            Self::Positive => f.write_str("a number above 0, such as 0.5"),
+            Self::Choice(words) => f.write_str(&words.join(" or ")),
             Self::Flag => f.write_str("true, false, on, off, 1 or 0"),
             Self::Text => f.write_str("a text on one line"),
         }
@@ -91,7 +100,9 @@ pub(super) enum Slot<'a> {
     Number(&'a mut usize),
     OptNumber(&'a mut Option<usize>),
     Rate(&'a mut Option<u64>),
+    Real(&'a mut f64),
     Flag(&'a mut bool),
+    Overflow(&'a mut Overflow),
     Text(&'a mut String),
 }
 
@@ -125,7 +136,9 @@ impl Key {
                 }
             }
             Slot::Rate(field) => *field = parse::rate(text)?,
+            Slot::Real(field) => *field = parse::real(text)?,
             Slot::Flag(field) => *field = parse::flag(text)?,
+            Slot::Overflow(field) => *field = Overflow::named(text).ok_or(NO_CHOICE)?,
             Slot::Text(field) => text.clone_into(field),
         }
         self.check(conf)
@@ -144,10 +157,20 @@ impl Key {
                 _ => true,
             },
             Slot::Rate(Some(field)) => *field > 0,
+            Slot::Real(field) => match self.kind {
+                Kind::Positive => field.is_finite() && *field > 0.0,
+                _ => field.is_finite() && *field >= 0.0,
+            },
             Slot::Text(field) if field.is_empty() => return Err("the value is empty".to_owned()),
             Slot::Text(field) if field.contains(char::is_control) => {
                 return Err("it has a control character".to_owned());
             }
+            Slot::Text(field) => match self.kind {
+                Kind::Choice(words) if !words.contains(&field.as_str()) => {
+                    return Err(NO_CHOICE.to_owned());
+                }
+                _ => true,
+            },
             _ => true,
         };
         if in_range {
@@ -178,7 +201,9 @@ impl Key {
                 _ => field.to_string(),
             },
             Slot::Rate(Some(field)) => field.to_string(),
+            Slot::Real(field) => field.to_string(),
             Slot::Flag(field) => field.to_string(),
+            Slot::Overflow(field) => field.to_string(),
             Slot::Text(field) => field.clone(),
             Slot::OptDuration(None) | Slot::OptNumber(None) | Slot::Rate(None) => {
                 self.default.to_owned()
@@ -194,6 +219,9 @@ impl Key {
         }
     }
 }
+
+/// What is wrong with a word that is none of a [`Kind::Choice`].
+const NO_CHOICE: &str = "there is no such choice";
 
 /// The default of `spill_dir`: the system's directory for temporary files.
 pub(crate) const SYSTEM_TEMP: &str = "system temp";
@@ -307,6 +335,16 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::Number(&mut conf.block_queue_size),
     },
     Key {
+        name: "receiver_overflow",
+        env: "MILLSTREAM_RECEIVER_OVERFLOW",
+        guide: &[],
+        kind: Kind::Choice(Overflow::NAMES),
+        default: "wait",
+        meaning: "what a receiver does with a record when ring_bytes or block_queue_size is \
+                  reached: wait, drop it, or drop what waits longest, and count that",
+        slot: |conf| Slot::Overflow(&mut conf.receiver_overflow),
+    },
+    Key {
         name: "receiver_max_rate",
         env: "MILLSTREAM_RECEIVER_MAX_RATE",
         guide: &["spark.streaming.receiver.maxRate"],
@@ -314,6 +352,70 @@ pub static KEYS: &[Key] = &[
         default: "unlimited",
         meaning: "records per second that one receiver takes; zero or less is unlimited",
         slot: |conf| Slot::Rate(&mut conf.receiver_max_rate),
+    },
+    Key {
+        name: "backpressure_enabled",
+        env: "MILLSTREAM_BACKPRESSURE_ENABLED",
+        guide: &["spark.streaming.backpressure.enabled"],
+        kind: Kind::Flag,
+        default: "false",
+        meaning: "whether receivers are slowed down to what the batches can take",
+        slot: |conf| Slot::Flag(&mut conf.backpressure_enabled),
+    },
+    Key {
+        name: "backpressure_initial_rate",
+        env: "MILLSTREAM_BACKPRESSURE_INITIAL_RATE",
+        guide: &["spark.streaming.backpressure.initialRate"],
+        kind: Kind::Rate,
+        default: "unlimited",
+        meaning: "records per second that one receiver takes with back-pressure before any batch \
+                  was measured; never more than receiver_max_rate",
+        slot: |conf| Slot::Rate(&mut conf.backpressure_initial_rate),
+    },
+    Key {
+        name: "backpressure_rate_estimator",
+        env: "MILLSTREAM_BACKPRESSURE_RATE_ESTIMATOR",
+        guide: &["spark.streaming.backpressure.rateEstimator"],
+        kind: Kind::Choice(&["pid"]),
+        default: "pid",
+        meaning: "how it is estimated what the batches can take",
+        slot: |conf| Slot::Text(&mut conf.backpressure_rate_estimator),
+    },
+    Key {
+        name: "backpressure_pid_proportional",
+        env: "MILLSTREAM_BACKPRESSURE_PID_PROPORTIONAL",
+        guide: &["spark.streaming.backpressure.pid.proportional"],
+        kind: Kind::Factor,
+        default: "1",
+        meaning: "how much of the error of the last rate is taken back at once",
+        slot: |conf| Slot::Real(&mut conf.backpressure_pid_proportional),
+    },
+    Key {
+        name: "backpressure_pid_integral",
+        env: "MILLSTREAM_BACKPRESSURE_PID_INTEGRAL",
+        guide: &["spark.streaming.backpressure.pid.integral"],
+        kind: Kind::Factor,
+        default: "0.2",
+        meaning: "how much of what waits is to be worked off in one batch interval",
+        slot: |conf| Slot::Real(&mut conf.backpressure_pid_integral),
+    },
+    Key {
+        name: "backpressure_pid_derivative",
+        env: "MILLSTREAM_BACKPRESSURE_PID_DERIVATIVE",
+        guide: &["spark.streaming.backpressure.pid.derived"],
+        kind: Kind::Factor,
+        default: "0",
+        meaning: "how much the change of the error counts, per second",
+        slot: |conf| Slot::Real(&mut conf.backpressure_pid_derivative),
+    },
+    Key {
+        name: "backpressure_pid_min_rate",
+        env: "MILLSTREAM_BACKPRESSURE_PID_MIN_RATE",
+        guide: &["spark.streaming.backpressure.pid.minRate"],
+        kind: Kind::Positive,
+        default: "100",
+        meaning: "records per second that back-pressure leaves to each receiver in any case",
+        slot: |conf| Slot::Real(&mut conf.backpressure_pid_min_rate),
     },
     Key {
         name: "receiver_restart_delay",
@@ -421,6 +523,60 @@ pub static KEYS: &[Key] = &[
         default: "1",
         meaning: "output jobs that run at the same time",
         slot: |conf| Slot::Number(&mut conf.concurrent_jobs),
+    },
+    Key {
+        name: "dynamic_allocation_enabled",
+        env: "MILLSTREAM_DYNAMIC_ALLOCATION_ENABLED",
+        guide: &["spark.streaming.dynamicAllocation.enabled"],
+        kind: Kind::Flag,
+        default: "false",
+        meaning: "whether only as many workers are active as the batches need",
+        slot: |conf| Slot::Flag(&mut conf.dynamic_allocation_enabled),
+    },
+    Key {
+        name: "dynamic_allocation_min_workers",
+        env: "MILLSTREAM_DYNAMIC_ALLOCATION_MIN_WORKERS",
+        guide: &["spark.streaming.dynamicAllocation.minExecutors"],
+        kind: Kind::Integer { min: 1, max: 4096 },
+        default: "1",
+        meaning: "least number of active workers",
+        slot: |conf| Slot::Number(&mut conf.dynamic_allocation_min_workers),
+    },
+    Key {
+        name: "dynamic_allocation_max_workers",
+        env: "MILLSTREAM_DYNAMIC_ALLOCATION_MAX_WORKERS",
+        guide: &["spark.streaming.dynamicAllocation.maxExecutors"],
+        kind: Kind::Integer { min: 1, max: 4096 },
+        default: "workers",
+        meaning: "greatest number of active workers",
+        slot: |conf| Slot::OptNumber(&mut conf.dynamic_allocation_max_workers),
+    },
+    Key {
+        name: "dynamic_allocation_scaling_interval",
+        env: "MILLSTREAM_DYNAMIC_ALLOCATION_SCALING_INTERVAL",
+        guide: &["spark.streaming.dynamicAllocation.scalingInterval"],
+        kind: Kind::Duration { min_ms: 1 },
+        default: "1m",
+        meaning: "for how long batches are measured before the number of active workers changes",
+        slot: |conf| Slot::Duration(&mut conf.dynamic_allocation_scaling_interval),
+    },
+    Key {
+        name: "dynamic_allocation_scaling_up_ratio",
+        env: "MILLSTREAM_DYNAMIC_ALLOCATION_SCALING_UP_RATIO",
+        guide: &["spark.streaming.dynamicAllocation.scalingUpRatio"],
+        kind: Kind::Positive,
+        default: "0.9",
+        meaning: "part of the batch interval from which on more workers are active",
+        slot: |conf| Slot::Real(&mut conf.dynamic_allocation_scaling_up_ratio),
+    },
+    Key {
+        name: "dynamic_allocation_scaling_down_ratio",
+        env: "MILLSTREAM_DYNAMIC_ALLOCATION_SCALING_DOWN_RATIO",
+        guide: &["spark.streaming.dynamicAllocation.scalingDownRatio"],
+        kind: Kind::Positive,
+        default: "0.3",
+        meaning: "part of the batch interval down from which one worker less is active",
+        slot: |conf| Slot::Real(&mut conf.dynamic_allocation_scaling_down_ratio),
     },
     Key {
         name: "max_queued_batches",

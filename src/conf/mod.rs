@@ -18,6 +18,7 @@
 
 mod keys;
 mod nearest;
+mod overflow;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use crate::error::{Error, Result};
 
 pub(crate) use keys::SYSTEM_TEMP;
 pub use keys::{KEYS, Key, Kind};
+pub use overflow::Overflow;
 
 use nearest::nearest;
 
@@ -84,8 +86,27 @@ pub struct Conf {
     pub spill_dir: String,
     /// Blocks received and not yet cut into a batch, per receiver. Default: 4096.
     pub block_queue_size: usize,
+    /// What a receiver does with a record when `ring_bytes` or `block_queue_size` is reached.
+    /// Default: [`Overflow::Wait`].
+    pub receiver_overflow: Overflow,
     /// Records per second that one receiver takes; `None` is unlimited. Default: `None`.
     pub receiver_max_rate: Option<u64>,
+    /// Whether receivers are slowed down to what the batches can take. Default: `false`.
+    pub backpressure_enabled: bool,
+    /// Records per second that one receiver takes with back-pressure before any batch was measured;
+    /// never more than `receiver_max_rate`. `None` is unlimited. Default: `None`.
+    pub backpressure_initial_rate: Option<u64>,
+    /// How it is estimated what the batches can take: `pid`, by
+    /// [`PidRateEstimator`](crate::rate::PidRateEstimator). Default: `pid`.
+    pub backpressure_rate_estimator: String,
+    /// How much of the error of the last rate is taken back at once. Default: 1.
+    pub backpressure_pid_proportional: f64,
+    /// How much of what waits is to be worked off in one batch interval. Default: 0.2.
+    pub backpressure_pid_integral: f64,
+    /// How much the change of the error counts, per second. Default: 0.
+    pub backpressure_pid_derivative: f64,
+    /// Records per second that back-pressure leaves to each receiver in any case. Default: 100.
+    pub backpressure_pid_min_rate: f64,
     /// Pause before a failed receiver starts again. Default: 2 s.
     pub receiver_restart_delay: Duration,
     /// What that pause grows to while a receiver fails again and again without data. Default: 60 s.
@@ -111,6 +132,19 @@ pub struct Conf {
     pub pin: bool,
     /// Output jobs that run at the same time. Default: 1.
     pub concurrent_jobs: usize,
+    /// Whether only as many workers are active as the batches need. Default: `false`.
+    pub dynamic_allocation_enabled: bool,
+    /// Least number of active workers. Default: 1.
+    pub dynamic_allocation_min_workers: usize,
+    /// Greatest number of active workers; `None` is all. Default: `None`.
+    pub dynamic_allocation_max_workers: Option<usize>,
+    /// For how long batches are measured before the number of active workers changes. Default: 60 s.
+    pub dynamic_allocation_scaling_interval: Duration,
+    /// Part of the batch interval from which on, if batches take so long, more workers are active.
+    /// Default: 0.9.
+    pub dynamic_allocation_scaling_up_ratio: f64,
+    /// Part of the batch interval down from which one worker less is active. Default: 0.3.
+    pub dynamic_allocation_scaling_down_ratio: f64,
     /// Batches that may wait; beyond it no batch is cut and data stays at its source. Default:
     /// 10000.
     pub max_queued_batches: usize,
@@ -192,7 +226,15 @@ impl Conf {
             memory_max: None,
             spill_dir: String::new(),
             block_queue_size: 0,
+            receiver_overflow: Overflow::Wait,
             receiver_max_rate: None,
+            backpressure_enabled: false,
+            backpressure_initial_rate: None,
+            backpressure_rate_estimator: String::new(),
+            backpressure_pid_proportional: 0.0,
+            backpressure_pid_integral: 0.0,
+            backpressure_pid_derivative: 0.0,
+            backpressure_pid_min_rate: 0.0,
             receiver_restart_delay: Duration::ZERO,
             receiver_max_restart_delay: Duration::ZERO,
             socket_keepalive: Duration::ZERO,
@@ -204,6 +246,12 @@ impl Conf {
             max_inflate_ratio: 0,
             pin: false,
             concurrent_jobs: 0,
+            dynamic_allocation_enabled: false,
+            dynamic_allocation_min_workers: 0,
+            dynamic_allocation_max_workers: None,
+            dynamic_allocation_scaling_interval: Duration::ZERO,
+            dynamic_allocation_scaling_up_ratio: 0.0,
+            dynamic_allocation_scaling_down_ratio: 0.0,
             max_queued_batches: 0,
             checkpoint_directory: String::new(),
             checkpoint_interval: None,
@@ -395,6 +443,22 @@ impl Conf {
             return Err(Error::config(format!(
                 "{block} is more than {ring}: no block fits; lower the first or raise the second"
             )));
+        }
+        self.validate_allocation()
+    }
+
+    fn validate_allocation(&self) -> Result<()> {
+        let describe = |name: &str| self.describe(&format!("dynamic_allocation_{name}"));
+        if self.dynamic_allocation_scaling_up_ratio <= self.dynamic_allocation_scaling_down_ratio {
+            let (up, down) = (describe("scaling_up_ratio"), describe("scaling_down_ratio"));
+            return Err(Error::config(format!(
+                "{up} is not more than {down}: workers would come and go at once"
+            )));
+        }
+        let most = self.dynamic_allocation_max_workers.unwrap_or(usize::MAX);
+        if self.dynamic_allocation_min_workers > most {
+            let (least, most) = (describe("min_workers"), describe("max_workers"));
+            return Err(Error::config(format!("{least} is more than {most}")));
         }
         Ok(())
     }

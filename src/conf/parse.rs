@@ -103,6 +103,16 @@ pub(super) fn rate(text: &str) -> Result<Option<u64>, String> {
     Ok((below_zero.is_none() && number > 0).then_some(number))
 }
 
+/// A number that may have a fraction.
+pub(super) fn real(text: &str) -> Result<f64, String> {
+    let number: f64 = text.trim().parse().map_err(|_| "not a number".to_owned())?;
+    if number.is_finite() {
+        Ok(number)
+    } else {
+        Err("not a finite number".to_owned())
+    }
+}
+
 pub(super) fn flag(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "on" | "1" => Ok(true),
@@ -303,6 +313,19 @@ mod tests {
         }
         refused(rate("0.5"), "fractions are not allowed");
         refused(rate("5/s"), "a bare number is needed, without \"/s\"");
+    }
+
+    #[test]
+    fn reals() {
+        for (text, number) in [("0", 0.0), (" 0.25 ", 0.25), ("1e3", 1_000.0), ("-2", -2.0)] {
+            assert_eq!(real(text), Ok(number), "{text}");
+        }
+        for text in ["", "fast", "0,5", "1s"] {
+            refused(real(text), "not a number");
+        }
+        for text in ["NaN", "inf", "-infinity", "1e999"] {
+            refused(real(text), "not a finite number");
+        }
     }
 
     #[test]

@@ -70,7 +70,15 @@ fn defaults() {
     assert_eq!(conf.spill_dir, "system temp");
     assert!(conf.unpersist);
     assert_eq!(conf.block_queue_size, 4096);
+    assert_eq!(conf.receiver_overflow, Overflow::Wait);
     assert_eq!(conf.receiver_max_rate, None);
+    assert!(!conf.backpressure_enabled);
+    assert_eq!(conf.backpressure_initial_rate, None);
+    assert_eq!(conf.backpressure_rate_estimator, "pid");
+    assert_eq!(conf.backpressure_pid_proportional, 1.0);
+    assert_eq!(conf.backpressure_pid_integral, 0.2);
+    assert_eq!(conf.backpressure_pid_derivative, 0.0);
+    assert_eq!(conf.backpressure_pid_min_rate, 100.0);
     assert_eq!(conf.receiver_restart_delay, Duration::from_secs(2));
     assert_eq!(conf.receiver_max_restart_delay, Duration::from_secs(60));
     assert_eq!(conf.socket_keepalive, Duration::from_secs(60));
@@ -85,6 +93,15 @@ fn defaults() {
     assert_eq!(conf.max_inflate_ratio, 200);
     assert!(!conf.pin);
     assert_eq!(conf.concurrent_jobs, 1);
+    assert!(!conf.dynamic_allocation_enabled);
+    assert_eq!(conf.dynamic_allocation_min_workers, 1);
+    assert_eq!(conf.dynamic_allocation_max_workers, None);
+    assert_eq!(
+        conf.dynamic_allocation_scaling_interval,
+        Duration::from_secs(60)
+    );
+    assert_eq!(conf.dynamic_allocation_scaling_up_ratio, 0.9);
+    assert_eq!(conf.dynamic_allocation_scaling_down_ratio, 0.3);
     assert_eq!(conf.max_queued_batches, 10_000);
     assert_eq!(conf.checkpoint_directory, "none");
     assert_eq!(conf.checkpoint_interval, None);
@@ -110,7 +127,15 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("memory_max", "8GiB"),
         ("spill_dir", "/var/spill"),
         ("block_queue_size", "8"),
+        ("receiver_overflow", "drop_newest"),
         ("receiver_max_rate", "5000"),
+        ("backpressure_enabled", "true"),
+        ("backpressure_initial_rate", "1000"),
+        ("backpressure_rate_estimator", "pid"),
+        ("backpressure_pid_proportional", "0.5"),
+        ("backpressure_pid_integral", "0"),
+        ("backpressure_pid_derivative", "0.05"),
+        ("backpressure_pid_min_rate", "0.5"),
         ("receiver_restart_delay", "0ms"),
         ("receiver_max_restart_delay", "5s"),
         ("socket_keepalive", "0ms"),
@@ -122,6 +147,12 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("max_inflate_ratio", "1000"),
         ("pin", "true"),
         ("concurrent_jobs", "2"),
+        ("dynamic_allocation_enabled", "true"),
+        ("dynamic_allocation_min_workers", "2"),
+        ("dynamic_allocation_max_workers", "3"),
+        ("dynamic_allocation_scaling_interval", "10s"),
+        ("dynamic_allocation_scaling_up_ratio", "0.8"),
+        ("dynamic_allocation_scaling_down_ratio", "0.25"),
         ("max_queued_batches", "1"),
         ("checkpoint_directory", "/var/checkpoints"),
         ("checkpoint_interval", "10s"),
@@ -174,6 +205,19 @@ fn the_guides_keys_are_understood() {
         ("spark.streaming.blockInterval", "50"),
         ("spark.streaming.blockQueueSize", "10"),
         ("spark.streaming.receiver.maxRate", "100"),
+        ("spark.streaming.backpressure.enabled", "true"),
+        ("spark.streaming.backpressure.initialRate", "50"),
+        ("spark.streaming.backpressure.rateEstimator", "pid"),
+        ("spark.streaming.backpressure.pid.proportional", "0.9"),
+        ("spark.streaming.backpressure.pid.integral", "0.1"),
+        ("spark.streaming.backpressure.pid.derived", "0.01"),
+        ("spark.streaming.backpressure.pid.minRate", "10"),
+        ("spark.streaming.dynamicAllocation.enabled", "true"),
+        ("spark.streaming.dynamicAllocation.minExecutors", "2"),
+        ("spark.streaming.dynamicAllocation.maxExecutors", "8"),
+        ("spark.streaming.dynamicAllocation.scalingInterval", "30s"),
+        ("spark.streaming.dynamicAllocation.scalingUpRatio", "1.1"),
+        ("spark.streaming.dynamicAllocation.scalingDownRatio", "0.5"),
         ("spark.streaming.receiverRestartDelay", "500"),
         ("spark.streaming.concurrentJobs", "4"),
         ("spark.streaming.gracefulStopTimeout", "30s"),
@@ -187,7 +231,23 @@ fn the_guides_keys_are_understood() {
     assert_eq!(conf.block_interval, Duration::from_millis(50));
     assert_eq!(conf.block_queue_size, 10);
     assert_eq!(conf.receiver_max_rate, Some(100));
+    assert!(conf.backpressure_enabled);
+    assert_eq!(conf.backpressure_initial_rate, Some(50));
+    assert_eq!(conf.backpressure_rate_estimator, "pid");
+    assert_eq!(conf.backpressure_pid_proportional, 0.9);
+    assert_eq!(conf.backpressure_pid_integral, 0.1);
+    assert_eq!(conf.backpressure_pid_derivative, 0.01);
+    assert_eq!(conf.backpressure_pid_min_rate, 10.0);
     assert_eq!(conf.receiver_restart_delay, Duration::from_millis(500));
+    assert!(conf.dynamic_allocation_enabled);
+    assert_eq!(conf.dynamic_allocation_min_workers, 2);
+    assert_eq!(conf.dynamic_allocation_max_workers, Some(8));
+    assert_eq!(
+        conf.dynamic_allocation_scaling_interval,
+        Duration::from_secs(30)
+    );
+    assert_eq!(conf.dynamic_allocation_scaling_up_ratio, 1.1);
+    assert_eq!(conf.dynamic_allocation_scaling_down_ratio, 0.5);
     assert_eq!(conf.concurrent_jobs, 4);
     assert_eq!(conf.graceful_stop_timeout, Some(Duration::from_secs(30)));
     assert!(conf.stop_gracefully_on_shutdown);
@@ -266,6 +326,26 @@ fn wrong_values_are_refused_and_change_nothing() {
          expected a whole number of records per second, or unlimited (default: unlimited)",
     );
     refused(
+        set("receiver_overflow", "dropNewest"),
+        "receiver_overflow = \"dropNewest\": there is no such choice; \
+         expected wait or drop_newest or drop_oldest (default: wait)",
+    );
+    refused(
+        set("backpressure_rate_estimator", "gradient"),
+        "backpressure_rate_estimator = \"gradient\": there is no such choice; \
+         expected pid (default: pid)",
+    );
+    refused(
+        set("backpressure_pid_integral", "-0.2"),
+        "backpressure_pid_integral = \"-0.2\": out of range; \
+         expected a number from 0 on, such as 0.2 (default: 0.2)",
+    );
+    refused(
+        set("spark.streaming.backpressure.pid.minRate", "0"),
+        "spark.streaming.backpressure.pid.minRate = \"0\": out of range; \
+         expected a number above 0, such as 0.5 (default: 100)",
+    );
+    refused(
         set("app_name", "a\nb"),
         "app_name = \"a\\nb\": it has a control character; \
          expected a text on one line (default: millstream)",
@@ -280,6 +360,10 @@ fn wrong_values_are_refused_and_change_nothing() {
         ("receiver_restart_delay", "-2s"),
         ("max_line_bytes", "0"),
         ("max_frame_bytes", "0"),
+        ("backpressure_enabled", "maybe"),
+        ("backpressure_initial_rate", "0.5"),
+        ("backpressure_pid_proportional", "NaN"),
+        ("backpressure_pid_derivative", "fast"),
         ("pin", "core"),
         ("concurrent_jobs", "0"),
         ("max_queued_batches", "0"),
@@ -484,6 +568,30 @@ fn validation_checks_fields_and_rules_between_them() {
          expected a text on one line (default: millstream)",
     );
     fails(
+        |conf| conf.backpressure_pid_min_rate = f64::NAN,
+        "backpressure_pid_min_rate = NaN (program): out of range; \
+         expected a number above 0, such as 0.5 (default: 100)",
+    );
+    fails(
+        |conf| conf.backpressure_rate_estimator = "PID".to_owned(),
+        "backpressure_rate_estimator = PID (program): there is no such choice; \
+         expected pid (default: pid)",
+    );
+    fails(
+        |conf| conf.dynamic_allocation_scaling_down_ratio = 0.9,
+        "dynamic_allocation_scaling_up_ratio = 0.9 (default) is not more than \
+         dynamic_allocation_scaling_down_ratio = 0.9 (program): \
+         workers would come and go at once",
+    );
+    fails(
+        |conf| {
+            conf.dynamic_allocation_min_workers = 3;
+            conf.dynamic_allocation_max_workers = Some(2);
+        },
+        "dynamic_allocation_min_workers = 3 (program) is more than \
+         dynamic_allocation_max_workers = 2 (program)",
+    );
+    fails(
         |conf| conf.ring_bytes = 1 << 19,
         "block_bytes = 1MiB (default) is more than ring_bytes = 512KiB (program): \
          no block fits; lower the first or raise the second",
@@ -532,39 +640,53 @@ fn the_effective_settings_are_a_table() {
         .load_env(env([("MILLSTREAM_RING_BYTES", "2097152")]))
         .unwrap();
     let expected = "\
-name                               value               source
-app_name                           millstream          default
-batch_interval                     not set             default
-workers                            2                   program
-default_parallelism                workers             default
-block_interval                     200ms               default
-block_bytes                        1MiB                default
-ring_bytes                         2MiB                environment MILLSTREAM_RING_BYTES
-memory_max                         half                default
-spill_dir                          system temp         default
-block_queue_size                   4096                default
-receiver_max_rate                  unlimited           default
-receiver_restart_delay             2s                  default
-receiver_max_restart_delay         1m                  default
-socket_keepalive                   1m                  default
-socket_read_timeout                none                default
-max_line_bytes                     1MiB                default
-max_frame_bytes                    64MiB               default
-file_stream_min_remember_duration  1m                  default
-max_inflated_bytes                 16GiB               default
-max_inflate_ratio                  200                 default
-pin                                true                program
-concurrent_jobs                    1                   default
-max_queued_batches                 10000               default
-checkpoint_directory               none                default
-checkpoint_interval                as the streams ask  default
-batch_stuck_after                  1m                  default
-graceful_stop_timeout              10 batch intervals  default
-stop_timeout                       2s                  default
-stop_gracefully_on_shutdown        false               default
-remember                           none                default
-unpersist                          true                default
-one_active_context                 false               default
+name                                   value               source
+app_name                               millstream          default
+batch_interval                         not set             default
+workers                                2                   program
+default_parallelism                    workers             default
+block_interval                         200ms               default
+block_bytes                            1MiB                default
+ring_bytes                             2MiB                environment MILLSTREAM_RING_BYTES
+memory_max                             half                default
+spill_dir                              system temp         default
+block_queue_size                       4096                default
+receiver_overflow                      wait                default
+receiver_max_rate                      unlimited           default
+backpressure_enabled                   false               default
+backpressure_initial_rate              unlimited           default
+backpressure_rate_estimator            pid                 default
+backpressure_pid_proportional          1                   default
+backpressure_pid_integral              0.2                 default
+backpressure_pid_derivative            0                   default
+backpressure_pid_min_rate              100                 default
+receiver_restart_delay                 2s                  default
+receiver_max_restart_delay             1m                  default
+socket_keepalive                       1m                  default
+socket_read_timeout                    none                default
+max_line_bytes                         1MiB                default
+max_frame_bytes                        64MiB               default
+file_stream_min_remember_duration      1m                  default
+max_inflated_bytes                     16GiB               default
+max_inflate_ratio                      200                 default
+pin                                    true                program
+concurrent_jobs                        1                   default
+dynamic_allocation_enabled             false               default
+dynamic_allocation_min_workers         1                   default
+dynamic_allocation_max_workers         workers             default
+dynamic_allocation_scaling_interval    1m                  default
+dynamic_allocation_scaling_up_ratio    0.9                 default
+dynamic_allocation_scaling_down_ratio  0.3                 default
+max_queued_batches                     10000               default
+checkpoint_directory                   none                default
+checkpoint_interval                    as the streams ask  default
+batch_stuck_after                      1m                  default
+graceful_stop_timeout                  10 batch intervals  default
+stop_timeout                           2s                  default
+stop_gracefully_on_shutdown            false               default
+remember                               none                default
+unpersist                              true                default
+one_active_context                     false               default
 ";
     assert_eq!(conf.to_string(), expected);
 }

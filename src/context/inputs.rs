@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::StreamingContext;
 use crate::block::{Budget, RingOptions, Str, text_ring, typed_ring};
+use crate::conf::Overflow;
 use crate::dstream::input::constant::ConstantIngest;
 use crate::dstream::input::queue::QueueIngest;
 use crate::dstream::input::receiver::ReceiverIngest;
@@ -15,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::rdd::pipe::{Data, Pipe};
 use crate::rdd::{Lines, Partition, Rdd};
 use crate::receiver::{
-    Backoff, ConvertedSocket, CustomSource, Peer, RateLimiter, RawSocket, Receiver, Source,
-    Supervisor, TextSocket,
+    Backoff, ConvertedSocket, CustomSource, Peer, RateLimit, RateLimiter, RawSocket, Receiver,
+    Source, Supervisor, TextSocket,
 };
 use crate::time::BatchTime;
 
@@ -163,8 +164,9 @@ impl StreamingContext {
         ReceiverIngest::declare(&self.inner.graph, "Socket", site, |_| {
             let max_line = self.inner.conf.max_line_bytes;
             let (writer, cutter, budget) = text_ring(self.ring_options(), max_line);
-            let source = TextSocket::new(peer, writer, self.limiter());
-            (cutter, self.supervisor(source, budget))
+            let (limiter, limit) = self.limiter();
+            let source = TextSocket::new(peer, writer, limiter);
+            (cutter, self.supervisor(source, budget, limit))
         })
     }
 
@@ -203,8 +205,9 @@ impl StreamingContext {
         let peer = self.peer(address.into(), site)?;
         ReceiverIngest::declare(&self.inner.graph, "Socket", site, |_| {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
-            let source = ConvertedSocket::new(peer, convert, writer, self.limiter());
-            (cutter, self.supervisor(source, budget))
+            let (limiter, limit) = self.limiter();
+            let source = ConvertedSocket::new(peer, convert, writer, limiter);
+            (cutter, self.supervisor(source, budget, limit))
         })
     }
 
@@ -223,7 +226,7 @@ impl StreamingContext {
         ReceiverIngest::declare(&self.inner.graph, "Raw socket", site, |_| {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
             let source = RawSocket::new(peer, writer, self.inner.conf.max_frame_bytes);
-            (cutter, self.supervisor(source, budget))
+            (cutter, self.supervisor(source, budget, None))
         })
     }
 
@@ -239,9 +242,9 @@ impl StreamingContext {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
             // A block never spans batches.
             let block_interval = self.inner.conf.block_interval.min(self.batch_interval());
-            let limiter = self.limiter();
+            let (limiter, limit) = self.limiter();
             let source = CustomSource::new(receiver, stream_id, writer, limiter, block_interval);
-            (cutter, self.supervisor(source, budget))
+            (cutter, self.supervisor(source, budget, limit))
         })
     }
 
@@ -261,11 +264,24 @@ impl StreamingContext {
             block: conf.block_bytes,
             bound: conf.ring_bytes,
             queue: conf.block_queue_size,
+            lossy: conf.receiver_overflow == Overflow::DropNewest,
         }
     }
 
-    fn limiter(&self) -> Option<RateLimiter> {
-        self.inner.conf.receiver_max_rate.map(RateLimiter::new)
+    /// The two ends of a rate limit, if there is to be one.
+    fn limiter(&self) -> (Option<RateLimiter>, Option<Arc<RateLimit>>) {
+        let conf = &self.inner.conf;
+        let max = conf.receiver_max_rate;
+        let limit = if conf.backpressure_enabled {
+            Some(RateLimit::new(conf.backpressure_initial_rate, max))
+        } else {
+            max.map(|_| RateLimit::new(None, max))
+        };
+        let limiter = limit.clone().map(|limit| {
+            let clock = Arc::clone(&self.inner.clock);
+            RateLimiter::new(limit, clock, self.batch_interval())
+        });
+        (limiter, limit)
     }
 
     fn peer(&self, address: String, site: &'static Location<'static>) -> Result<Peer> {
@@ -277,11 +293,18 @@ impl StreamingContext {
         })
     }
 
-    fn supervisor(&self, source: impl Source, budget: Arc<Budget>) -> Supervisor {
+    fn supervisor(
+        &self,
+        source: impl Source,
+        budget: Arc<Budget>,
+        limit: Option<Arc<RateLimit>>,
+    ) -> Supervisor {
         let conf = &self.inner.conf;
         Supervisor {
             source: Box::new(source),
             budget,
+            limit,
+            overflow: conf.receiver_overflow,
             backoff: Backoff::new(conf.receiver_restart_delay, conf.receiver_max_restart_delay),
         }
     }

@@ -8,7 +8,11 @@ use super::{Inner, StreamingContext, active};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
-use crate::scheduler::{Generator, JobScheduler, OnDone, ReceiverTracker};
+use crate::rate::{PidOptions, PidRateEstimator};
+use crate::scheduler::{
+    Generator, JobScheduler, Learners, OnDone, RateControl, ReceiverTracker, Scaling,
+    ScalingOptions,
+};
 use crate::task::in_task;
 use crate::time::{BatchTime, Deadline, Duration, first_batch_time};
 
@@ -236,6 +240,7 @@ impl Running {
             true => inner.conf.remember,
             false => Some(Duration::MAX),
         };
+        let rates = RateControl::new(estimator(inner)?, interval);
         inner.graph.initialize(zero, remember);
         let checkpoints = setup.start(inner, last)?;
         if let Err(error) = inner.graph.start_inputs() {
@@ -256,7 +261,11 @@ impl Running {
                 Arc::clone(&inner.bus),
                 Arc::clone(&inner.waiter),
                 inner.conf.batch_stuck_after,
-                on_done(checkpoints.clone()),
+                Learners {
+                    rates,
+                    scaling: scaling(inner),
+                    on_done: on_done(checkpoints.clone()),
+                },
             )),
             checkpoints,
             job_threads: Vec::new(),
@@ -284,8 +293,13 @@ impl Running {
             let thread = thread::spawn(format!("jobs-{i}"), None, move || jobs.run());
             self.job_threads.push(thread.map_err(refused)?);
         }
-        self.receivers
-            .start(&inner.graph, &inner.placement, &inner.clock, &inner.bus)?;
+        self.receivers.start(
+            &inner.graph,
+            &inner.placement,
+            &inner.clock,
+            &inner.bus,
+            &self.jobs,
+        )?;
         let interval = inner.graph.batch_interval();
         let grid = self.checkpoints.as_ref().map_or(interval, |it| it.grid());
         self.generator = Some(Generator::start(
@@ -299,4 +313,39 @@ impl Running {
         )?);
         Ok(())
     }
+}
+
+/// What back-pressure estimates with, if it is on.
+fn estimator(inner: &Inner) -> Result<Option<PidRateEstimator>> {
+    let conf = &inner.conf;
+    if !conf.backpressure_enabled {
+        return Ok(None);
+    }
+    let options = PidOptions {
+        proportional: conf.backpressure_pid_proportional,
+        integral: conf.backpressure_pid_integral,
+        derivative: conf.backpressure_pid_derivative,
+        min_rate: conf.backpressure_pid_min_rate,
+    };
+    PidRateEstimator::new(inner.graph.batch_interval(), options).map(Some)
+}
+
+/// What changes the number of workers, if anything does.
+fn scaling(inner: &Inner) -> Option<Scaling> {
+    let (conf, executor) = (&inner.conf, inner.graph.executor());
+    if !conf.dynamic_allocation_enabled {
+        return None;
+    }
+    let most = conf.dynamic_allocation_max_workers;
+    let most = most.unwrap_or(usize::MAX).min(executor.workers());
+    let options = ScalingOptions {
+        batch_interval: inner.graph.batch_interval(),
+        scaling_interval: conf.dynamic_allocation_scaling_interval,
+        up_ratio: conf.dynamic_allocation_scaling_up_ratio,
+        down_ratio: conf.dynamic_allocation_scaling_down_ratio,
+        least: conf.dynamic_allocation_min_workers.min(most),
+        most,
+    };
+    let start = inner.clock.now_nanos();
+    Some(Scaling::new(options, Arc::clone(executor), start))
 }

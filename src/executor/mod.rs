@@ -6,7 +6,8 @@
 //! `w, w + W, ...` first, in every batch the same ones, so that what belongs to
 //! a partition stays in that core's cache; only then it takes what others have
 //! not begun. Work that is too small to be worth waking anybody is done by the
-//! calling thread.
+//! calling thread; where it is not much larger, that thread begins with it while the
+//! workers wake up.
 //!
 //! Invariants: a task never waits (no lock is held across tasks, no action
 //! starts inside one); a panic in a task ends that piece of work, not the
@@ -20,7 +21,7 @@ mod stopwatch;
 mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,7 +38,10 @@ const SMALL: usize = 4096;
 /// The weight of a task that may be large for all that is known: two of them are
 /// worth waking somebody.
 pub(crate) const UNKNOWN: usize = SMALL;
-/// How long the calling thread works alone on what was expected to be small.
+/// Work that is expected to be done so soon that waking the workers counts: the calling
+/// thread begins with it meanwhile.
+const SOON: usize = 16 * SMALL;
+/// How long the calling thread works before it only waits for the workers.
 const ALONE: Duration = Duration::from_micros(50);
 
 /// The worker pools of one context.
@@ -45,6 +49,9 @@ const ALONE: Duration = Duration::from_micros(50);
 pub(crate) struct Executor {
     pools: Vec<NodePool>,
     workers: usize,
+    /// How many of them take part in new work. Only the number matters, so it is
+    /// relaxed.
+    active: AtomicUsize,
     default_parallelism: usize,
     memory: Arc<Memory>,
 }
@@ -77,6 +84,7 @@ impl Executor {
             Self {
                 pools,
                 workers,
+                active: AtomicUsize::new(workers),
                 default_parallelism,
                 memory: Arc::new(memory),
             },
@@ -96,6 +104,23 @@ impl Executor {
     /// How many partitions a shuffle makes unless told otherwise.
     pub(crate) fn default_parallelism(&self) -> usize {
         self.default_parallelism
+    }
+
+    /// How many workers there are.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// How many workers take part in new work.
+    pub(crate) fn active(&self) -> usize {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// Lets so many workers take part in new work: at least one, and no more than
+    /// there are. The others sleep.
+    pub(crate) fn set_active(&self, workers: usize) {
+        let active = workers.clamp(1, self.workers);
+        self.active.store(active, Ordering::Relaxed);
     }
 
     /// Counts what is kept beyond its batch.
@@ -146,19 +171,27 @@ impl Executor {
         self.check_outside()?;
         let work = Work::new(pieces, &init, &step);
         let n = work.tasks.len();
+        // Once: it may change.
+        let active = self.active();
         let mut states = Vec::new();
         if n <= 1 || weight <= SMALL {
             let limit = if n <= 1 { None } else { Some(ALONE) };
             states.push(work.alone(limit));
         }
         if !work.is_done() {
-            let shared = Mutex::new(Vec::with_capacity(self.workers));
-            pool::run_on_all(&self.pools, &|worker| {
-                let state = work.join_in(worker, self.workers);
+            let shared = Mutex::new(Vec::with_capacity(active));
+            let body = |worker| {
+                let state = work.join_in(worker, active);
                 shared
                     .lock()
                     .unwrap_or_else(|poison| poison.into_inner())
                     .extend(state);
+            };
+            pool::run_on_all(&self.pools, active, &body, || {
+                // A program that asks for one worker gets one.
+                if weight <= SOON && active > 1 {
+                    states.push(work.alone(Some(ALONE)));
+                }
             });
             states.extend(
                 shared
@@ -258,7 +291,9 @@ where
         let scope = Scope::enter();
         let mut state = (self.init)();
         for task in 0..self.tasks.len() {
-            let Some(task) = self.take(task) else { break };
+            let Some(task) = self.take(task) else {
+                continue;
+            };
             if !self.run(&mut state, task) {
                 break;
             }

@@ -38,17 +38,25 @@ impl NodePool {
     }
 }
 
-/// Calls `body` with the number of each worker, on that worker, and waits.
-pub(super) fn run_on_all(pools: &[NodePool], body: &(impl Fn(usize) + Sync)) {
+/// Calls `body` with the number of each of the first `active` workers, on that
+/// worker, and `beside` on the calling thread, and waits.
+pub(super) fn run_on_all(
+    pools: &[NodePool],
+    active: usize,
+    body: &(impl Fn(usize) + Sync),
+    beside: impl FnOnce(),
+) {
     match pools {
-        [] => {}
-        [last] => {
-            last.pool
-                .broadcast(|context| body(last.first + context.index()));
-        }
-        [first, rest @ ..] => first.pool.in_place_scope(|scope| {
-            scope.spawn_broadcast(|_, context| body(first.first + context.index()));
-            run_on_all(rest, body);
+        [first, rest @ ..] if first.first < active => first.pool.in_place_scope(|scope| {
+            scope.spawn_broadcast(|_, context| {
+                // A pool can only call all of its workers.
+                let worker = first.first + context.index();
+                if worker < active {
+                    body(worker);
+                }
+            });
+            run_on_all(rest, active, body, beside);
         }),
+        _ => beside(),
     }
 }

@@ -3,7 +3,8 @@
 //! The sections are those of the
 //! [guide](https://spark.apache.org/docs/3.0.0/streaming-programming-guide.html).
 //! [`porting`] has every call of it beside ours, [`differences`] says where this
-//! crate departs from Spark on purpose.
+//! crate departs from Spark on purpose, [`overload`] what happens when more comes
+//! in than can be processed.
 //!
 //! | section of the guide | here |
 //! | --- | --- |
@@ -24,10 +25,11 @@
 //! | Checkpointing | not yet |
 //! | Accumulators, Broadcast Variables | [shared variables](crate::StreamingContext#shared-variables) |
 //! | Deploying Applications | `stop_on_signals` (feature `signals`), [`stop`](crate::StreamingContext::stop) |
+//! | Deploying Applications: maximum rate, back-pressure | [`overload`] |
 //! | Monitoring Applications | [`listener`](crate::listener) |
-//! | Reducing the Batch Processing Times | [`conf::KEYS`](crate::conf::KEYS): `workers`, `default_parallelism`, `block_interval`, `pin` |
+//! | Reducing the Batch Processing Times | [`conf::KEYS`](crate::conf::KEYS): `workers`, `default_parallelism`, `block_interval`, `pin`, `dynamic_allocation_enabled` |
 //! | Setting the Right Batch Interval | [`listener::BatchInfo`](crate::listener::BatchInfo): the delays of each batch |
-//! | Memory Tuning | [`conf::KEYS`](crate::conf::KEYS): `ring_bytes`, `memory_max` |
+//! | Memory Tuning | [`overload`] |
 //! | Fault-tolerance Semantics | [`differences`](differences#what-is-lost-with-the-process) |
 
 #[doc = include_str!("porting.md")]
@@ -35,3 +37,6 @@ pub mod porting {}
 
 #[doc = include_str!("differences.md")]
 pub mod differences {}
+
+#[doc = include_str!("overload.md")]
+pub mod overload {}

@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use super::{BatchInfo, CheckpointInfo, ReceiverInfo, StreamingListener, StuckBatchInfo};
+use super::{
+    BatchInfo, CheckpointInfo, ReceiverInfo, SkippedBatchInfo, StreamingListener, StuckBatchInfo,
+};
 
 /// Events that may wait for a slow listener.
 const QUEUE: usize = 10_000;
@@ -26,6 +28,7 @@ pub(crate) enum Event {
         expect(dead_code, reason = "without it none is written")
     )]
     Checkpoint(CheckpointInfo),
+    BatchSkipped(SkippedBatchInfo),
     ReceiverStarted(ReceiverInfo),
     ReceiverError(ReceiverInfo),
     ReceiverStopped(ReceiverInfo),
@@ -162,6 +165,7 @@ fn tell(listener: &dyn StreamingListener, event: &Event) {
         Event::BatchCompleted(batch) => listener.on_batch_completed(batch),
         Event::BatchStuck(stuck) => listener.on_batch_stuck(stuck),
         Event::Checkpoint(checkpoint) => listener.on_checkpoint(checkpoint),
+        Event::BatchSkipped(skipped) => listener.on_batch_skipped(skipped),
         Event::ReceiverStarted(receiver) => listener.on_receiver_started(receiver),
         Event::ReceiverError(receiver) => listener.on_receiver_error(receiver),
         Event::ReceiverStopped(receiver) => listener.on_receiver_stopped(receiver),

@@ -102,6 +102,25 @@ pub struct StuckBatchInfo {
     pub operations: Vec<(OutputId, String)>,
 }
 
+/// A batch time at which nothing was cut.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SkippedBatchInfo {
+    /// The time.
+    pub batch_time: BatchTime,
+    /// How many batches were queued or running: `max_queued_batches`.
+    pub queued_batches: usize,
+}
+
+impl SkippedBatchInfo {
+    pub(crate) fn new(batch_time: BatchTime, queued_batches: usize) -> Self {
+        Self {
+            batch_time,
+            queued_batches,
+        }
+    }
+}
+
 /// What an input contributed to a batch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -114,6 +133,13 @@ pub struct InputInfo {
     /// asked when the batch runs, it is known when the batch completes; of files
     /// it counts what was read to the end.
     pub num_records: u64,
+    /// Records that its receiver dropped since the last batch was cut, as
+    /// [`receiver_overflow`](crate::conf::Overflow) says.
+    pub dropped_records: u64,
+    /// Records per second that its receiver might store when the batch was cut, if
+    /// that was limited.
+    #[doc(alias = "getCurrentLimit")]
+    pub rate_limit: Option<u64>,
     /// What the batch was made of, when it completes: the names of the files, what
     /// an input of the program's own tells. Else empty.
     #[doc(alias = "metadata")]
@@ -133,19 +159,32 @@ impl InputInfo {
             stream_id,
             name,
             num_records,
+            dropped_records: 0,
+            rate_limit: None,
             description: String::new(),
             block_metadata: Vec::new(),
             block_metadata_left_out: 0,
         }
     }
 
-    pub(crate) fn with_block_metadata(self, metadata: Metadata) -> Self {
+    /// With what is known of a receiver's batch.
+    pub(crate) fn with_received(self, received: Received) -> Self {
         Self {
-            block_metadata: metadata.texts,
-            block_metadata_left_out: metadata.left_out,
+            dropped_records: received.dropped_records,
+            rate_limit: received.rate_limit,
+            block_metadata: received.metadata.texts,
+            block_metadata_left_out: received.metadata.left_out,
             ..self
         }
     }
+}
+
+/// What is known of a receiver's batch beside its records.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) dropped_records: u64,
+    pub(crate) rate_limit: Option<u64>,
+    pub(crate) metadata: Metadata,
 }
 
 /// What is said about the blocks of a batch; so much that it stays small.
@@ -213,6 +252,8 @@ pub struct ReceiverInfo {
     pub name: String,
     /// Whether it is receiving.
     pub active: bool,
+    /// Records per second that it may store, if that is limited.
+    pub rate_limit: Option<u64>,
     /// The last message that it reported or stopped with.
     pub last_message: String,
     /// The last error, if any.
@@ -225,6 +266,7 @@ impl ReceiverInfo {
             stream_id,
             name,
             active: false,
+            rate_limit: None,
             last_message: String::new(),
             last_error: None,
         }

@@ -8,9 +8,10 @@ mod bus;
 mod info;
 
 pub(crate) use bus::{Bus, Event};
-pub(crate) use info::Metadata;
+pub(crate) use info::Received;
 pub use info::{
-    BatchInfo, CheckpointInfo, InputInfo, OutputOperationInfo, ReceiverInfo, StuckBatchInfo,
+    BatchInfo, CheckpointInfo, InputInfo, OutputOperationInfo, ReceiverInfo, SkippedBatchInfo,
+    StuckBatchInfo,
 };
 
 /// Is told what happens in a context. Every method does nothing by default.
@@ -53,6 +54,10 @@ pub trait StreamingListener: Send + Sync {
 
     /// A checkpoint was written, or could not be.
     fn on_checkpoint(&self, checkpoint: &CheckpointInfo) {}
+
+    /// No batch was cut at a boundary, as too many are waiting. What was received
+    /// stays where it is, and is in the next batch.
+    fn on_batch_skipped(&self, skipped: &SkippedBatchInfo) {}
 
     /// A receiver began to receive.
     fn on_receiver_started(&self, receiver: &ReceiverInfo) {}

@@ -152,8 +152,8 @@ impl<T: Data, L: BlockGeneratorListener> BlockGenerator<T, L> {
         (Self { inner }, blocks)
     }
 
-    /// Stores one record, as [`ReceiverHandle::store`] does. It counts for its
-    /// block, and is no call of the listener's.
+    /// Stores one record, as [`ReceiverHandle::store`] does, but never drops it. It
+    /// counts for its block, and is no call of the listener's.
     ///
     /// # Errors
     /// The record itself, when the run of the receiver has ended.

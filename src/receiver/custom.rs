@@ -92,19 +92,23 @@ const METADATA: usize = 1024;
 impl<T: Data> ReceiverHandle<T> {
     /// Stores one record. Waits while the rate limit or the ring's bound
     /// (`ring_bytes`, which counts the record's own size, not what it points to)
-    /// says so. Once it returned, the record is in the next batch that is cut;
-    /// a crash of the process loses it.
+    /// says so; with [`Overflow::DropNewest`](crate::conf::Overflow) it drops the record
+    /// in place of waiting for the ring. Once it returned, the record is in the next
+    /// batch that is cut, or was dropped and counted; a crash of the process loses it.
     ///
     /// # Errors
     /// The record itself, when the context stops.
     pub fn store(&self, record: T) -> Result<(), T> {
-        match self.permit(1) {
-            Some(()) => self.push(record),
-            None => Err(record),
+        if self.permit(1).is_none() {
+            return Err(record);
         }
+        let dropped = self.shared.writer().offer(record, weight::<T>())?;
+        // Without the lock: it is the program's own code.
+        drop(dropped);
+        Ok(())
     }
 
-    /// As [`store`](Self::store), with the permit already in hand.
+    /// As [`store`](Self::store), with the permit already in hand, and never dropped.
     pub(super) fn push(&self, record: T) -> Result<(), T> {
         self.shared.writer().push(record, weight::<T>())
     }
@@ -117,13 +121,12 @@ impl<T: Data> ReceiverHandle<T> {
     /// Waits until the rate limit lets so many records pass; none if the context
     /// stops.
     pub(super) fn permit(&self, mut records: usize) -> Option<()> {
-        let (Some(limiter), Some(session)) = (&self.shared.limiter, self.shared.session.get())
-        else {
+        let Some(limiter) = &self.shared.limiter else {
             return Some(());
         };
         let mut limiter = limiter.lock().unwrap_or_else(|poison| poison.into_inner());
         while records > 0 {
-            records -= limiter.take(records, session)?;
+            records -= limiter.take(records)?;
         }
         Some(())
     }
@@ -218,6 +221,17 @@ impl<T: Data> ReceiverHandle<T> {
                 delay,
             });
         }
+    }
+
+    /// Records per second that the receiver may store, if that is limited: by
+    /// `receiver_max_rate`, and with back-pressure by what the batches can take. What
+    /// is stored one by one waits for its turn; a receiver that stores whole blocks
+    /// does well to keep to this itself.
+    #[doc(alias = "getCurrentLimit")]
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<u64> {
+        let session = self.shared.session.get();
+        session.and_then(|session| session.reporter().rate_limit())
     }
 
     /// Whether the receiver is between its `on_start` and its `on_stop`.

@@ -6,6 +6,10 @@
 //! tells the listeners. What a source stores it publishes in its ring; at the
 //! next boundary the generator cuts it.
 //!
+//! A receiver may be held back in two ways: by its rate limit, a permit for each
+//! record, and by its ring, when that is full. [`Overflow`](crate::conf::Overflow) says
+//! what it does in the second case; by default it waits.
+//!
 //! Deliberately not here: batches and streams. The tracker of the floor above
 //! starts and stops the supervisors.
 
@@ -21,7 +25,7 @@ pub(crate) use backoff::Backoff;
 pub use blocks::{BlockGenerator, BlockGeneratorListener};
 pub(crate) use custom::CustomSource;
 pub use custom::{Receiver, ReceiverHandle};
-pub(crate) use limiter::RateLimiter;
+pub(crate) use limiter::{RateLimit, RateLimiter};
 pub(crate) use session::{Reporter, Session};
 pub(crate) use socket::Peer;
 pub(crate) use socket::converted::ConvertedSocket;

@@ -5,7 +5,7 @@ use std::io::Result;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use super::Exit;
+use super::{Exit, RateLimit};
 use crate::error::Error;
 use crate::id::StreamId;
 use crate::listener::{Bus, Event, ReceiverInfo};
@@ -185,14 +185,26 @@ impl fmt::Debug for Session {
 pub(crate) struct Reporter {
     bus: Arc<Bus>,
     info: Mutex<ReceiverInfo>,
+    limit: Option<Arc<RateLimit>>,
 }
 
 impl Reporter {
-    pub(crate) fn new(bus: Arc<Bus>, stream_id: StreamId, name: String) -> Self {
+    pub(crate) fn new(
+        bus: Arc<Bus>,
+        stream_id: StreamId,
+        name: String,
+        limit: Option<Arc<RateLimit>>,
+    ) -> Self {
         Self {
             bus,
             info: Mutex::new(ReceiverInfo::new(stream_id, name)),
+            limit,
         }
+    }
+
+    /// The rate limit as it is now.
+    pub(crate) fn rate_limit(&self) -> Option<u64> {
+        self.limit.as_ref().and_then(|limit| limit.rate())
     }
 
     pub(crate) fn name(&self) -> String {
@@ -207,7 +219,7 @@ impl Reporter {
         let mut info = self.info();
         info.active = true;
         tracing::info!(receiver = info.name, "receiver started");
-        self.bus.post(|| Event::ReceiverStarted(info.clone()));
+        self.tell(&mut info, Event::ReceiverStarted);
     }
 
     pub(crate) fn failed(&self, message: String, error: Option<Error>) {
@@ -215,7 +227,7 @@ impl Reporter {
         tracing::warn!(receiver = info.name, message, ?error, "receiver error");
         info.last_message = message;
         info.last_error = error;
-        self.bus.post(|| Event::ReceiverError(info.clone()));
+        self.tell(&mut info, Event::ReceiverError);
     }
 
     pub(crate) fn stopped(&self, message: String, error: Option<Error>) {
@@ -224,7 +236,12 @@ impl Reporter {
         tracing::info!(receiver = info.name, message, ?error, "receiver stopped");
         info.last_message = message;
         info.last_error = error;
-        self.bus.post(|| Event::ReceiverStopped(info.clone()));
+        self.tell(&mut info, Event::ReceiverStopped);
+    }
+
+    fn tell(&self, info: &mut ReceiverInfo, event: fn(ReceiverInfo) -> Event) {
+        info.rate_limit = self.rate_limit();
+        self.bus.post(|| event(info.clone()));
     }
 
     fn info(&self) -> MutexGuard<'_, ReceiverInfo> {

@@ -3,8 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{Backoff, Exit, Reporter, Session, Source};
+use super::{Backoff, Exit, RateLimit, Reporter, Session, Source};
 use crate::block::Budget;
+use crate::conf::Overflow;
 use crate::cpu::thread::{self, Thread};
 use crate::error::{Error, Result};
 use crate::time::{Clock, Duration};
@@ -13,6 +14,10 @@ use crate::time::{Clock, Duration};
 pub(crate) struct Supervisor {
     pub(crate) source: Box<dyn Source>,
     pub(crate) budget: Arc<Budget>,
+    /// None if nothing limits the receiver's rate.
+    pub(crate) limit: Option<Arc<RateLimit>>,
+    /// What it does when its ring is full.
+    pub(crate) overflow: Overflow,
     pub(crate) backoff: Backoff,
 }
 
@@ -33,6 +38,7 @@ impl Supervisor {
         let name = reporter.name();
         let session = Arc::new(Session::new(clock, reporter));
         let budget = Arc::clone(&self.budget);
+        let limit = self.limit.clone();
         let thread = thread::spawn(format!("receiver-{index}"), cpu, {
             let session = Arc::clone(&session);
             move || self.supervise(&session)
@@ -41,6 +47,7 @@ impl Supervisor {
         Ok(SupervisorHandle {
             session,
             budget,
+            limit,
             thread,
         })
     }
@@ -85,6 +92,7 @@ impl Supervisor {
 pub(crate) struct SupervisorHandle {
     session: Arc<Session>,
     budget: Arc<Budget>,
+    limit: Option<Arc<RateLimit>>,
     thread: Thread,
 }
 
@@ -94,9 +102,13 @@ impl SupervisorHandle {
         self.session.reporter().name()
     }
 
-    /// Tells the receiver to end: its ring takes no more, its reads return.
+    /// Tells the receiver to end: its ring takes no more, its reads return, and it
+    /// waits for no permit.
     pub(crate) fn shut_down(&self) {
         self.budget.close();
+        if let Some(limit) = &self.limit {
+            limit.close();
+        }
         self.session.shut_down();
     }
 

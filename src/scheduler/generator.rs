@@ -156,24 +156,24 @@ impl Cutting {
     }
 
     fn generate(&self, time: BatchTime, passed: &mut Passed) {
-        if self.jobs.backlog() >= self.max_queued_batches {
+        let queued = self.jobs.backlog();
+        if queued >= self.max_queued_batches {
             // The data stays where it is; a later batch takes it.
             passed.warn(time);
-            self.jobs.pass(time);
+            self.jobs.skip(time, queued);
             return;
         }
         self.cut(time);
     }
 
     fn cut(&self, time: BatchTime) {
-        let inputs = self
-            .graph
-            .inputs()
-            .iter()
-            .map(|input| input.cut(time))
-            .collect();
+        let inputs = self.graph.inputs();
+        let infos = inputs.iter().map(|input| input.cut(time)).collect();
         self.graph.set_last_cut(time);
-        self.jobs.submit(time, inputs);
+        self.jobs.submit(time, infos);
+        for input in inputs {
+            input.queued();
+        }
     }
 }
 

@@ -6,11 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use super::Waiter;
+use super::{RateControl, Scaling, Waiter};
 use crate::dstream::Graph;
+use crate::dstream::input::Input;
 use crate::dstream::output::Output;
 use crate::error::{Error, ErrorKind};
-use crate::listener::{BatchInfo, Bus, Event, InputInfo, OutputOperationInfo, StuckBatchInfo};
+use crate::listener::{
+    BatchInfo, Bus, Event, InputInfo, OutputOperationInfo, SkippedBatchInfo, StuckBatchInfo,
+};
 use crate::time::{BatchTime, Clock, Deadline, Duration};
 
 /// Runs the jobs of batches in order.
@@ -21,8 +24,7 @@ pub(crate) struct JobScheduler {
     waiter: Arc<Waiter>,
     /// How long a batch may run before that is told; zero is for ever.
     stuck_after: Duration,
-    /// Called for each batch that has ended, before its data is let go.
-    on_done: OnDone,
+    learners: Learners,
     state: Mutex<State>,
     /// Told when a job is queued or the queue is closed.
     queued: Condvar,
@@ -30,7 +32,15 @@ pub(crate) struct JobScheduler {
     settled: Condvar,
 }
 
-/// See [`JobScheduler`].
+/// Who learns of the batches that have ended.
+pub(crate) struct Learners {
+    pub(crate) rates: RateControl,
+    /// None if the number of workers is fixed.
+    pub(crate) scaling: Option<Scaling>,
+    pub(crate) on_done: OnDone,
+}
+
+/// Called for each batch that has ended, before its data is let go.
 pub(crate) type OnDone = Box<dyn Fn(BatchTime) + Send + Sync>;
 
 #[derive(Default)]
@@ -42,6 +52,8 @@ struct State {
     pending: BTreeSet<BatchTime>,
     /// Batches that are pending or whose data is being let go.
     unsettled: BTreeSet<BatchTime>,
+    /// The latest batch of which a job was begun.
+    begun: Option<BatchTime>,
     /// The latest time that was cut, or passed over.
     last_time: Option<BatchTime>,
     /// No further batch will be cut.
@@ -75,7 +87,7 @@ impl JobScheduler {
         bus: Arc<Bus>,
         waiter: Arc<Waiter>,
         stuck_after: Duration,
-        on_done: OnDone,
+        learners: Learners,
     ) -> Self {
         Self {
             graph,
@@ -83,11 +95,16 @@ impl JobScheduler {
             bus,
             waiter,
             stuck_after,
-            on_done,
+            learners,
             state: Mutex::default(),
             queued: Condvar::new(),
             settled: Condvar::new(),
         }
+    }
+
+    /// What receivers are told of the batches that have ended.
+    pub(crate) fn rates(&self) -> &RateControl {
+        &self.learners.rates
     }
 
     /// How many batches are queued or running.
@@ -129,10 +146,45 @@ impl JobScheduler {
         self.queued.notify_one();
     }
 
+    /// Notes a time at which nothing was cut, as so many batches are waiting.
+    pub(crate) fn skip(&self, time: BatchTime, queued: usize) {
+        self.bus
+            .post(|| Event::BatchSkipped(SkippedBatchInfo::new(time, queued)));
+        self.pass(time);
+    }
+
     /// Notes a time at which there is nothing to run.
-    pub(crate) fn pass(&self, time: BatchTime) {
+    fn pass(&self, time: BatchTime) {
         self.lock().last_time = Some(time);
         self.settled.notify_all();
+    }
+
+    /// Drops what `input` has for the oldest batch that waits and was not begun, and
+    /// says how many records that were.
+    pub(super) fn drop_oldest(&self, input: &dyn Input) -> Option<u64> {
+        let state = self.lock();
+        // No job begins meanwhile. A batch that is cut but not queued is left alone.
+        let taken = input.take_oldest(state.begun, state.last_time?)?;
+        let mut queued = state.jobs.iter().map(|job| &job.batch);
+        if let Some(batch) = queued.find(|batch| batch.time == taken.time) {
+            let mut info = batch.info();
+            let mut inputs = info.inputs.iter_mut();
+            if let Some(input) = inputs.find(|input| input.stream_id == taken.stream_id) {
+                input.num_records = 0;
+            }
+        }
+        drop(state);
+        tracing::warn!(
+            batch = %taken.time,
+            records = taken.records,
+            input = input.name(),
+            "records that waited were dropped"
+        );
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(taken.data)));
+        if let Err(payload) = dropped {
+            self.report(Error::from_panic(payload, "dropping records that waited"));
+        }
+        Some(taken.records)
     }
 
     /// Lets `await_termination` return an error that is none of a job's.
@@ -140,19 +192,19 @@ impl JobScheduler {
         self.waiter.report(error);
     }
 
-    /// Tells once of each batch that has been running for too long.
+    /// Looks at the batches that have been running for long: lets the receivers
+    /// know, and tells once of each that is stuck.
     pub(crate) fn watch(&self) {
-        if self.stuck_after.is_zero() {
-            return;
-        }
         let now = self.clock.now_nanos();
         let state = self.lock();
         for job in &state.running {
             let batch = &job.batch;
             let info = batch.info();
             let running = info.running_for(now);
+            self.rates().watch(&info, running);
+            let is_stuck = !self.stuck_after.is_zero() && running >= self.stuck_after;
             // Relaxed: one thread's own flag.
-            if running < self.stuck_after || batch.told_stuck.swap(true, Ordering::Relaxed) {
+            if !is_stuck || batch.told_stuck.swap(true, Ordering::Relaxed) {
                 continue;
             }
             let operations: Vec<_> = state
@@ -196,6 +248,7 @@ impl JobScheduler {
             .unwrap_or_else(|poison| poison.into_inner());
         let job = state.jobs.pop_front();
         state.running.extend(job.clone());
+        state.begun = job.as_ref().map(|job| job.batch.time).max(state.begun);
         if !state.jobs.is_empty() {
             self.queued.notify_one();
         }
@@ -264,13 +317,17 @@ impl JobScheduler {
                 "a batch completed"
             );
             self.bus.post(|| Event::BatchCompleted(info.clone()));
+            self.rates().learn(&info);
+            if let Some(scaling) = &self.learners.scaling {
+                scaling.learn(&info);
+            }
         }
         self.settle(batch.time);
     }
 
     /// Lets go of what no later batch needs, then forgets the batch.
     fn settle(&self, time: BatchTime) {
-        (self.on_done)(time);
+        (self.learners.on_done)(time);
         let done = {
             let mut state = self.lock();
             state.pending.remove(&time);

@@ -3,15 +3,20 @@
 //! Two kinds of plain threads: the *generator* waits for the next boundary,
 //! cuts every input and queues a batch; *job threads* (one, unless
 //! `concurrent_jobs` says more) take the jobs of the queued batches in order and
-//! drive their Rdds on the executor. The generator runs no user code and touches
+//! drive their Rdds on the executor. When a batch has ended, they set the receivers'
+//! rates and the number of active workers, if asked to. The generator runs no user code and touches
 //! no records, so nothing that a program does delays a later cut.
 
 mod generator;
 mod jobs;
+mod rates;
+mod scaling;
 mod tracker;
 mod waiter;
 
 pub(crate) use generator::Generator;
-pub(crate) use jobs::{JobScheduler, OnDone};
+pub(crate) use jobs::{JobScheduler, Learners, OnDone};
+pub(crate) use rates::RateControl;
+pub(crate) use scaling::{Scaling, ScalingOptions};
 pub(crate) use tracker::ReceiverTracker;
 pub(crate) use waiter::Waiter;

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use super::JobScheduler;
+use crate::conf::Overflow;
 use crate::cpu::placement::Placement;
 use crate::dstream::Graph;
+use crate::dstream::input::receiver::DeclaredReceiver;
 use crate::error::Result;
 use crate::listener::Bus;
 use crate::receiver::{Reporter, SupervisorHandle};
@@ -26,13 +29,22 @@ impl ReceiverTracker {
         placement: &Placement,
         clock: &Arc<dyn Clock>,
         bus: &Arc<Bus>,
+        jobs: &Arc<JobScheduler>,
     ) -> Result<()> {
         let receivers = graph.take_receivers();
         if let Some(warning) = placement.crowded(receivers.len()) {
             tracing::warn!("{warning}");
         }
         for (i, declared) in receivers.into_iter().enumerate() {
-            let reporter = Reporter::new(Arc::clone(bus), declared.stream_id, declared.name);
+            let limit = declared.supervisor.limit.clone();
+            if let Some(limit) = &limit {
+                jobs.rates().add(declared.stream_id, limit);
+            }
+            if declared.supervisor.overflow == Overflow::DropOldest {
+                drop_oldest(&declared, graph, jobs);
+            }
+            let (stream_id, name) = (declared.stream_id, declared.name);
+            let reporter = Reporter::new(Arc::clone(bus), stream_id, name, limit);
             let cpu = placement.receiver_cpu(i);
             // A preference is a wish for a core only where receivers are pinned.
             let cpu = cpu.map(|cpu| declared.supervisor.preferred_cpu().unwrap_or(cpu));
@@ -72,4 +84,15 @@ impl ReceiverTracker {
             .filter_map(|(name, receiver)| (!receiver.join(deadline.rest())).then_some(name))
             .collect()
     }
+}
+
+/// Lets the receiver drop what waits longest when its ring is full.
+fn drop_oldest(declared: &DeclaredReceiver, graph: &Graph, jobs: &Arc<JobScheduler>) {
+    let Some(input) = graph.inputs().get(declared.stream_id.0 as usize).cloned() else {
+        return;
+    };
+    // Weak, as both have the ring.
+    let (input, jobs) = (Arc::downgrade(&input), Arc::downgrade(jobs));
+    let budget = &declared.supervisor.budget;
+    budget.make_room_by(move || jobs.upgrade()?.drop_oldest(&*input.upgrade()?));
 }

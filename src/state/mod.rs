@@ -12,7 +12,7 @@
 //!
 //! | what | where |
 //! | --- | --- |
-//! | tables, for both | [`table`]; sets of their places: [`bits`] |
+//! | tables, for both | [`table`]; where a key's row is: [`index`]; sets of places: [`bits`] |
 //! | windows: a [`SlidingWindow`] per partition | [`inverse`], [`two_stacks`] |
 //! | state: its partitions, and the steps in which they change | [`keyed`] |
 //! | a step of `map_with_state` | [`calls`]; what the program's function is given: [`handle`] |
@@ -29,6 +29,7 @@ mod changes;
 mod grouped;
 mod handle;
 mod idle;
+mod index;
 mod inverse;
 mod keyed;
 mod spare;

@@ -6,9 +6,8 @@ use std::hash::Hash;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
-
 use super::bits::Bits;
+use super::index::Index;
 use super::spare::clear;
 use crate::arch;
 use crate::block::Str;
@@ -24,7 +23,7 @@ use crate::rdd::{CHUNK, Partition};
 /// step.
 pub(crate) struct Table<K, V> {
     rows: Arc<Rows<K, V>>,
-    index: HashTable<u32>,
+    index: Index,
     /// Places that can be used again.
     free: Vec<u32>,
     /// Places that were left since the table was settled.
@@ -57,7 +56,7 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
                 live: Bits::default(),
                 len: 0,
             }),
-            index: HashTable::new(),
+            index: Index::default(),
             free: Vec::new(),
             left: Vec::new(),
         }
@@ -141,13 +140,12 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         let mut moved = vec![Self::GONE; rows.entries.len()];
         let hash = KeyHash::get();
         // Before anything is changed: a key's own `hash` may panic.
-        let mut index = HashTable::with_capacity(rows.len);
+        let mut index = Index::with_capacity(rows.len);
         let mut kept = 0;
         for (place, (key, _)) in (0..).zip(&rows.entries) {
             if rows.live.contains(place) {
                 moved[place as usize] = kept;
-                // There is room for all of them.
-                index.insert_unique(hash.hash(key), kept, |_| 0);
+                index.insert(hash.hash(key), kept);
                 kept += 1;
             }
         }
@@ -165,7 +163,7 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
 /// Access to a table for one step of changes.
 pub(crate) struct Editor<'t, K, V> {
     rows: &'t mut Rows<K, V>,
-    index: &'t mut HashTable<u32>,
+    index: &'t mut Index,
     free: &'t mut Vec<u32>,
     left: &'t mut Vec<u32>,
     hash: KeyHash,
@@ -190,28 +188,22 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
         self.hash.hash(key)
     }
 
-    /// Asks for the cache lines that looking up a key with this hash will touch, and
-    /// gives the place where the key most likely is.
-    #[inline]
-    pub(crate) fn prefetch(&self, hash: u64) -> Option<u32> {
-        // The first with the same tag is nearly always the right one.
-        let place = self.index.find(hash, |_| true).copied()?;
-        self.prefetch_row(place);
-        Some(place)
-    }
-
     /// Looks ahead for the keys of the first [`AHEAD`] records; tells `each` where
     /// one most likely is, so that it can ask for what belongs to the row.
     #[inline]
     pub(crate) fn look_ahead<W>(&self, records: &[(K, W)], mut each: impl FnMut(u32)) -> Ahead {
         let mut ahead = [(0, None); AHEAD];
-        for (slot, (key, _)) in ahead.iter_mut().zip(records) {
-            let hash = self.hash(key);
-            let near = self.prefetch(hash);
-            if let Some(place) = near {
+        for ((hash, _), (key, _)) in ahead.iter_mut().zip(records) {
+            *hash = self.hash(key);
+            self.index.prefetch(*hash);
+        }
+        for ((hash, near), _) in ahead.iter_mut().zip(records) {
+            // The first with the same tag is nearly always the right one.
+            *near = self.index.find(*hash, |_| true);
+            if let Some(place) = *near {
+                self.prefetch_row(place);
                 each(place);
             }
-            *slot = (hash, near);
         }
         ahead
     }
@@ -245,25 +237,19 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
     pub(crate) fn find(&self, hash: u64, key: &K) -> Option<u32> {
         let entries = &self.rows.entries;
         self.index
-            .find(hash, |&place| entries[place as usize].0 == *key)
-            .copied()
+            .find(hash, |place| entries[place as usize].0 == *key)
     }
 
     /// Makes room for `more` rows.
     pub(crate) fn reserve(&mut self, more: usize) {
-        let (entries, hasher) = (&mut self.rows.entries, self.hash);
-        entries.reserve(more);
-        self.index
-            .reserve(more, |&place| hasher.hash(&entries[place as usize].0));
+        self.rows.entries.reserve(more);
+        self.index.reserve(more);
     }
 
     /// Adds a row for a key that has none.
     pub(crate) fn insert(&mut self, hash: u64, mut key: K, value: V) -> u32 {
         settle_key(&mut key);
-        let (entries, hasher) = (&mut self.rows.entries, self.hash);
-        let hash_of = |entries: &[(K, V)], place: u32| hasher.hash(&entries[place as usize].0);
-        // Before anything is changed: a key's own `hash` may panic.
-        self.index.reserve(1, |&place| hash_of(entries, place));
+        let entries = &mut self.rows.entries;
         let place = match self.free.pop() {
             Some(place) => {
                 entries[place as usize] = (key, value);
@@ -278,8 +264,7 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
                 place
             }
         };
-        self.index
-            .insert_unique(hash, place, |&place| hash_of(entries, place));
+        self.index.insert(hash, place);
         self.rows.mark(place, true);
         place
     }
@@ -287,8 +272,7 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
     /// Removes a row. It stays readable until the table is settled.
     pub(crate) fn remove(&mut self, place: u32) {
         let hash = self.hash.hash(&self.rows.entries[place as usize].0);
-        if let Ok(entry) = self.index.find_entry(hash, |&at| at == place) {
-            entry.remove();
+        if self.index.remove(hash, place) {
             self.rows.mark(place, false);
             self.left.push(place);
         }
@@ -296,11 +280,9 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
 
     /// Puts back the rows that were removed since the table was settled.
     pub(crate) fn restore(&mut self) {
-        let (entries, hasher) = (&self.rows.entries, self.hash);
-        let hash = |place: u32| hasher.hash(&entries[place as usize].0);
         for &place in &*self.left {
-            self.index
-                .insert_unique(hash(place), place, |&place| hash(place));
+            let hash = self.hash.hash(&self.rows.entries[place as usize].0);
+            self.index.insert(hash, place);
         }
         for place in self.left.drain(..) {
             self.rows.mark(place, true);

@@ -189,17 +189,15 @@ fn flip<V, C>(
     V: Data,
     C: Combine<V, Combined = V>,
 {
+    let (mut joins, mut walks) = (Vec::new(), Vec::new());
     for some in flips.chunks(TOGETHER) {
-        join_fronts(some, keys, entries, combine);
-        let mut walks: Vec<_> = some
-            .iter()
-            .map(|&(place, left)| Walk {
-                place,
-                at: keys[place as usize].newest,
-                left,
-                newer: None,
-            })
-            .collect();
+        join_fronts(some, keys, entries, combine, &mut joins);
+        walks.extend(some.iter().map(|&(place, left)| Walk {
+            place,
+            at: keys[place as usize].newest,
+            left,
+            newer: None,
+        }));
         while !walks.is_empty() {
             walks.retain_mut(|walk| {
                 let entry = entries.at(walk.at);
@@ -223,31 +221,44 @@ fn flip<V, C>(
     clear(flips);
 }
 
+/// A walk from the oldest entry of a key's front to the newest.
+struct Join {
+    place: u32,
+    at: u32,
+    newest: u32,
+}
+
 /// Joins the entries of each front with its back: they now reach up to the newest.
+/// `joins` is empty, before and after.
 fn join_fronts<V, C>(
     flips: &[(u32, u32)],
     keys: &[Stacks<V>],
     entries: &mut Entries<V>,
     combine: &C,
+    joins: &mut Vec<Join>,
 ) where
     V: Data,
     C: Combine<V, Combined = V>,
 {
-    let mut walks: Vec<_> = flips
-        .iter()
-        .filter_map(|&(place, _)| {
-            let key = &keys[place as usize];
-            Some((key.oldest, key.front?, key.back.as_ref()?))
+    joins.extend(flips.iter().filter_map(|&(place, _)| {
+        let key = &keys[place as usize];
+        Some(Join {
+            place,
+            at: key.oldest,
+            newest: key.front?,
         })
-        .collect();
-    while !walks.is_empty() {
-        walks.retain_mut(|(at, front, back)| {
-            let entry = entries.at(*at);
+    }));
+    while !joins.is_empty() {
+        joins.retain_mut(|join| {
+            let Some(back) = &keys[join.place as usize].back else {
+                return false;
+            };
+            let entry = entries.at(join.at);
             combine.value(&mut entry.value, back.clone());
-            let more = at != front;
-            *at = entry.link;
+            let more = join.at != join.newest;
+            join.at = entry.link;
             if more {
-                entries.prefetch(*at);
+                entries.prefetch(join.at);
             }
             more
         });

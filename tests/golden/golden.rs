@@ -7,6 +7,7 @@ use crate::bundle::{Entry, bundled, further};
 use crate::case::{Case, Outcome, parse};
 use crate::engine::{self, SETTINGS};
 use crate::naive::{self, DEFINITION, RULES, SPARK};
+use crate::pid;
 use crate::printed;
 use crate::report::{Report, Verdict};
 
@@ -59,10 +60,10 @@ fn judge(entry: &Entry) -> (BTreeSet<String>, Verdict) {
         },
         "print" => (kind, simple(printed::print(&entry.json))),
         "save_as_text_files" => (kind, simple(printed::save_as_text_files(&entry.json))),
-        "pid"
-        | "streaming_kmeans"
-        | "streaming_linear_regression"
-        | "streaming_logistic_regression" => (kind, Verdict::Skipped(entry.kind.clone())),
+        "pid" => (kind, simple(pid::pid(&entry.json))),
+        "streaming_kmeans" | "streaming_linear_regression" | "streaming_logistic_regression" => {
+            (kind, Verdict::Skipped(entry.kind.clone()))
+        }
         unknown => {
             let error = format!("there is no kind {unknown:?}");
             (kind, Verdict::Failed(error))

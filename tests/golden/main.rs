@@ -7,6 +7,7 @@ mod engine;
 mod functions;
 mod golden;
 mod naive;
+mod pid;
 mod printed;
 mod program;
 mod random;

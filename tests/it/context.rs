@@ -7,7 +7,7 @@ use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::thread;
 
-use millstream::listener::{BatchInfo, StreamingListener};
+use millstream::listener::{BatchInfo, SkippedBatchInfo, StreamingListener};
 use millstream::prelude::*;
 use millstream::time::{Clock, ManualClock, WaitResult, Wake};
 use millstream::{ErrorKind, StreamingContextState};
@@ -551,13 +551,24 @@ fn s_13_concurrent_jobs_overlap_and_lose_nothing() {
     }
 }
 
+/// Is told of times without a cut.
+struct Skipped(Seen<usize>);
+
+impl StreamingListener for Skipped {
+    fn on_batch_skipped(&self, skipped: &SkippedBatchInfo) {
+        self.0.add(skipped.batch_time, skipped.queued_batches);
+    }
+}
+
 #[test]
-fn max_queued_batches_skips_cuts_and_loses_nothing() {
+fn o_5_max_queued_batches_skips_cuts_and_loses_nothing() {
     let program = Program::with(|b| b.set("max_queued_batches", "2"));
     let queue = RddQueue::new();
     let all = program.ssc.queue_stream_with(&queue, false, None).unwrap();
     let (open, gate) = sync_channel::<()>(0);
     let gate = Mutex::new(gate);
+    let skipped = Seen::new();
+    program.ssc.add_listener(Skipped(skipped.clone()));
     let seen = Seen::new();
     let add = seen.clone();
     all.foreach_rdd(move |rdd, time| {
@@ -578,6 +589,7 @@ fn max_queued_batches_skips_cuts_and_loses_nothing() {
     program.tick();
     assert_eq!(seen.take(), [(6000, vec![3, 4, 5])]);
     program.stop();
+    assert_eq!(skipped.take(), [(3000, 2), (4000, 2), (5000, 2)]);
 }
 
 #[test]

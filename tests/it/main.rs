@@ -18,6 +18,7 @@ mod own_process;
 mod persistence;
 mod queue;
 mod saved_files;
+mod scaling;
 mod several_streams;
 mod shared;
 mod state;

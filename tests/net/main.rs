@@ -11,7 +11,9 @@ mod exactness;
 mod faults;
 mod helpers;
 mod memory;
+mod overflow;
 #[cfg(target_os = "linux")]
 #[path = "../common/own_process.rs"]
 mod own_process;
+mod rates;
 mod receivers;

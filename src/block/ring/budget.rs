@@ -1,7 +1,7 @@
 //! The bound of a ring, and the place where its writer waits.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use crossbeam_utils::CachePadded;
 
@@ -17,6 +17,10 @@ const WAITING: u64 = 1;
 const CLOSED: u64 = 1 << 1;
 /// One byte, in [`Budget::released`].
 const BYTE: u64 = 1 << 2;
+
+/// Drops records that were received before, and says how many; none if it finds
+/// nothing to drop.
+type MakeRoom = Box<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// The bytes that were published in a ring and whose ranges are still held, and
 /// the bound on them.
@@ -35,6 +39,10 @@ pub(crate) struct Budget {
     lock: Mutex<()>,
     changed: Condvar,
     waits: AtomicU64,
+    /// What a writer without room tries before it waits.
+    make_room: OnceLock<MakeRoom>,
+    /// Records that were dropped for want of room. The writer stores it.
+    dropped: AtomicU64,
 }
 
 impl Budget {
@@ -46,6 +54,8 @@ impl Budget {
             lock: Mutex::new(()),
             changed: Condvar::new(),
             waits: AtomicU64::new(0),
+            make_room: OnceLock::new(),
+            dropped: AtomicU64::new(0),
         }
     }
 
@@ -70,6 +80,18 @@ impl Budget {
         self.waits.load(Ordering::Acquire)
     }
 
+    /// How many records were dropped for want of room.
+    pub(crate) fn dropped(&self) -> u64 {
+        // Relaxed: only the count itself matters.
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// A writer without bytes to publish in makes room by this, as long as it can, in
+    /// place of waiting. Counts once.
+    pub(crate) fn make_room_by(&self, make_room: impl Fn() -> Option<u64> + Send + Sync + 'static) {
+        self.make_room.get_or_init(|| Box::new(make_room));
+    }
+
     /// Stops the writer: from now on it gets [`Closed`], also where it waits.
     /// What was published stays and can be cut.
     pub(crate) fn close(&self) {
@@ -86,7 +108,7 @@ impl Budget {
     }
 
     /// Wakes the writer after something else that it may wait for has changed.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         // An update, not a load: if it comes before the writer sets `WAITING`,
         // the writer sees the change that came before it.
         self.tell(0);
@@ -149,18 +171,39 @@ impl Intake {
         let word = self.budget.released.load(Ordering::Relaxed);
         match self.free(word, held, least) {
             Some(free) if word & CLOSED == 0 => Ok(free),
-            _ => self.wait(|word| self.free(word, held, least)),
+            _ => {
+                let make_room = self.budget.make_room.get();
+                self.wait(|word| self.free(word, held, least), make_room)
+            }
         }
+    }
+
+    /// Whether [`room`](Self::room) would have to wait.
+    pub(super) fn is_full(&self, held: usize, least: usize) -> bool {
+        // Relaxed: only the count itself matters.
+        let word = self.budget.released.load(Ordering::Relaxed);
+        word & CLOSED == 0 && self.free(word, held, least).is_none()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        // Relaxed: the flag guards no other memory.
+        self.budget.released.load(Ordering::Relaxed) & CLOSED != 0
+    }
+
+    /// Counts records that the writer drops in place of waiting.
+    pub(super) fn count_dropped(&self, records: u64) {
+        let dropped = self.budget.dropped() + records;
+        // Relaxed: only the count itself matters.
+        self.budget.dropped.store(dropped, Ordering::Relaxed);
     }
 
     /// Waits until `ready` holds. Whoever makes it hold calls [`Budget::wake`]
     /// afterwards.
     pub(super) fn wait_for(&self, ready: impl Fn() -> bool) -> Result<(), Closed> {
-        let closed = self.budget.released.load(Ordering::Relaxed) & CLOSED != 0;
-        if !closed && ready() {
+        if !self.is_closed() && ready() {
             Ok(())
         } else {
-            self.wait(|_| ready().then_some(()))
+            self.wait(|_| ready().then_some(()), None)
         }
     }
 
@@ -187,7 +230,11 @@ impl Intake {
     }
 
     #[cold]
-    fn wait<R>(&self, ready: impl Fn(u64) -> Option<R>) -> Result<R, Closed> {
+    fn wait<R>(
+        &self,
+        ready: impl Fn(u64) -> Option<R>,
+        make_room: Option<&MakeRoom>,
+    ) -> Result<R, Closed> {
         let mut guard = self.budget.lock();
         let mut waited = false;
         loop {
@@ -198,6 +245,21 @@ impl Intake {
             }
             if let Some(answer) = ready(word) {
                 return Ok(answer);
+            }
+            if let Some(make_room) = make_room {
+                // Without the lock, which whoever releases takes.
+                drop(guard);
+                let dropped = make_room();
+                guard = self.budget.lock();
+                if let Some(records) = dropped {
+                    self.count_dropped(records);
+                    continue;
+                }
+                // Relaxed: the flag is cleared with the lock in hand. Whoever did that
+                // has woken nobody, as nobody was asleep.
+                if self.budget.released.load(Ordering::Relaxed) & WAITING == 0 {
+                    continue;
+                }
             }
             if !waited {
                 self.budget.waits.fetch_add(1, Ordering::Release);

@@ -33,4 +33,6 @@ pub(crate) struct RingOptions {
     pub(crate) bound: usize,
     /// Blocks that wait for a cut.
     pub(crate) queue: usize,
+    /// Whether records that do not fit may be dropped, in place of waiting.
+    pub(crate) lossy: bool,
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use loom::cell::UnsafeCell;
+use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
@@ -44,6 +45,7 @@ fn typed(bound: usize, queue: usize) -> RingOptions {
         block: 2 * size_of::<Record>(),
         bound,
         queue,
+        lossy: false,
     }
 }
 
@@ -110,6 +112,7 @@ fn loom_text_cuts_are_exact() {
             block: 5,
             bound: 100,
             queue: 4,
+            lossy: false,
         };
         let (mut writer, mut cutter, _budget) = text_ring(options, 10);
         let thread = thread::spawn(move || {
@@ -172,6 +175,32 @@ fn loom_a_writer_that_waits_for_a_cut_is_woken() {
         thread.join().unwrap();
         cutter.cut(&mut taken);
         assert_eq!(numbers(&taken), [0, 1]);
+    });
+}
+
+/// One range can be dropped by the writer itself as soon as it is said to be
+/// waiting; the other one is dropped by somebody else.
+#[test]
+fn loom_a_writer_that_makes_room_misses_nothing() {
+    loom::model(|| {
+        let (mut writer, mut cutter, budget) = typed_ring::<Record>(typed(2, 4));
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        writer.push(Record::new(0), 1).unwrap();
+        cutter.cut(&mut first);
+        writer.push(Record::new(1), 1).unwrap();
+        cutter.cut(&mut second);
+        let waiting = Arc::new(Mutex::new(Vec::new()));
+        let oldest = Arc::clone(&waiting);
+        budget.make_room_by(move || {
+            let taken: Vec<Taken<TypedBlock<Record>>> = std::mem::take(&mut oldest.lock().unwrap());
+            (!taken.is_empty()).then_some(1)
+        });
+        let thread = thread::spawn(move || writer.push(Record::new(2), 2).unwrap());
+        *waiting.lock().unwrap() = first;
+        budget.wake();
+        drop(second);
+        thread.join().unwrap();
+        assert_eq!((budget.used(), budget.dropped()), (2, 1));
     });
 }
 

@@ -121,6 +121,13 @@ impl<B: Block> Outlet<B> {
         self.intake.wait_for(|| !self.queue.is_full())
     }
 
+    /// Whether a writer would have to wait for bytes, or for the queue if it `opens`
+    /// a block.
+    pub(super) fn is_full(&self, held: usize, least: usize, opens: bool) -> bool {
+        let queue_full = opens && self.queue.is_full() && !self.intake.is_closed();
+        queue_full || self.intake.is_full(held, least)
+    }
+
     /// Puts a block into the queue, after [`wait`](Self::wait).
     pub(super) fn open(&self, block: B, progress: Progress) -> Arc<Segment<B>> {
         let segment = Arc::new(Segment::new(block, progress));
@@ -151,6 +158,8 @@ pub(super) fn ring<B: Block>(bound: usize, queue: usize) -> (Outlet<B>, Cutter<B
         budget: Arc::clone(&budget),
         current: None,
         taken: Progress::default(),
+        empty: 0,
+        at_rest: None,
     };
     (Outlet { queue, intake }, cutter, budget)
 }
@@ -163,12 +172,36 @@ pub(crate) struct Cutter<B: Block> {
     current: Option<Arc<Segment<B>>>,
     /// How far `current` was taken.
     taken: Progress,
+    /// Cuts in a row that found nothing.
+    empty: u32,
+    /// Called by the cuts that find nothing, once there were [`REST`] of them.
+    at_rest: Option<Box<dyn Fn() + Send>>,
 }
 
+/// After so many cuts that found nothing it seems that no more data comes for now.
+pub(super) const REST: u32 = 64;
+
 impl<B: Block> Cutter<B> {
+    /// What to do when no data comes, in small steps: one for each cut.
+    pub(super) fn when_at_rest(&mut self, step: impl Fn() + Send + 'static) {
+        self.at_rest = Some(Box::new(step));
+    }
+
     /// Appends to `out` every range that was published before this call and was
     /// not yet taken, in order. What is published meanwhile may be in it, too.
     pub(crate) fn cut(&mut self, out: &mut Vec<Taken<B>>) {
+        let before = out.len();
+        self.take(out);
+        if out.len() > before {
+            self.empty = 0;
+        } else if self.empty < REST {
+            self.empty += 1;
+        } else if let Some(step) = &self.at_rest {
+            step();
+        }
+    }
+
+    fn take(&mut self, out: &mut Vec<Taken<B>>) {
         // What was published before is in these blocks: without the limit, a
         // fast writer could keep a cut busy.
         let mut queued = self.queue.len();

@@ -1,3 +1,5 @@
+mod overflow;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{TryRecvError, channel};
@@ -5,7 +7,7 @@ use std::thread;
 
 use proptest::prelude::*;
 
-use super::segment::Block;
+use super::segment::{Block, REST};
 use super::*;
 use crate::arch;
 use crate::block::{Str, TextBlock};
@@ -15,6 +17,7 @@ const ROOMY: RingOptions = RingOptions {
     bound: 1 << 20,
     // Never full, whatever the tests' texts are.
     queue: if cfg!(miri) { 512 } else { 4096 },
+    lossy: false,
 };
 
 fn cases() -> ProptestConfig {
@@ -321,6 +324,34 @@ fn a_pinned_block_is_stepped_over() {
 }
 
 #[test]
+fn a_ring_at_rest_gives_its_memory_back() {
+    let options = RingOptions { block: 8, ..ROOMY };
+    let (mut writer, mut cutter, _budget) = text_ring(options, 100);
+    let mut taken = Vec::new();
+    for _ in 0..5 {
+        receive(&mut writer, b"a line\n");
+        writer.publish(1);
+        taken.append(&mut cut(&mut cutter));
+    }
+    // The fifth is still open.
+    assert_eq!(writer.spent(), 4);
+    drop(taken);
+    for _ in 0..REST {
+        assert!(cut(&mut cutter).is_empty());
+    }
+    assert_eq!(writer.spent(), 4);
+    for left in [3, 2] {
+        assert!(cut(&mut cutter).is_empty());
+        assert_eq!(writer.spent(), left);
+    }
+    // It was not over.
+    receive(&mut writer, b"a line\n");
+    assert_eq!(lines_after(&mut writer, &mut cutter), [b"a line"]);
+    assert!(cut(&mut cutter).is_empty());
+    assert_eq!(writer.spent(), 2, "one is used again, one was filled");
+}
+
+#[test]
 fn the_ranges_of_a_block_are_held_apart() {
     let (mut writer, mut cutter, budget) = text_ring(ROOMY, 100);
     receive(&mut writer, b"ab\n");
@@ -385,6 +416,7 @@ fn cuts_are_exact_typed() {
         block: 1024,
         bound: 16 << 10,
         queue: 8,
+        lossy: false,
     };
     let (mut writer, cutter, budget) = typed_ring::<usize>(options);
     let mut expected = 0;
@@ -422,6 +454,7 @@ fn records_stored_together_are_cut_together() {
         block: 1024,
         bound: 16 << 10,
         queue: 8,
+        lossy: false,
     };
     let (mut writer, cutter, budget) = typed_ring::<Member>(options);
     let (mut group, mut at) = (0, 0);
@@ -462,6 +495,7 @@ fn cuts_are_exact_text() {
         block: 1000,
         bound: 16 << 10,
         queue: 8,
+        lossy: false,
     };
     let (mut writer, cutter, budget) = text_ring(options, 100);
     let mut expected = 0_usize;

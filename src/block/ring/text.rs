@@ -37,17 +37,23 @@ pub(crate) fn text_ring(
     options: RingOptions,
     max_line_bytes: usize,
 ) -> (TextWriter, Cutter<TextBlock>, Arc<Budget>) {
-    let (outlet, cutter, budget) = ring(options.bound, options.queue);
+    let (outlet, mut cutter, budget) = ring(options.bound, options.queue);
     let block = options.block.clamp(MIN_BLOCK, Progress::MAX_END);
+    let spent = Arc::new(Spent::new((options.bound / block).saturating_add(2)));
+    let unused = Arc::clone(&spent);
+    cutter.when_at_rest(move || unused.give_back());
     let writer = TextWriter {
         outlet,
         block,
         max_line: max_line_bytes.min(MAX_LINE),
-        spent: Spent::new((options.bound / block).saturating_add(2)),
+        spent,
         open: None,
         skipping: false,
         carriage: false,
         oversize: 0,
+        lossy: options.lossy,
+        dropping: false,
+        scratch: Vec::new(),
     };
     (writer, cutter, budget)
 }
@@ -56,6 +62,9 @@ pub(crate) fn text_ring(
 /// [`TextWriter::finish`] may add; one more is needed to receive anything.
 const RESERVED: usize = 1;
 const MIN_BLOCK: usize = RESERVED + 1;
+
+/// Bytes that are read at a time to be dropped.
+const SCRATCH: usize = 64 << 10;
 
 /// Half of what a block can hold, so that a longest line always finds room
 /// behind a block's worth of lines.
@@ -80,13 +89,19 @@ pub(crate) struct TextWriter {
     /// Bytes of a block, unless a long line needs more.
     block: usize,
     max_line: usize,
-    spent: Spent,
+    spent: Arc<Spent>,
     open: Option<Open>,
     /// Inside a line that was too long and dropped: up to its end.
     skipping: bool,
     /// The last byte received was a `\r` that ended its line.
     carriage: bool,
     oversize: u64,
+    /// Whether lines are dropped where there is no room, in place of waiting.
+    lossy: bool,
+    /// The last spare bytes were `scratch`.
+    dropping: bool,
+    /// Empty until something is dropped.
+    scratch: Vec<u8>,
 }
 
 /// The block that is being filled.
@@ -145,7 +160,8 @@ impl Open {
 
 impl TextWriter {
     /// Where the next received bytes go: at least one byte, and at most `limit`
-    /// (if that is not zero). Waits while there is no room in the ring.
+    /// (if that is not zero). Waits while there is no room in the ring, unless it may
+    /// drop lines: then what comes is counted, line by line, and forgotten.
     ///
     /// Complete lines that were not published yet are carried along when the
     /// block changes, so publish them first.
@@ -157,8 +173,14 @@ impl TextWriter {
             .open
             .as_ref()
             .map_or(0, |open| open.filled - open.published);
+        let opens = self.open.as_ref().is_none_or(|open| open.room() == 0);
+        self.dropping = self.lossy && self.outlet.is_full(held, 1, opens);
+        if self.dropping {
+            self.scratch.resize(SCRATCH, 0);
+            return Ok(&mut self.scratch[..SCRATCH.min(limit.max(1))]);
+        }
         let allowed = self.outlet.intake.room(held, 1)?;
-        if self.open.as_ref().is_none_or(|open| open.room() == 0) {
+        if opens {
             self.open_next()?;
         }
         let open = self.open.as_mut().ok_or(Closed)?;
@@ -174,6 +196,10 @@ impl TextWriter {
     /// # Panics
     /// If the spare had fewer bytes.
     pub(crate) fn filled(&mut self, n: usize) -> usize {
+        if std::mem::take(&mut self.dropping) {
+            self.drop_lines(n);
+            return self.open.as_ref().map_or(0, |open| open.waiting);
+        }
         let Some(open) = &mut self.open else {
             assert!(n == 0, "no spare bytes were asked for");
             return 0;
@@ -265,6 +291,38 @@ impl TextWriter {
         self.oversize
     }
 
+    /// Drops the first `n` bytes of the scratch, and the line that they go on with.
+    /// A line counts as dropped when its start is.
+    #[cold]
+    fn drop_lines(&mut self, n: usize) {
+        let mut received = &self.scratch[..n];
+        let Some(&last) = received.last() else { return };
+        if std::mem::replace(&mut self.carriage, last == b'\r') && received[0] == b'\n' {
+            received = &received[1..];
+        }
+        let mut dropped = 0;
+        if let Some(open) = &mut self.open
+            && open.filled > open.complete
+            && !received.is_empty()
+        {
+            open.filled = open.complete;
+            self.skipping = true;
+            dropped += 1;
+        }
+        if self.skipping && !received.is_empty() {
+            let line = first_line(received);
+            self.skipping = line.is_none();
+            received = line.map_or(&[], |line| &received[line.next..]);
+        }
+        let found = arch::terminators(received);
+        dropped += found.count;
+        if found.end < received.len() {
+            self.skipping = true;
+            dropped += 1;
+        }
+        self.outlet.intake.count_dropped(dropped as u64);
+    }
+
     /// Looks at the lines behind `complete` one by one and drops those that are
     /// too long. What is behind them is moved up, so that published ranges are
     /// whole lines only.
@@ -343,8 +401,14 @@ impl TextWriter {
             .max((2 * carried).clamp(carried + MIN_BLOCK, longest))
     }
 
+    /// How many blocks are kept for reuse.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn spent(&self) -> usize {
+        self.spent.len()
+    }
+
     /// A block that nobody else holds.
-    fn fresh(&mut self, capacity: usize) -> TextBlock {
+    fn fresh(&self, capacity: usize) -> TextBlock {
         let spent = (capacity == self.block).then(|| self.spent.take());
         spent
             .flatten()
@@ -352,7 +416,7 @@ impl TextWriter {
     }
 
     /// Keeps a filled block for later.
-    fn retire(&mut self, block: TextBlock) {
+    fn retire(&self, block: TextBlock) {
         if block.capacity() == self.block {
             self.spent.put(block);
         }

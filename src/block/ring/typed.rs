@@ -111,6 +111,7 @@ pub(crate) fn typed_ring<T: Send + Sync + 'static>(
             open: None,
             capacity,
             full,
+            lossy: options.lossy,
         },
         cutter,
         budget,
@@ -129,6 +130,8 @@ pub(crate) struct TypedWriter<T: Send + Sync + 'static> {
     capacity: usize,
     /// The weight at which a block is full.
     full: usize,
+    /// Whether [`offer`](Self::offer) drops.
+    lossy: bool,
 }
 
 /// The block that is being filled.
@@ -166,6 +169,24 @@ impl<T: Send + Sync + 'static> TypedWriter<T> {
         unsafe { place.write(item) };
         self.publish(1, weight);
         Ok(())
+    }
+
+    /// As [`push`](Self::push); but a ring that may drop records does so in place of
+    /// waiting, and gives the record back.
+    ///
+    /// # Errors
+    /// The record, when the ring is closed.
+    #[inline]
+    pub(crate) fn offer(&mut self, item: T, weight: usize) -> Result<Option<T>, T> {
+        if self.lossy {
+            let weight = clamp(weight);
+            let opens = !self.fits(1, weight);
+            if self.outlet.is_full(0, weight, opens) {
+                self.outlet.intake.count_dropped(1);
+                return Ok(Some(item));
+            }
+        }
+        self.push(item, weight).map(|()| None)
     }
 
     /// Stores records of `weight` bytes each, all of them in one block and in one
@@ -254,14 +275,19 @@ impl<T: Send + Sync + 'static> TypedWriter<T> {
     #[inline]
     fn room_for(&mut self, count: usize, weight: usize) -> Option<&Open<T>> {
         self.outlet.intake.room(0, weight).ok()?;
-        let fits = self.open.as_ref().is_some_and(|open| {
-            open.len + count <= open.segment.block().capacity()
-                && (open.weight + weight <= self.full || open.len == 0)
-        });
-        if !fits {
+        if !self.fits(count, weight) {
             self.open_next().ok()?;
         }
         self.open.as_ref()
+    }
+
+    /// Whether the open block has places for `count` records more.
+    #[inline]
+    fn fits(&self, count: usize, weight: usize) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            open.len + count <= open.segment.block().capacity()
+                && (open.weight + weight <= self.full || open.len == 0)
+        })
     }
 
     /// Makes `count` records more visible to the next cut.

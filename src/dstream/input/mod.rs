@@ -12,7 +12,9 @@ pub(crate) mod queue;
 pub(crate) mod receiver;
 pub(crate) mod source;
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -21,7 +23,7 @@ use super::graph::Graph;
 use super::node::{Control, Meta, Stream};
 use crate::error::Result;
 use crate::id::StreamId;
-use crate::listener::{InputInfo, Metadata};
+use crate::listener::{InputInfo, Received};
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
 use crate::time::BatchTime;
@@ -46,6 +48,15 @@ pub(crate) trait Input: Control {
     /// Gives everything that is there now to the batch `time`.
     fn cut(&self, time: BatchTime) -> InputInfo;
 
+    /// Told when the batch that was cut last is queued.
+    fn queued(&self) {}
+
+    /// Takes back what it gave to the oldest batch that has records of it, behind
+    /// `after` and up to `last`. Nobody may have asked for that batch.
+    fn take_oldest(&self, _after: Option<BatchTime>, _last: BatchTime) -> Option<Withdrawn> {
+        None
+    }
+
     /// Whether anything waits to be cut.
     fn is_waiting(&self) -> bool;
 
@@ -62,6 +73,15 @@ pub(crate) trait Input: Control {
     }
 }
 
+/// What was taken back from a batch.
+pub(crate) struct Withdrawn {
+    pub(crate) stream_id: StreamId,
+    pub(crate) time: BatchTime,
+    pub(crate) records: u64,
+    /// The records themselves.
+    pub(crate) data: Box<dyn Any + Send>,
+}
+
 /// Where an input's data comes from.
 pub(crate) trait Ingest<T>: Send + Sync + 'static {
     /// See [`Input::unrecoverable`].
@@ -75,6 +95,9 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
     where
         T: Data;
 
+    /// Told when the batch that was cut last is queued.
+    fn queued(&self) {}
+
     /// Whether anything waits to be cut.
     fn is_waiting(&self) -> bool;
 }
@@ -83,16 +106,16 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
 pub(crate) struct Cut<T: Data> {
     rdd: Rdd<T>,
     records: u64,
-    metadata: Metadata,
+    received: Received,
 }
 
 impl<T: Data> Cut<T> {
-    /// Records that nothing more is said about.
+    /// Records that nothing more is known of.
     pub(crate) fn plain(rdd: Rdd<T>) -> Self {
         Self {
             records: rdd.known_count(),
             rdd,
-            metadata: Metadata::default(),
+            received: Received::default(),
         }
     }
 }
@@ -198,8 +221,28 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
     fn cut(&self, time: BatchTime) -> InputInfo {
         let cut = self.ingest.cut();
         self.batches().cut.insert(time, cut.rdd);
-        InputInfo::new(self.stream_id, self.name.clone(), cut.records)
-            .with_block_metadata(cut.metadata)
+        InputInfo::new(self.stream_id, self.name.clone(), cut.records).with_received(cut.received)
+    }
+
+    fn queued(&self) {
+        self.ingest.queued();
+    }
+
+    fn take_oldest(&self, after: Option<BatchTime>, last: BatchTime) -> Option<Withdrawn> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut batches = self.batches();
+        let mut waiting = batches.cut.range((from, Bound::Included(last)));
+        let (time, records) = waiting.find_map(|(&time, rdd)| match rdd.known_count() {
+            0 => None,
+            records => Some((time, records)),
+        })?;
+        let rdd = batches.cut.remove(&time)?;
+        Some(Withdrawn {
+            stream_id: self.stream_id,
+            time,
+            records,
+            data: Box::new(rdd),
+        })
     }
 
     fn is_waiting(&self) -> bool {

@@ -4,14 +4,15 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{Cut, Ingest, InputNode};
-use crate::block::{Cutter, Str, Taken, TextBlock, TypedBlock};
+use crate::block::{Budget, Cutter, Str, Taken, TextBlock, TypedBlock};
 use crate::dstream::{DStream, Graph};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::id::StreamId;
+use crate::listener::Received;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Lines, Partition, Rdd};
-use crate::receiver::Supervisor;
+use crate::receiver::{RateLimit, Supervisor};
 
 /// A receiver that was declared, for the tracker to start.
 pub(crate) struct DeclaredReceiver {
@@ -23,6 +24,8 @@ pub(crate) struct DeclaredReceiver {
 /// Cuts one ring.
 pub(crate) struct ReceiverIngest<B: IntoPartition> {
     executor: Arc<Executor>,
+    limit: Option<Arc<RateLimit>>,
+    budget: Arc<Budget>,
     ring: Mutex<Ring<B>>,
 }
 
@@ -30,6 +33,8 @@ struct Ring<B: IntoPartition> {
     cutter: Cutter<B>,
     /// Blocks of the batch that is being received.
     blocks: Vec<Taken<B>>,
+    /// Records that were dropped before this batch.
+    dropped: u64,
 }
 
 /// A kind of block that can be a partition of a batch.
@@ -76,6 +81,7 @@ impl<B: IntoPartition> ReceiverIngest<B> {
         let mut declared = None;
         let stream = InputNode::declare(graph, kind, site, |stream_id, name| {
             let (cutter, supervisor) = make(stream_id);
+            let (limit, budget) = (supervisor.limit.clone(), Arc::clone(&supervisor.budget));
             declared = Some(DeclaredReceiver {
                 stream_id,
                 name: name.to_owned(),
@@ -83,9 +89,12 @@ impl<B: IntoPartition> ReceiverIngest<B> {
             });
             Self {
                 executor: Arc::clone(graph.executor()),
+                limit,
+                budget,
                 ring: Mutex::new(Ring {
                     cutter,
                     blocks: Vec::new(),
+                    dropped: 0,
                 }),
             }
         })?;
@@ -115,6 +124,8 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         let mut ring = self.ring();
         ring.cut();
         let blocks = std::mem::take(&mut ring.blocks);
+        let dropped = self.budget.dropped();
+        let dropped_records = dropped - std::mem::replace(&mut ring.dropped, dropped);
         drop(ring);
         let records = blocks.iter().map(|block| block.records() as u64).sum();
         let metadata = blocks.iter().filter_map(B::metadata).cloned().collect();
@@ -122,8 +133,17 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         Cut {
             rdd: Rdd::ready(partitions, Arc::clone(&self.executor)),
             records,
-            metadata,
+            received: Received {
+                rate_limit: self.limit.as_ref().and_then(|limit| limit.rate()),
+                dropped_records,
+                metadata,
+            },
         }
+    }
+
+    fn queued(&self) {
+        // There may be something now that a receiver without room can drop.
+        self.budget.wake();
     }
 
     fn is_waiting(&self) -> bool {

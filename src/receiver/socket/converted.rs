@@ -49,11 +49,11 @@ where
                 Err(cause) => return self.peer.disconnected(session, Some(cause)),
             };
             if let Some(limiter) = &mut self.limiter
-                && limiter.take(1, session).is_none()
+                && limiter.take(1).is_none()
             {
                 return Exit::Shutdown;
             }
-            if self.writer.push(record, weight::<T>()).is_err() {
+            if self.writer.offer(record, weight::<T>()).is_err() {
                 return Exit::Shutdown;
             }
         }

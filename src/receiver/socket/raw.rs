@@ -72,7 +72,7 @@ impl Source for RawSocket {
                 Ok(Some(frame)) => {
                     // Its place counts too: there may be many empty frames.
                     let weight = frame.len() + size_of_val(&frame);
-                    if self.writer.push(frame, weight).is_err() {
+                    if self.writer.offer(frame, weight).is_err() {
                         return Exit::Shutdown;
                     }
                 }

@@ -43,12 +43,12 @@ impl TextSocket {
                     } else {
                         self.writer.finish()
                     };
-                    self.publish(lines, session);
+                    self.publish(lines);
                     return Ok(self.peer.disconnected(session, None));
                 }
                 Ok(n) => {
                     let lines = self.writer.filled(n);
-                    self.publish(lines, session);
+                    self.publish(lines);
                     self.report_oversize(session);
                 }
                 Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
@@ -61,13 +61,13 @@ impl TextSocket {
     }
 
     /// Makes `lines` visible to the next cut, as fast as the rate limit allows.
-    fn publish(&mut self, mut lines: usize, session: &Session) {
+    fn publish(&mut self, mut lines: usize) {
         while lines > 0 {
             let permits = match &mut self.limiter {
                 None => lines,
                 // No permits any more, as the context stops: what the peer has
                 // sent and sees as received is in the last batch all the same.
-                Some(limiter) => limiter.take(lines, session).unwrap_or(lines),
+                Some(limiter) => limiter.take(lines).unwrap_or(lines),
             };
             lines -= self.writer.publish(permits);
         }
