@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::store::{Recovered, Store};
-use super::writer::{Desk, Snapshot, StreamSnapshot, Writer};
+use super::writer::{Desk, OnKept, Snapshot, StreamSnapshot, Writer};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::{Control, Graph};
 use crate::error::{Error, ErrorKind, Result};
@@ -49,6 +49,7 @@ impl Checkpointer {
         interval: Duration,
         last: BatchTime,
         before: Option<Recovered>,
+        on_kept: OnKept,
     ) -> Result<Self> {
         let streams = named(graph)?;
         check(graph, &streams)?;
@@ -69,6 +70,7 @@ impl Checkpointer {
             (bus, clock),
             (zero, graph.batch_interval()),
             before.as_ref().map(|recovered| &recovered.contents),
+            on_kept,
         );
         let thread = thread::spawn("checkpoints", None, move || writer.run());
         let thread = thread.map_err(|cause| {
@@ -203,6 +205,10 @@ fn named(graph: &Graph) -> Result<Vec<Named>> {
         let number = of_kind.entry(node.meta().name).or_default();
         let derived = format!("{}-{number}", node.meta().name);
         *number += 1;
+        if durable.uid().get().is_none() {
+            // From now on it has this one.
+            let _ = durable.uid().set(&derived);
+        }
         let uid = durable.uid().get().unwrap_or(&derived);
         if let Some(other) = streams.iter().find(|other| *other.uid == *uid) {
             return Err(Error::illegal_state(format!(

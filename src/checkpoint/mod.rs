@@ -35,3 +35,4 @@ mod tests;
 
 pub(crate) use checkpointer::Checkpointer;
 pub(crate) use store::{Recovered, Store};
+pub(crate) use writer::OnKept;

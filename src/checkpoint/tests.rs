@@ -32,6 +32,7 @@ fn writer(disk: &SimDisk) -> Writer {
         tell,
         grid,
         None,
+        Box::new(|_| ()),
     )
 }
 

@@ -137,7 +137,11 @@ pub(super) struct Writer {
     streams: BTreeMap<Arc<str>, Vec<Held>>,
     /// The newest checkpoints, each with the files that it needs.
     written: VecDeque<(BatchTime, BTreeSet<BatchTime>)>,
+    on_kept: OnKept,
 }
+
+/// Told which checkpoint is the oldest one that is kept, when that changes.
+pub(crate) type OnKept = Box<dyn Fn(BatchTime) + Send>;
 
 impl Writer {
     /// `before` is the checkpoint that the streams were restored from.
@@ -147,6 +151,7 @@ impl Writer {
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
         (zero, interval): (BatchTime, Duration),
         before: Option<&Contents>,
+        on_kept: OnKept,
     ) -> Self {
         let streams = before.iter().flat_map(|contents| &contents.streams);
         let streams = streams.map(|stream| {
@@ -162,6 +167,7 @@ impl Writer {
             interval,
             streams: streams.collect(),
             written: VecDeque::new(),
+            on_kept,
         }
     }
 
@@ -261,6 +267,9 @@ impl Writer {
         let needed: BTreeSet<_> = self.written.iter().flat_map(|(_, files)| files).collect();
         if let Err(error) = self.store.clean(|file| !needed.contains(&file)) {
             tracing::warn!(%error, "old checkpoints cannot be removed");
+        }
+        if let Some((oldest, _)) = self.written.front() {
+            (self.on_kept)(*oldest);
         }
     }
 }

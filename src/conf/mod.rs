@@ -148,6 +148,15 @@ pub struct Conf {
     /// Batches that may wait; beyond it no batch is cut and data stays at its source. Default:
     /// 10000.
     pub max_queued_batches: usize,
+    /// Whether what receivers take is written to a log in the checkpoint directory before it is
+    /// processed, and before it may be acknowledged. Default: `false`.
+    pub receiver_write_ahead_log: bool,
+    /// Whether the log is synced: without it a crash of the machine may lose the end. Default:
+    /// `true`.
+    pub write_ahead_log_sync: bool,
+    /// Whether records of the log that are damaged are left out and counted, and not an error.
+    /// Default: `false`.
+    pub write_ahead_log_skip_damage: bool,
     /// Directory of checkpoints; see [`StreamingContext::checkpoint`]. Default: `none`.
     ///
     /// [`StreamingContext::checkpoint`]: crate::StreamingContext
@@ -253,6 +262,9 @@ impl Conf {
             dynamic_allocation_scaling_up_ratio: 0.0,
             dynamic_allocation_scaling_down_ratio: 0.0,
             max_queued_batches: 0,
+            receiver_write_ahead_log: false,
+            write_ahead_log_sync: false,
+            write_ahead_log_skip_damage: false,
             checkpoint_directory: String::new(),
             checkpoint_interval: None,
             batch_stuck_after: Duration::ZERO,

@@ -103,6 +103,9 @@ fn defaults() {
     assert_eq!(conf.dynamic_allocation_scaling_up_ratio, 0.9);
     assert_eq!(conf.dynamic_allocation_scaling_down_ratio, 0.3);
     assert_eq!(conf.max_queued_batches, 10_000);
+    assert!(!conf.receiver_write_ahead_log);
+    assert!(conf.write_ahead_log_sync);
+    assert!(!conf.write_ahead_log_skip_damage);
     assert_eq!(conf.checkpoint_directory, "none");
     assert_eq!(conf.checkpoint_interval, None);
     assert_eq!(conf.batch_stuck_after, Duration::from_secs(60));
@@ -154,6 +157,9 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("dynamic_allocation_scaling_up_ratio", "0.8"),
         ("dynamic_allocation_scaling_down_ratio", "0.25"),
         ("max_queued_batches", "1"),
+        ("receiver_write_ahead_log", "true"),
+        ("write_ahead_log_sync", "false"),
+        ("write_ahead_log_skip_damage", "true"),
         ("checkpoint_directory", "/var/checkpoints"),
         ("checkpoint_interval", "10s"),
         ("batch_stuck_after", "0ms"),

@@ -3,15 +3,16 @@
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, MutexGuard};
 
-use super::checkpoint::{Checkpoints, Setup};
+use super::checkpoint::{Checkpoints, Durability, Setup};
 use super::{Inner, StreamingContext, active};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
 use crate::rate::{PidOptions, PidRateEstimator};
+use crate::receiver::log::ReceiverLog;
 use crate::scheduler::{
-    Generator, JobScheduler, Learners, OnDone, RateControl, ReceiverTracker, Scaling,
-    ScalingOptions,
+    CutTimes, Generator, JobScheduler, Learners, Logger, OnDone, RateControl, ReceiverTracker,
+    Scaling, ScalingOptions,
 };
 use crate::task::in_task;
 use crate::time::{BatchTime, Deadline, Duration, first_batch_time};
@@ -23,6 +24,7 @@ pub(super) struct Running {
     pub(super) generator: Option<Generator>,
     pub(super) jobs: Arc<JobScheduler>,
     pub(super) checkpoints: Option<Arc<Checkpoints>>,
+    pub(super) logger: Option<Logger>,
     pub(super) job_threads: Vec<Thread>,
     pub(super) bus_thread: Option<Thread>,
 }
@@ -233,7 +235,8 @@ fn on_done(checkpoints: Option<Arc<Checkpoints>>) -> OnDone {
 impl Running {
     fn start(inner: &Inner) -> Result<Self> {
         let interval = inner.graph.batch_interval();
-        let zero = first_batch_time(inner.clock.now_millis(), interval) - interval;
+        let first = first_batch_time(inner.clock.now_millis(), interval);
+        let zero = first - interval;
         let setup = std::mem::take(&mut *inner.setup());
         let (zero, last) = setup.times(zero);
         let remember = match inner.conf.unpersist {
@@ -242,7 +245,7 @@ impl Running {
         };
         let rates = RateControl::new(estimator(inner)?, interval);
         inner.graph.initialize(zero, remember);
-        let checkpoints = setup.start(inner, last)?;
+        let Durability { checkpoints, log } = setup.start(inner, last, first)?;
         if let Err(error) = inner.graph.start_inputs() {
             if let Some(checkpoints) = &checkpoints {
                 // Nothing was taken.
@@ -268,10 +271,11 @@ impl Running {
                 },
             )),
             checkpoints,
+            logger: None,
             job_threads: Vec::new(),
             bus_thread: None,
         };
-        match running.start_threads(inner, last) {
+        match running.start_threads(inner, log, last) {
             Ok(()) => Ok(running),
             Err(error) => {
                 // The threads that did start.
@@ -283,7 +287,12 @@ impl Running {
         }
     }
 
-    fn start_threads(&mut self, inner: &Inner, last: BatchTime) -> Result<()> {
+    fn start_threads(
+        &mut self,
+        inner: &Inner,
+        log: Option<Arc<ReceiverLog>>,
+        last: BatchTime,
+    ) -> Result<()> {
         let refused = |cause| Error::io("a thread of the context cannot be started", cause);
         let bus = Arc::clone(&inner.bus);
         let bus_thread = thread::spawn("listeners", None, move || bus.run()).map_err(refused)?;
@@ -292,6 +301,10 @@ impl Running {
             let jobs = Arc::clone(&self.jobs);
             let thread = thread::spawn(format!("jobs-{i}"), None, move || jobs.run());
             self.job_threads.push(thread.map_err(refused)?);
+        }
+        if let Some(log) = log {
+            let (graph, jobs) = (Arc::clone(&inner.graph), Arc::clone(&self.jobs));
+            self.logger = Some(Logger::start(log, graph, jobs, Arc::clone(&inner.clock))?);
         }
         self.receivers.start(
             &inner.graph,
@@ -305,10 +318,13 @@ impl Running {
         self.generator = Some(Generator::start(
             Arc::clone(&inner.graph),
             Arc::clone(&self.jobs),
+            self.logger.as_ref(),
             Arc::clone(&inner.clock),
-            last,
-            grid,
-            inner.conf.block_interval,
+            CutTimes {
+                last,
+                grid,
+                block_interval: inner.conf.block_interval,
+            },
             inner.conf.max_queued_batches,
         )?);
         Ok(())

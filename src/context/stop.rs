@@ -34,6 +34,13 @@ impl Running {
         {
             left.running.push("the batch generator".to_owned());
         }
+        if let Some(logger) = self.logger {
+            logger.end();
+            if !logger.join(deadline) {
+                left.running
+                    .push("the thread that writes the log".to_owned());
+            }
+        }
         let mut all_ended = true;
         for thread in self.job_threads {
             // Those that do not end are known by their jobs.
@@ -87,6 +94,9 @@ impl Running {
             generator.end();
         }
         self.jobs.close();
+        if let Some(logger) = &self.logger {
+            logger.end();
+        }
         bus.close();
         graph.stop_inputs(false, |_| ());
     }

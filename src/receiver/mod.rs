@@ -17,6 +17,7 @@ mod backoff;
 mod blocks;
 mod custom;
 mod limiter;
+pub(crate) mod log;
 mod session;
 mod socket;
 mod supervisor;

@@ -9,13 +9,15 @@
 
 mod generator;
 mod jobs;
+mod logger;
 mod rates;
 mod scaling;
 mod tracker;
 mod waiter;
 
-pub(crate) use generator::Generator;
+pub(crate) use generator::{CutTimes, Generator};
 pub(crate) use jobs::{JobScheduler, Learners, OnDone};
+pub(crate) use logger::Logger;
 pub(crate) use rates::RateControl;
 pub(crate) use scaling::{Scaling, ScalingOptions};
 pub(crate) use tracker::ReceiverTracker;

@@ -240,6 +240,14 @@ impl WriteAheadLog {
         )
     }
 
+    /// The number from which on there are records: those below were removed.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        let state = self.state();
+        let oldest = state.segments.front();
+        oldest.map_or(state.end, |segment| segment.first)
+    }
+
     /// The number that the next record gets: all below are in the log.
     #[must_use]
     pub fn end(&self) -> u64 {

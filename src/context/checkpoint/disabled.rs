@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::context::Inner;
 use crate::error::{Error, Result};
+use crate::receiver::log::ReceiverLog;
 use crate::time::{BatchTime, Deadline, Duration};
 
 /// What is known of checkpoints before the start.
@@ -19,15 +20,27 @@ impl Setup {
         self,
         inner: &Inner,
         _last: BatchTime,
-    ) -> Result<Option<Arc<Checkpoints>>> {
-        if ["", "none"].contains(&&*inner.conf.checkpoint_directory) {
-            Ok(None)
+        _fresh_from: BatchTime,
+    ) -> Result<Durability> {
+        let is_off = ["", "none"].contains(&&*inner.conf.checkpoint_directory);
+        let setting = if inner.conf.receiver_write_ahead_log {
+            "receiver_write_ahead_log"
+        } else if is_off {
+            return Ok(Durability::default());
         } else {
-            Err(Error::illegal_state(
-                "checkpoint_directory is set, but the feature `checkpoint` is not built in",
-            ))
-        }
+            "checkpoint_directory"
+        };
+        Err(Error::illegal_state(format!(
+            "{setting} is set, but the feature `checkpoint` is not built in"
+        )))
     }
+}
+
+/// Nothing survives the process.
+#[derive(Debug, Default)]
+pub(in crate::context) struct Durability {
+    pub(in crate::context) checkpoints: Option<Arc<Checkpoints>>,
+    pub(in crate::context) log: Option<Arc<ReceiverLog>>,
 }
 
 /// There are none.

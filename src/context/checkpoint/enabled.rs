@@ -1,15 +1,18 @@
 //! A context with a directory of checkpoints.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 pub(in crate::context) use crate::checkpoint::Checkpointer as Checkpoints;
-use crate::checkpoint::{Recovered, Store};
+use crate::checkpoint::{OnKept, Recovered, Store};
 use crate::context::{Inner, StreamingContext};
 use crate::disk::{Disk, LocalDisk};
 use crate::dstream::StreamingContextState;
+use crate::dstream::input::logged::LoggedInput;
 use crate::error::{Error, Result};
-use crate::time::{BatchTime, Duration};
+use crate::receiver::log::{Again, ReceiverLog};
+use crate::time::{BatchTime, Deadline, Duration};
+use crate::wal::{OnCorruption, SyncMode};
 
 /// How often a checkpoint is taken unless somebody says how often.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -32,12 +35,14 @@ impl Setup {
         }
     }
 
-    /// Restores the streams, and begins to take checkpoints behind `last`.
+    /// Restores the streams, and begins to take checkpoints behind `last`. Batches
+    /// before `fresh_from` were perhaps cut by an earlier process.
     pub(in crate::context) fn start(
         self,
         inner: &Inner,
         last: BatchTime,
-    ) -> Result<Option<Arc<Checkpoints>>> {
+        fresh_from: BatchTime,
+    ) -> Result<Durability> {
         let Self {
             store,
             mut recovered,
@@ -46,7 +51,13 @@ impl Setup {
         // Also if there is no directory: the program is wrong in any case.
         let wished = inner.graph.checkpoint_interval()?;
         let store = match (store, &*inner.conf.checkpoint_directory) {
-            (None, "" | "none") => return Ok(None),
+            (None, "" | "none") if inner.conf.receiver_write_ahead_log => {
+                return Err(Error::illegal_state(
+                    "receiver_write_ahead_log is on, but there is no checkpoint directory, in \
+                     which the log is: call checkpoint(), or set checkpoint_directory",
+                ));
+            }
+            (None, "" | "none") => return Ok(Durability::default()),
             (None, dir) => Store::open(disk(), Path::new(dir))?,
             (Some(store), _) => store,
         };
@@ -72,9 +83,104 @@ impl Setup {
         let every = asked.or(wished).unwrap_or(INTERVAL);
         let clock = Arc::clone(&inner.clock);
         let tell = (Arc::clone(&inner.bus), clock);
-        let started = Checkpoints::start(&inner.graph, store, tell, every, last, recovered)?;
-        Ok(Some(Arc::new(started)))
+        let place = store.subdirectory("wal");
+        let began_anew = recovered.is_none() && store.has_any()?;
+        let behind = recovered.as_ref().map(|recovered| recovered.time);
+        let log = Arc::<OnceLock<Arc<ReceiverLog>>>::default();
+        let on_kept = on_kept(Arc::clone(&log));
+        let started =
+            Checkpoints::start(&inner.graph, store, tell, every, last, recovered, on_kept)?;
+        if inner.conf.receiver_write_ahead_log {
+            let again = match behind {
+                Some(time) => Again::Behind(time, saved(inner)),
+                None if began_anew => Again::Nothing,
+                None => Again::All,
+            };
+            let opened = open_log(inner, place, last, again, fresh_from, &discarded);
+            match opened {
+                Ok(opened) => {
+                    log.get_or_init(|| opened);
+                }
+                Err(error) => {
+                    // Nothing was taken.
+                    let limit = Deadline::after(inner.conf.stop_timeout);
+                    let _ = started.finish(false, limit);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Durability {
+            checkpoints: Some(Arc::new(started)),
+            log: log.get().cloned(),
+        })
     }
+}
+
+/// Removes what no checkpoint needs of the log, when there is one.
+fn on_kept(log: Arc<OnceLock<Arc<ReceiverLog>>>) -> OnKept {
+    Box::new(move |oldest| {
+        if let Some(log) = log.get()
+            && let Err(error) = log.checkpointed(oldest)
+        {
+            tracing::warn!(%error, "the write-ahead log cannot be cleaned up");
+        }
+    })
+}
+
+/// The first record of the log that a receiver needs.
+fn saved(inner: &Inner) -> u64 {
+    let inputs = inner.graph.inputs();
+    let logged = inputs.iter().filter_map(|input| input.logged());
+    logged.filter_map(LoggedInput::saved).min().unwrap_or(0)
+}
+
+/// Opens the log, and gives the receivers' inputs what it has of them.
+fn open_log(
+    inner: &Inner,
+    (disk, dir): (Arc<dyn Disk>, PathBuf),
+    last: BatchTime,
+    again: Again,
+    fresh_from: BatchTime,
+    discarded: &[String],
+) -> Result<Arc<ReceiverLog>> {
+    let conf = &inner.conf;
+    let sync = match conf.write_ahead_log_sync {
+        true => SyncMode::Always,
+        false => SyncMode::Os,
+    };
+    let on_corruption = match conf.write_ahead_log_skip_damage {
+        true => OnCorruption::Skip,
+        false => OnCorruption::Fail,
+    };
+    let clock = Arc::clone(&inner.clock);
+    let log = ReceiverLog::open(disk, &dir, again, (sync, on_corruption), clock)?;
+    let mut streams = log.restore(last, again)?;
+    for input in inner.graph.inputs() {
+        if let Some(logged) = input.logged() {
+            let stream = streams.remove(&*logged.stream()).unwrap_or_default();
+            let name = input.name();
+            logged.begin(&log, stream, fresh_from).map_err(|error| {
+                let what = format!("what the write-ahead log has of the {name}");
+                Error::new(error.kind(), what).with_source(error)
+            })?;
+        }
+    }
+    streams.retain(|stream, _| !discarded.contains(stream));
+    if let Some((stream, _)) = streams.pop_first() {
+        return Err(Error::illegal_state(format!(
+            "the write-ahead log has data of a stream {stream:?} that was not processed, and the \
+             program has none of that name: give its receiver this name by uid(), or let go of \
+             the data by discard_saved({stream:?})"
+        )));
+    }
+    Ok(log)
+}
+
+/// What makes a context survive its process.
+#[derive(Debug, Default)]
+pub(in crate::context) struct Durability {
+    pub(in crate::context) checkpoints: Option<Arc<Checkpoints>>,
+    pub(in crate::context) log: Option<Arc<ReceiverLog>>,
 }
 
 fn disk() -> Arc<dyn Disk> {

@@ -6,6 +6,6 @@ mod disabled;
 mod enabled;
 
 #[cfg(not(feature = "checkpoint"))]
-pub(super) use disabled::{Checkpoints, Setup};
+pub(super) use disabled::{Checkpoints, Durability, Setup};
 #[cfg(feature = "checkpoint")]
-pub(super) use enabled::{Checkpoints, Setup};
+pub(super) use enabled::{Checkpoints, Durability, Setup};

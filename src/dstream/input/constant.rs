@@ -23,7 +23,7 @@ impl<T: Data> ConstantIngest<T> {
 }
 
 impl<T: Data> Ingest<T> for ConstantIngest<T> {
-    fn cut(&self) -> Cut<T> {
+    fn cut(&self, _: BatchTime) -> Cut<T> {
         Cut::plain(self.0.clone())
     }
 

@@ -8,6 +8,7 @@
 pub(crate) mod constant;
 mod direct;
 pub(crate) mod file;
+pub(crate) mod logged;
 pub(crate) mod queue;
 pub(crate) mod receiver;
 pub(crate) mod source;
@@ -19,6 +20,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::DStream;
+use super::durable::Durable;
 use super::graph::Graph;
 use super::node::{Control, Meta, Stream};
 use crate::error::Result;
@@ -26,7 +28,9 @@ use crate::id::StreamId;
 use crate::listener::{InputInfo, Received};
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
+use crate::receiver::log::{Logging, RestoredStream};
 use crate::time::BatchTime;
+use logged::{LoggedInput, Part};
 
 /// What the scheduler does with an input.
 pub(crate) trait Input: Control {
@@ -66,6 +70,11 @@ pub(crate) trait Input: Control {
         None
     }
 
+    /// Itself, if what it gives to batches goes to the write-ahead log.
+    fn logged(&self) -> Option<&dyn LoggedInput> {
+        None
+    }
+
     /// What is known of the batch `time` after it was processed, if that is more
     /// than the cut told.
     fn report(&self, _time: BatchTime) -> Option<InputInfo> {
@@ -90,8 +99,8 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
     /// Ends a block at a block interval inside a batch.
     fn end_block(&self) {}
 
-    /// Takes everything that is there now.
-    fn cut(&self) -> Cut<T>
+    /// Takes everything that is there now, for the batch `time`.
+    fn cut(&self, time: BatchTime) -> Cut<T>
     where
         T: Data;
 
@@ -100,6 +109,31 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
 
     /// Whether anything waits to be cut.
     fn is_waiting(&self) -> bool;
+
+    /// How its records get into the log, if they are ones that may.
+    fn logging(&self) -> Option<&Logging<T>> {
+        None
+    }
+
+    /// See [`LoggedInput::begin`].
+    fn restore(&self, _stream: RestoredStream, _fresh_from: BatchTime) -> Result<()> {
+        Ok(())
+    }
+
+    /// See [`LoggedInput::next_restored`].
+    fn next_restored(&self) -> Option<BatchTime> {
+        None
+    }
+
+    /// See [`LoggedInput::needed_behind`].
+    fn needed_behind(&self, _time: BatchTime) -> Option<u64> {
+        None
+    }
+
+    /// See [`LoggedInput::waiting_parts`].
+    fn waiting_parts(&self) -> Vec<Arc<dyn Part>> {
+        Vec::new()
+    }
 }
 
 /// What an input gives to a batch.
@@ -107,6 +141,8 @@ pub(crate) struct Cut<T: Data> {
     rdd: Rdd<T>,
     records: u64,
     received: Received,
+    /// What the log has to have of it.
+    parts: Vec<Arc<dyn Part>>,
 }
 
 impl<T: Data> Cut<T> {
@@ -116,6 +152,7 @@ impl<T: Data> Cut<T> {
             records: rdd.known_count(),
             rdd,
             received: Received::default(),
+            parts: Vec::new(),
         }
     }
 }
@@ -132,6 +169,8 @@ pub(crate) struct InputNode<T: Data, I> {
 
 struct Batches<T: Data> {
     cut: BTreeMap<BatchTime, Rdd<T>>,
+    /// What the log has to have of those that were cut.
+    to_log: BTreeMap<BatchTime, Vec<Arc<dyn Part>>>,
     /// Up to here all batches are done.
     done: BatchTime,
 }
@@ -155,6 +194,7 @@ impl<T: Data, I: Ingest<T>> InputNode<T, I> {
                 name,
                 batches: Mutex::new(Batches {
                     cut: BTreeMap::new(),
+                    to_log: BTreeMap::new(),
                     done: BatchTime::from_millis(i64::MIN),
                 }),
             })
@@ -172,6 +212,10 @@ impl<T: Data, I: Ingest<T>> InputNode<T, I> {
 impl<T: Data, I: Ingest<T>> Control for InputNode<T, I> {
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn durable(&self) -> Option<&dyn Durable> {
+        self.ingest.logging().map(|_| self as &dyn Durable)
     }
 
     fn clear(&self, done: BatchTime) {
@@ -219,8 +263,13 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
     }
 
     fn cut(&self, time: BatchTime) -> InputInfo {
-        let cut = self.ingest.cut();
-        self.batches().cut.insert(time, cut.rdd);
+        let cut = self.ingest.cut(time);
+        let mut batches = self.batches();
+        batches.cut.insert(time, cut.rdd);
+        if !cut.parts.is_empty() {
+            batches.to_log.insert(time, cut.parts);
+        }
+        drop(batches);
         InputInfo::new(self.stream_id, self.name.clone(), cut.records).with_received(cut.received)
     }
 
@@ -251,5 +300,10 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
 
     fn unrecoverable(&self) -> Option<&'static str> {
         I::UNRECOVERABLE
+    }
+
+    fn logged(&self) -> Option<&dyn LoggedInput> {
+        let logging = self.ingest.logging()?;
+        logging.is_wanted().then_some(self)
     }
 }

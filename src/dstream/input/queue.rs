@@ -118,7 +118,7 @@ impl<T: Data> Ingest<T> for QueueIngest<T> {
     const UNRECOVERABLE: Option<&'static str> =
         Some("what a queue gave exists in this process only");
 
-    fn cut(&self) -> Cut<T> {
+    fn cut(&self, _: BatchTime) -> Cut<T> {
         let mut waiting = self.queue.lock();
         let rdd = if self.one_at_a_time || waiting.len() <= 1 {
             waiting.pop_front().unwrap_or_else(|| self.default.clone())

@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::record::{self, Record, StreamBlocks};
-use super::RestoredBlock;
+use super::record::{self, Record};
+use super::{Again, RestoredBlock, RestoredStream, StreamBlocks};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
@@ -40,43 +40,41 @@ pub(crate) struct Flight {
     pub(crate) sequence: u64,
 }
 
-/// What the log has of a stream, of batches behind the checkpoint.
-#[derive(Debug, Default)]
-pub(crate) struct RestoredStream {
-    pub(crate) batches: BTreeMap<BatchTime, Vec<RestoredBlock>>,
-    /// Blocks that were in no batch.
-    pub(crate) rest: Vec<RestoredBlock>,
-}
-
 impl ReceiverLog {
-    /// Opens the log in `dir`, of which batches behind `last` need nothing below
-    /// `superseded`.
+    /// Opens the log in `dir`.
     pub(crate) fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
-        (last, superseded): (BatchTime, u64),
+        again: Again,
         (sync, on_corruption): (SyncMode, OnCorruption),
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>> {
+        let superseded = match again {
+            Again::Behind(_, from) => from,
+            Again::All | Again::Nothing => 0,
+        };
         let options = WalOptions::new().sync(sync).on_corruption(on_corruption);
         let wal = WriteAheadLog::open(disk, dir, superseded, options, clock)?;
         Ok(Arc::new(Self {
             wal,
             on_corruption,
-            state: Mutex::new(State {
-                needed: BTreeMap::from([(last, superseded)]),
-                ..State::default()
-            }),
+            state: Mutex::default(),
         }))
     }
 
-    /// What there is of each stream from the record `from` on, of batches behind
-    /// `last`.
+    /// What there is of each stream that comes again, for a program that begins behind
+    /// the batch `last`. Called once, before anything is logged.
     pub(crate) fn restore(
         &self,
-        from: u64,
         last: BatchTime,
+        again: Again,
     ) -> Result<BTreeMap<String, RestoredStream>> {
+        let (from, behind) = match again {
+            Again::Behind(time, from) => (from, time),
+            Again::All => (self.wal.first(), BatchTime::from_millis(i64::MIN)),
+            Again::Nothing => (self.wal.end(), last),
+        };
+        self.state().needed.insert(last, from);
         let mut restoring = Restoring::default();
         let mut reader = self.wal.read(from)?;
         while let Some((sequence, body)) = reader.next_record()? {
@@ -84,7 +82,7 @@ impl ReceiverLog {
                 Record::Block(stream, block) => {
                     restoring.blocks.insert(sequence, (stream, block));
                 }
-                Record::Batch(time, streams) if time > last => {
+                Record::Batch(time, streams) if time > behind => {
                     for (stream, numbers) in streams {
                         restoring.assign(stream, time, numbers);
                     }
@@ -97,7 +95,26 @@ impl ReceiverLog {
                 }
             }
         }
-        restoring.finish(self.on_corruption)
+        let mut streams = restoring.finish(self.on_corruption)?;
+        if again == Again::All {
+            for stream in streams.values_mut() {
+                let batches = std::mem::take(&mut stream.batches);
+                let blocks = batches.into_values().flatten();
+                stream.rest = blocks.chain(std::mem::take(&mut stream.rest)).collect();
+            }
+        }
+        Ok(streams)
+    }
+
+    /// Begins the body of a block; the bytes of its records come behind that.
+    #[expect(clippy::unused_self, reason = "without a log there are no blocks")]
+    pub(crate) fn begin_block(
+        &self,
+        stream: &str,
+        metadata: Option<&str>,
+        records: u64,
+    ) -> Result<Vec<u8>> {
+        record::block(stream, metadata, records)
     }
 
     /// Logs a block of a receiver's own, which is put into the ring before the flight
@@ -229,9 +246,7 @@ impl Restoring {
 }
 
 fn missing(stream: &str, time: BatchTime, number: u64, policy: OnCorruption) -> Result<()> {
-    let what = format!(
-        "the write-ahead log has no record {number}, a block of the batch {time}"
-    );
+    let what = format!("the write-ahead log has no record {number}, a block of the batch {time}");
     let error = Error::new(ErrorKind::Corrupt, what).with_stream(stream);
     match policy {
         OnCorruption::Fail => Err(error),

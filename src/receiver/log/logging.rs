@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::ReceiverLog;
+use super::{Flight, ReceiverLog};
 use crate::codec::RecordCodec;
 use crate::error::{Error, Result};
 
@@ -12,7 +12,11 @@ use crate::error::{Error, Result};
 pub(crate) struct Logging<T> {
     /// Whether there is to be a log.
     is_wanted: bool,
+    /// Whether records are written one by one: the bytes of text are as they are.
+    needs_codec: bool,
     codec: OnceLock<RecordCodec<T>>,
+    /// What the checkpoint says: the first record that is needed.
+    saved: OnceLock<u64>,
     /// The name of the stream.
     log: OnceLock<(Arc<ReceiverLog>, Arc<str>)>,
 }
@@ -21,8 +25,18 @@ impl<T> Logging<T> {
     pub(crate) fn new(is_wanted: bool) -> Self {
         Self {
             is_wanted,
+            needs_codec: true,
             codec: OnceLock::new(),
+            saved: OnceLock::new(),
             log: OnceLock::new(),
+        }
+    }
+
+    /// Of records that are bytes already.
+    pub(crate) fn of_bytes(is_wanted: bool) -> Self {
+        Self {
+            needs_codec: false,
+            ..Self::new(is_wanted)
         }
     }
 
@@ -43,8 +57,18 @@ impl<T> Logging<T> {
         self.is_wanted
     }
 
-    pub(crate) fn codec(&self) -> Option<RecordCodec<T>> {
-        self.codec.get().copied()
+    /// Whether records can be written, if they have to.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.is_wanted || !self.needs_codec || self.codec.get().is_some()
+    }
+
+    /// The checkpoint says that records below `saved` are not needed.
+    pub(crate) fn restore(&self, saved: u64) {
+        let _ = self.saved.set(saved);
+    }
+
+    pub(crate) fn saved(&self) -> Option<u64> {
+        self.saved.get().copied()
     }
 
     /// From now on there is a log.
@@ -57,9 +81,23 @@ impl<T> Logging<T> {
         self.log.get()
     }
 
-    /// The codec, which the start of the context has looked for.
-    pub(crate) fn known_codec(&self) -> Result<RecordCodec<T>> {
-        self.codec().ok_or_else(|| {
+    /// Logs a block of records that is put into the ring before the flight is dropped;
+    /// nothing without a log.
+    pub(crate) fn append(&self, records: &[T], metadata: Option<&str>) -> Result<Option<Flight>> {
+        let Some((log, stream)) = self.log() else {
+            return Ok(None);
+        };
+        let codec = self.codec()?;
+        let mut body = log.begin_block(stream, metadata, records.len() as u64)?;
+        for record in records {
+            (codec.encode)(record, &mut body)?;
+        }
+        log.append_block(body).map(Some)
+    }
+
+    /// How a record is written. The start of the context has looked for it.
+    pub(crate) fn codec(&self) -> Result<RecordCodec<T>> {
+        self.codec.get().copied().ok_or_else(|| {
             let what = "it is not known how the records of a receiver are written";
             Error::illegal_state(what)
         })

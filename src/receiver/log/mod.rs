@@ -26,12 +26,38 @@ mod logging;
 mod record;
 
 #[cfg(not(feature = "checkpoint"))]
-pub(crate) use disabled::ReceiverLog;
+pub(crate) use disabled::{Flight, ReceiverLog};
 #[cfg(feature = "checkpoint")]
-pub(crate) use enabled::ReceiverLog;
+pub(crate) use enabled::{Flight, ReceiverLog};
 pub(crate) use logging::Logging;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use crate::time::BatchTime;
+
+/// What the log has of a stream, of batches behind the checkpoint.
+#[derive(Debug, Default)]
+pub(crate) struct RestoredStream {
+    pub(crate) batches: BTreeMap<BatchTime, Vec<RestoredBlock>>,
+    /// Blocks that were in no batch.
+    pub(crate) rest: Vec<RestoredBlock>,
+}
+
+/// What of the log comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// What is in batches behind a checkpoint, the first record of which is this one,
+    /// and what is in none.
+    Behind(BatchTime, u64),
+    /// Everything, in the first batch: no checkpoint was ever taken.
+    All,
+    /// Nothing: the program begins anew.
+    Nothing,
+}
+
+/// The blocks of one stream in a batch: its name, and where they are.
+pub(crate) type StreamBlocks = (Arc<str>, Vec<Place>);
 
 /// A block that the log has of an earlier process.
 #[derive(Debug, PartialEq, Eq)]

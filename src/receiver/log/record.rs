@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use super::{Place, RestoredBlock};
+use super::{Place, RestoredBlock, StreamBlocks};
 use crate::codec::Codec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::BatchTime;
@@ -20,9 +20,6 @@ const BATCH: u8 = 2;
 
 type BlockHead = (String, Option<String>, u64);
 type BatchBytes = (i64, Vec<(String, Vec<(bool, u64)>)>);
-
-/// What the log has of one stream in a batch: its name, and where its blocks are.
-pub(crate) type StreamBlocks = (Arc<str>, Vec<Place>);
 
 /// A record that was read.
 #[derive(Debug, PartialEq, Eq)]
@@ -133,7 +130,13 @@ mod tests {
 
     #[test]
     fn other_bytes_are_an_error() {
-        for bytes in [&b""[..], b"\x03", b"\x01", b"\x02\x06\x01", b"\x02\0\x01\x01s\x01\x01\x09"] {
+        for bytes in [
+            &b""[..],
+            b"\x03",
+            b"\x01",
+            b"\x02\x06\x01",
+            b"\x02\0\x01\x01s\x01\x01\x09",
+        ] {
             assert_eq!(read(3, bytes).unwrap_err().kind(), ErrorKind::Corrupt);
         }
     }
