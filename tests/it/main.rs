@@ -27,3 +27,9 @@ mod text;
 mod threads;
 mod transformations;
 mod windows;
+#[cfg(feature = "checkpoint")]
+mod write_ahead_log;
+#[cfg(feature = "fault-inject")]
+mod write_ahead_log_faults;
+#[cfg(feature = "checkpoint")]
+mod write_ahead_log_killed;

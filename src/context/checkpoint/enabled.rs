@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 pub(in crate::context) use crate::checkpoint::Checkpointer as Checkpoints;
 use crate::checkpoint::{OnKept, Recovered, Store};
 use crate::context::{Inner, StreamingContext};
-use crate::disk::{Disk, LocalDisk};
+use crate::disk::{self, Disk};
 use crate::dstream::StreamingContextState;
 use crate::dstream::input::logged::LoggedInput;
 use crate::error::{Error, Result};
@@ -58,7 +58,7 @@ impl Setup {
                 ));
             }
             (None, "" | "none") => return Ok(Durability::default()),
-            (None, dir) => Store::open(disk(), Path::new(dir))?,
+            (None, dir) => Store::open(disk::of_contexts(), Path::new(dir))?,
             (Some(store), _) => store,
         };
         if inner.conf.concurrent_jobs != 1 {
@@ -183,10 +183,6 @@ pub(in crate::context) struct Durability {
     pub(in crate::context) log: Option<Arc<ReceiverLog>>,
 }
 
-fn disk() -> Arc<dyn Disk> {
-    Arc::new(LocalDisk)
-}
-
 /// # Checkpoints
 impl StreamingContext {
     /// Takes checkpoints into a directory, from the start on.
@@ -206,7 +202,7 @@ impl StreamingContext {
         self.check_initialized("checkpoint")?;
         let mut setup = self.inner.setup();
         if setup.store.is_none() {
-            setup.store = Some(Store::open(disk(), directory.as_ref())?);
+            setup.store = Some(Store::open(disk::of_contexts(), directory.as_ref())?);
         }
         Ok(())
     }
@@ -255,7 +251,7 @@ impl StreamingContext {
         directory: impl AsRef<Path>,
         make: impl FnOnce() -> Result<Self>,
     ) -> Result<Self> {
-        let store = Store::open(disk(), directory.as_ref())?;
+        let store = Store::open(disk::of_contexts(), directory.as_ref())?;
         let recovered = store.recover()?;
         Self::with_store(store, recovered, make)
     }
@@ -270,7 +266,7 @@ impl StreamingContext {
         directory: impl AsRef<Path>,
         make: impl FnOnce() -> Result<Self>,
     ) -> Result<Self> {
-        let store = Store::open(disk(), directory.as_ref())?;
+        let store = Store::open(disk::of_contexts(), directory.as_ref())?;
         let recovered = store.recover().unwrap_or_else(|error| {
             tracing::error!(%error, "the context begins anew");
             None
