@@ -149,7 +149,8 @@ pub struct Conf {
     /// 10000.
     pub max_queued_batches: usize,
     /// Whether what receivers take is written to a log in the checkpoint directory before it is
-    /// processed, and before it may be acknowledged. Default: `false`.
+    /// processed, and before it may be acknowledged; see [`Receiver`](crate::receiver::Receiver).
+    /// Default: `false`.
     pub receiver_write_ahead_log: bool,
     /// Whether the log is synced: without it a crash of the machine may lose the end. Default:
     /// `true`.

@@ -22,7 +22,7 @@
 //! | Output Operations on DStreams | [output operations](crate::DStream#output-operations) |
 //! | DataFrame and SQL, MLlib | not yet |
 //! | Caching / Persistence | [persistence](crate::DStream#persistence) |
-//! | Checkpointing | not yet |
+//! | Checkpointing | [checkpoints](crate::StreamingContext#checkpoints), [`receiver_write_ahead_log`](crate::conf::Conf::receiver_write_ahead_log) |
 //! | Accumulators, Broadcast Variables | [shared variables](crate::StreamingContext#shared-variables) |
 //! | Deploying Applications | `stop_on_signals` (feature `signals`), [`stop`](crate::StreamingContext::stop) |
 //! | Deploying Applications: maximum rate, back-pressure | [`overload`] |

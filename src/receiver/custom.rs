@@ -28,6 +28,13 @@ use crate::time::Duration;
 /// nothing before: after [`store_many`](ReceiverHandle::store_many), or as a
 /// [block generator](ReceiverHandle::block_generator) tells it.
 ///
+/// With the setting `receiver_write_ahead_log`, and a checkpoint directory, that is in the
+/// log by then, and comes again after a crash: it counts once in what streams keep, and
+/// the batches since the last checkpoint are what they were. What is stored one by one
+/// is logged soon after it was cut. Records that are logged need serde's traits: call
+/// [`checkpoint`](crate::DStream::checkpoint) on the stream of the receiver, and give it a
+/// name that stays by [`uid`](crate::DStream::uid).
+///
 /// # Examples
 /// ```
 /// use millstream::prelude::*;
