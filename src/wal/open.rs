@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::OnCorruption;
 use super::scan::{Scan, Step};
-use super::segment::{HEADER, Segment, cannot};
+use super::segment::{HEADER, Segment, SegmentWriter, cannot, remove};
+use super::{OnCorruption, WalReader};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
+use crate::time::Clock;
 
 /// What a directory holds.
 #[derive(Debug, Default)]
@@ -105,9 +107,49 @@ impl Found {
         Ok(())
     }
 
+    /// Makes certain where a log ends, by a new segment with what is not known to be
+    /// durable.
+    ///
+    /// After a crash of the process the system may have records that it loses in a crash of
+    /// the machine later; but the next ones follow on them. And what was found not to count
+    /// must not come back: the tail of a segment, or what a segment overrides that has no
+    /// record yet, and may not be there the next time.
+    pub(super) fn settle(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        superseded: u64,
+        policy: OnCorruption,
+        clock: &dyn Clock,
+    ) -> Result<Option<SegmentWriter>> {
+        let end = self.end.max(superseded);
+        // What nobody needs does not have to be durable.
+        self.durable = self.durable.max(superseded);
+        if self.is_settled() {
+            self.end = end;
+            return Ok(None);
+        }
+        let first = self.durable.min(end);
+        let number = self.next_number;
+        self.next_number += 1;
+        let now = clock.now_nanos();
+        let mut segment = SegmentWriter::create_hidden(&**disk, dir, number, first, now)?;
+        let mut tail = WalReader::new(Arc::clone(disk), policy, &self.segments, first..self.end)?;
+        while let Some((_, body)) = tail.next_record()? {
+            segment.append(&[body])?;
+        }
+        segment.publish(&**disk, dir)?;
+        while let Some(last) = self.segments.pop_back_if(|last| last.first >= first) {
+            remove(&**disk, &last.path)?;
+        }
+        self.segments.push_back(segment.segment().clone());
+        self.end = end;
+        Ok(Some(segment))
+    }
+
     /// Whether it is certain that the next start, after whatever crash, finds the log to
     /// end here.
-    pub(super) fn is_settled(&self) -> bool {
+    fn is_settled(&self) -> bool {
         let has_records = |last: &Segment| last.first < self.end;
         self.torn_bytes == 0
             && self.durable >= self.end
@@ -115,11 +157,9 @@ impl Found {
     }
 }
 
-/// Removes a file of which nothing counts.
-pub(super) fn remove_unused(disk: &dyn Disk, path: &Path) -> Result<()> {
+fn remove_unused(disk: &dyn Disk, path: &Path) -> Result<()> {
     tracing::info!(path = %path.display(), "a segment that was never used is removed");
-    disk.remove(path)
-        .map_err(|cause| cannot("remove", path, cause))
+    remove(disk, path)
 }
 
 fn damaged(path: &Path, rule: &str) -> Error {
