@@ -86,10 +86,23 @@ impl Disk for LocalDisk {
             Ok(()) => {
                 file.set_len(0)?;
                 file.write_all(process::id().to_string().as_bytes())?;
-                Ok(DirLock::new(file))
+                Ok(DirLock::new(Locked(file)))
             }
             Err(TryLockError::WouldBlock) => Err(busy(&mut file)),
             Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// The file that a lock is taken on.
+struct Locked(File);
+
+impl Drop for Locked {
+    /// To close it would not do: a child that is being started has it, too, until it
+    /// runs its own program.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "a directory cannot be unlocked");
         }
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use millstream::dstream::{InputBatch, InputSource};
@@ -427,6 +428,26 @@ fn another_context_cannot_have_the_directory_meanwhile() {
     assert!(error.to_string().contains("cannot be used"), "{error}");
     drop(program);
     other.ssc.checkpoint(&*dir).unwrap();
+}
+
+/// A child that is being started has all descriptors for a moment (F-26).
+#[test]
+fn f_26_a_directory_is_free_at_once_whatever_is_being_started() {
+    let dir = Scratch::new("checkpoints-free");
+    let ended = AtomicBool::new(false);
+    let refused = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                let started = std::process::Command::new("true").status();
+                assert!(started.unwrap().success());
+            }
+        });
+        let refused = (0..300).filter(|_| Program::new().ssc.checkpoint(&*dir).is_err());
+        let refused = refused.count();
+        ended.store(true, Ordering::Relaxed);
+        refused
+    });
+    assert_eq!(refused, 0);
 }
 
 #[test]

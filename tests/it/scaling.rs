@@ -17,7 +17,7 @@ fn dep_10_workers_come_and_go_with_the_time_that_batches_take() {
     });
     let (_queue, input) = program.queue::<u64>();
     // So many records that nobody works alone on them.
-    let records = program.ssc.parallelize(0..20_000_u64, 2);
+    let records = program.ssc.parallelize(0..100_000_u64, 2);
     let millis = Arc::new(AtomicU64::new(0));
     let workers = Arc::new(AtomicUsize::new(2));
     let clock = program.clock.clone();
