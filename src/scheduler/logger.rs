@@ -189,9 +189,8 @@ impl Work {
     fn log_blocks(&self) {
         let inputs = self.graph.inputs();
         let inputs = inputs.iter().filter_map(|input| input.logged());
-        let parts: Vec<_> = inputs.flat_map(|input| input.waiting_parts()).collect();
         let logged = self
-            .encode(parts.iter())
+            .encode(inputs.flat_map(|input| input.waiting_parts()))
             .and_then(|bodies| self.append(bodies));
         if let Err(error) = logged {
             // Their batch will have them.
@@ -221,7 +220,7 @@ impl Work {
     }
 
     fn write(&self, time: BatchTime, parts: &Parts) -> Result<()> {
-        let bodies = self.encode(parts.iter().flat_map(|(_, parts)| parts))?;
+        let bodies = self.encode(parts.iter().flat_map(|(_, parts)| parts).cloned())?;
         let place = |part: &Arc<dyn Part>| match part.sequence() {
             Some(sequence) => Some(Place::Known(sequence)),
             None => {
@@ -244,7 +243,7 @@ impl Work {
 
     /// The bodies of those parts that are not in the log. If they become many, the first
     /// ones are written.
-    fn encode<'a>(&self, parts: impl Iterator<Item = &'a Arc<dyn Part>>) -> Result<Bodies> {
+    fn encode(&self, parts: impl Iterator<Item = Arc<dyn Part>>) -> Result<Bodies> {
         let mut bodies = Bodies::new();
         let mut bytes = 0;
         for part in parts.filter(|part| part.sequence().is_none()) {
@@ -254,7 +253,7 @@ impl Work {
             match body {
                 Ok(body) => {
                     bytes += body.len();
-                    bodies.push((Arc::clone(part), body));
+                    bodies.push((part, body));
                 }
                 // It would fail again. It is processed, but lost in a crash.
                 Err(error) => {

@@ -8,6 +8,7 @@ use crate::dstream::{DStream, Graph};
 use crate::error::Result;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
+use crate::time::BatchTime;
 
 /// Gives one Rdd again and again.
 pub(crate) struct ConstantIngest<T: Data>(Rdd<T>);

@@ -10,6 +10,7 @@ use crate::dstream::{DStream, Graph};
 use crate::error::Result;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Rdd, Union};
+use crate::time::BatchTime;
 
 /// A queue of Rdds for [`queue_stream`](crate::StreamingContext::queue_stream).
 ///

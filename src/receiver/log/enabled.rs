@@ -11,7 +11,6 @@ use super::{Again, RestoredBlock, RestoredStream, StreamBlocks};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
-use crate::hash::HashMap;
 use crate::time::{BatchTime, Clock};
 use crate::wal::{OnCorruption, SyncMode, WalOptions, WriteAheadLog};
 
@@ -208,7 +207,7 @@ impl fmt::Debug for ReceiverLog {
 struct Restoring {
     blocks: BTreeMap<u64, (String, RestoredBlock)>,
     /// The batch of each block. A later word counts.
-    batch_of: HashMap<u64, BatchTime>,
+    batch_of: BTreeMap<u64, BatchTime>,
     batches: BTreeMap<(String, BatchTime), Vec<u64>>,
 }
 
