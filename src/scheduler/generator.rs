@@ -194,11 +194,11 @@ impl Cutting {
     fn cut(&self, time: BatchTime) {
         let inputs = self.graph.inputs();
         if let Some((log, _)) = &self.logged {
+            // In this order: what is not under way any more is in its ring.
+            let under_way = log.first_under_way();
             let logged = inputs.iter().filter_map(|input| input.logged());
-            log.mark(
-                time,
-                logged.filter_map(|input| input.needed_behind(time)).min(),
-            );
+            let needed = logged.filter_map(|input| input.needed_behind(time));
+            log.mark(time, needed.fold(under_way, u64::min));
         }
         let infos = inputs.iter().map(|input| input.cut(time)).collect();
         self.graph.set_last_cut(time);

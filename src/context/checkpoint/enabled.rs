@@ -10,7 +10,7 @@ use crate::disk::{self, Disk};
 use crate::dstream::StreamingContextState;
 use crate::dstream::input::logged::LoggedInput;
 use crate::error::{Error, Result};
-use crate::receiver::log::{Again, ReceiverLog};
+use crate::receiver::log::{Again, ReceiverLog, Resume};
 use crate::time::{BatchTime, Deadline, Duration};
 use crate::wal::{OnCorruption, SyncMode};
 
@@ -96,7 +96,8 @@ impl Setup {
                 None if began_anew => Again::Nothing,
                 None => Again::All,
             };
-            let opened = open_log(inner, place, last, again, fresh_from, &discarded);
+            let resume = Resume { last, fresh_from };
+            let opened = open_log(inner, place, again, resume, &discarded);
             match opened {
                 Ok(opened) => {
                     log.get_or_init(|| opened);
@@ -128,19 +129,18 @@ fn on_kept(log: Arc<OnceLock<Arc<ReceiverLog>>>) -> OnKept {
 }
 
 /// The first record of the log that a receiver needs.
-fn saved(inner: &Inner) -> u64 {
+fn saved(inner: &Inner) -> Option<u64> {
     let inputs = inner.graph.inputs();
     let logged = inputs.iter().filter_map(|input| input.logged());
-    logged.filter_map(LoggedInput::saved).min().unwrap_or(0)
+    logged.filter_map(LoggedInput::saved).min()
 }
 
 /// Opens the log, and gives the receivers' inputs what it has of them.
 fn open_log(
     inner: &Inner,
     (disk, dir): (Arc<dyn Disk>, PathBuf),
-    last: BatchTime,
     again: Again,
-    fresh_from: BatchTime,
+    resume: Resume,
     discarded: &[String],
 ) -> Result<Arc<ReceiverLog>> {
     let conf = &inner.conf;
@@ -153,19 +153,25 @@ fn open_log(
         false => OnCorruption::Fail,
     };
     let clock = Arc::clone(&inner.clock);
-    let log = ReceiverLog::open(disk, &dir, again, (sync, on_corruption), clock)?;
-    let mut streams = log.restore(last, again)?;
-    for input in inner.graph.inputs() {
+    let inputs = inner.graph.inputs();
+    let logged = inputs.iter().filter_map(|input| input.logged());
+    let history = logged.map(LoggedInput::history).max().unwrap_or_default();
+    let log = ReceiverLog::open(disk, &dir, again, (sync, on_corruption), history, clock)?;
+    let mut streams = log.restore(resume.last, again)?;
+    for input in inputs {
         if let Some(logged) = input.logged() {
             let stream = streams.remove(&*logged.stream()).unwrap_or_default();
             let name = input.name();
-            logged.begin(&log, stream, fresh_from).map_err(|error| {
+            logged.begin(&log, stream, resume).map_err(|error| {
                 let what = format!("what the write-ahead log has of the {name}");
                 Error::new(error.kind(), what).with_source(error)
             })?;
         }
     }
-    streams.retain(|stream, _| !discarded.contains(stream));
+    streams.retain(|stream, restored| {
+        let waits = !restored.batches.is_empty() || !restored.rest.is_empty();
+        waits && !discarded.contains(stream)
+    });
     if let Some((stream, _)) = streams.pop_first() {
         return Err(Error::illegal_state(format!(
             "the write-ahead log has data of a stream {stream:?} that was not processed, and the \

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::receiver::IntoPartition;
-use super::{Ingest, InputNode};
+use super::{Before, Ingest, InputNode};
 use crate::block::Taken;
 use crate::codec::RecordCodec;
 use crate::dstream::durable::{Durable, Keep, Piece, Saved, Uid};
@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::NodeId;
 use crate::rdd::Partition;
 use crate::rdd::pipe::Data;
-use crate::receiver::log::{Logging, ReceiverLog, RestoredBlock, RestoredStream};
-use crate::time::BatchTime;
+use crate::receiver::log::{Logging, ReceiverLog, RestoredBlock, RestoredStream, Resume};
+use crate::time::{BatchTime, Duration};
 
 /// An input whose data goes to the log.
 pub(crate) trait LoggedInput: Send + Sync {
@@ -25,20 +25,21 @@ pub(crate) trait LoggedInput: Send + Sync {
     /// The first record of the log that it needs, if a checkpoint says so.
     fn saved(&self) -> Option<u64>;
 
+    /// How long before a checkpoint its batches are read again behind it.
+    fn history(&self) -> Duration;
+
     /// From now on there is a log, and `restored` is what that has of the stream.
-    /// Batches before `fresh_from` have nothing else.
     fn begin(
         &self,
         log: &Arc<ReceiverLog>,
         restored: RestoredStream,
-        fresh_from: BatchTime,
+        resume: Resume,
     ) -> Result<()>;
 
     /// The time of the next batch that comes again.
     fn next_restored(&self) -> Option<BatchTime>;
 
-    /// The first record of the log that a batch behind `time` has from an earlier
-    /// process.
+    /// The first record of the log that is here for a batch behind `time`.
     fn needed_behind(&self, time: BatchTime) -> Option<u64>;
 
     /// The parts of the batch `time`, which was cut; once.
@@ -58,13 +59,22 @@ impl<T: Data, I: Ingest<T>> LoggedInput for InputNode<T, I> {
         self.ingest.logging()?.saved()
     }
 
+    fn history(&self) -> Duration {
+        self.meta.history().0
+    }
+
     fn begin(
         &self,
         log: &Arc<ReceiverLog>,
         restored: RestoredStream,
-        fresh_from: BatchTime,
+        resume: Resume,
     ) -> Result<()> {
-        self.ingest.restore(restored, fresh_from)?;
+        let before = self.ingest.restore(restored, resume)?;
+        let (_, asked_every) = self.meta.history();
+        self.batches().before = Before {
+            batches: before,
+            until: resume.last + asked_every,
+        };
         if let Some(logging) = self.ingest.logging() {
             logging.begin(log, self.stream());
         }
@@ -212,7 +222,7 @@ pub(super) struct RestoredPart<T> {
 }
 
 impl<T: Data> RestoredPart<T> {
-    fn new<B: IntoPartition<Record = T>>(
+    pub(super) fn new<B: IntoPartition<Record = T>>(
         block: RestoredBlock,
         logging: &Logging<T>,
     ) -> Result<Self> {
@@ -241,6 +251,8 @@ impl<T: Data> Part for RestoredPart<T> {
 pub(super) struct Restored<T> {
     /// Batches before this time have what they had, and nothing else.
     fresh_from: BatchTime,
+    /// Whether the batches to come have what is new.
+    is_over: bool,
     batches: BTreeMap<BatchTime, Vec<Arc<RestoredPart<T>>>>,
     /// For the first new batch.
     rest: Vec<Arc<RestoredPart<T>>>,
@@ -250,6 +262,7 @@ impl<T: Data> Default for Restored<T> {
     fn default() -> Self {
         Self {
             fresh_from: BatchTime::from_millis(i64::MIN),
+            is_over: true,
             batches: BTreeMap::new(),
             rest: Vec::new(),
         }
@@ -257,9 +270,11 @@ impl<T: Data> Default for Restored<T> {
 }
 
 impl<T: Data> Restored<T> {
+    /// Batches come once per `interval`.
     pub(super) fn new<B: IntoPartition<Record = T>>(
         stream: RestoredStream,
-        fresh_from: BatchTime,
+        resume: Resume,
+        interval: Duration,
         logging: &Logging<T>,
     ) -> Result<Self> {
         let parts = |blocks: Vec<RestoredBlock>| -> Result<Vec<_>> {
@@ -268,9 +283,12 @@ impl<T: Data> Restored<T> {
         };
         let batches = stream.batches.into_iter();
         let batches = batches.map(|(time, blocks)| Ok((time, parts(blocks)?)));
+        let batches = batches.collect::<Result<BTreeMap<_, _>>>()?;
+        let is_first_new = resume.last + interval >= resume.fresh_from;
         Ok(Self {
-            fresh_from,
-            batches: batches.collect::<Result<_>>()?,
+            fresh_from: resume.fresh_from,
+            is_over: is_first_new && batches.is_empty(),
+            batches,
             rest: parts(stream.rest)?,
         })
     }
@@ -286,11 +304,22 @@ impl<T: Data> Restored<T> {
         {
             parts.extend(entry.remove());
         }
-        let is_new = time >= self.fresh_from && self.batches.is_empty();
-        if is_new {
+        self.is_over = self.takes_new(time);
+        if self.is_over {
             parts.append(&mut self.rest);
         }
-        (parts, is_new)
+        (parts, self.is_over)
+    }
+
+    /// Whether new data will be in the batch `time`, if that is the next one.
+    pub(super) fn takes_new(&self, time: BatchTime) -> bool {
+        let mut times = self.batches.keys();
+        self.is_over || time >= self.fresh_from && times.all(|at| *at <= time)
+    }
+
+    /// Whether new data will be in whatever batch is next.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -28,7 +28,7 @@ use crate::id::StreamId;
 use crate::listener::{InputInfo, Received};
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
-use crate::receiver::log::{Logging, RestoredStream};
+use crate::receiver::log::{Logging, RestoredStream, Resume};
 use crate::time::BatchTime;
 use logged::{LoggedInput, Part};
 
@@ -115,9 +115,16 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
         None
     }
 
-    /// See [`LoggedInput::begin`].
-    fn restore(&self, _stream: RestoredStream, _fresh_from: BatchTime) -> Result<()> {
-        Ok(())
+    /// Takes what the log has; gives the batches before the checkpoint.
+    fn restore(
+        &self,
+        _stream: RestoredStream,
+        _resume: Resume,
+    ) -> Result<BTreeMap<BatchTime, Rdd<T>>>
+    where
+        T: Data,
+    {
+        Ok(BTreeMap::new())
     }
 
     /// See [`LoggedInput::next_restored`].
@@ -171,8 +178,25 @@ struct Batches<T: Data> {
     cut: BTreeMap<BatchTime, Rdd<T>>,
     /// What the log has to have of those that were cut.
     to_log: BTreeMap<BatchTime, Vec<Arc<dyn Part>>>,
+    before: Before<T>,
     /// Up to here all batches are done.
     done: BatchTime,
+}
+
+/// Batches from before the checkpoint.
+struct Before<T: Data> {
+    batches: BTreeMap<BatchTime, Rdd<T>>,
+    /// When this one has ended all windows have read them.
+    until: BatchTime,
+}
+
+impl<T: Data> Default for Before<T> {
+    fn default() -> Self {
+        Self {
+            batches: BTreeMap::new(),
+            until: BatchTime::from_millis(i64::MIN),
+        }
+    }
 }
 
 impl<T: Data, I: Ingest<T>> InputNode<T, I> {
@@ -195,6 +219,7 @@ impl<T: Data, I: Ingest<T>> InputNode<T, I> {
                 batches: Mutex::new(Batches {
                     cut: BTreeMap::new(),
                     to_log: BTreeMap::new(),
+                    before: Before::default(),
                     done: BatchTime::from_millis(i64::MIN),
                 }),
             })
@@ -220,7 +245,10 @@ impl<T: Data, I: Ingest<T>> Control for InputNode<T, I> {
 
     fn clear(&self, done: BatchTime) {
         let mut batches = self.batches();
-        let old = self.meta.take_old(&mut batches.cut, done);
+        let mut old = self.meta.take_old(&mut batches.cut, done);
+        if done >= batches.before.until {
+            old.append(&mut batches.before.batches);
+        }
         let before = batches.done.min(done);
         batches.done = batches.done.max(done);
         let kept: Vec<_> = batches
@@ -245,7 +273,10 @@ impl<T: Data, I: Ingest<T>> Stream<T> for InputNode<T, I> {
         if !self.meta.is_valid(&self.graph, time) {
             return Ok(None);
         }
-        let cut = self.batches().cut.get(&time).cloned();
+        let batches = self.batches();
+        let cut = batches.cut.get(&time);
+        let cut = cut.or_else(|| batches.before.batches.get(&time)).cloned();
+        drop(batches);
         // A time that was never cut, or is forgotten, has no records.
         Ok(Some(cut.unwrap_or_else(|| {
             Rdd::empty(Arc::clone(self.graph.executor()))

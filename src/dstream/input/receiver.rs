@@ -1,9 +1,10 @@
 //! Receiver inputs: what the cuts take from a ring.
 
+use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::logged::{Part, Restored, TakenPart};
+use super::logged::{Part, Restored, RestoredPart, TakenPart};
 use super::{Cut, Ingest, InputNode};
 use crate::block::{About, Budget, Cutter, Str, Taken, TextBlock, TypedBlock};
 use crate::dstream::{DStream, Graph};
@@ -13,9 +14,9 @@ use crate::id::StreamId;
 use crate::listener::Received;
 use crate::rdd::pipe::Data;
 use crate::rdd::{AtRest, Lines, Partition, Rdd};
-use crate::receiver::log::{Logging, RestoredStream};
+use crate::receiver::log::{Logging, RestoredStream, Resume};
 use crate::receiver::{RateLimit, Supervisor};
-use crate::time::BatchTime;
+use crate::time::{BatchTime, Duration};
 
 /// A receiver that was declared, for the tracker to start.
 pub(crate) struct DeclaredReceiver {
@@ -27,6 +28,7 @@ pub(crate) struct DeclaredReceiver {
 /// Cuts one ring.
 pub(crate) struct ReceiverIngest<B: IntoPartition> {
     executor: Arc<Executor>,
+    interval: Duration,
     limit: Option<Arc<RateLimit>>,
     budget: Arc<Budget>,
     logging: Arc<Logging<B::Record>>,
@@ -137,6 +139,7 @@ impl<B: IntoPartition> ReceiverIngest<B> {
             });
             Self {
                 executor: Arc::clone(graph.executor()),
+                interval: graph.batch_interval(),
                 limit,
                 budget,
                 logging: Arc::clone(logging),
@@ -237,10 +240,24 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         Some(&self.logging)
     }
 
-    fn restore(&self, stream: RestoredStream, fresh_from: BatchTime) -> Result<()> {
-        let restored = Restored::new::<B>(stream, fresh_from, &self.logging)?;
+    fn restore(
+        &self,
+        mut stream: RestoredStream,
+        resume: Resume,
+    ) -> Result<BTreeMap<BatchTime, Rdd<B::Record>>> {
+        let before = std::mem::take(&mut stream.before).into_iter();
+        let before = before.map(|(time, blocks)| {
+            let parts = blocks.into_iter().map(|block| {
+                let part = RestoredPart::new::<B>(block, &self.logging)?;
+                Ok(part.partition)
+            });
+            let partitions = parts.collect::<Result<_>>()?;
+            Ok((time, Rdd::ready(partitions, Arc::clone(&self.executor))))
+        });
+        let before = before.collect::<Result<_>>()?;
+        let restored = Restored::new::<B>(stream, resume, self.interval, &self.logging)?;
         *self.restored() = restored;
-        Ok(())
+        Ok(before)
     }
 
     fn next_restored(&self) -> Option<BatchTime> {
@@ -248,10 +265,23 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
     }
 
     fn needed_behind(&self, time: BatchTime) -> Option<u64> {
-        self.restored().needed_behind(time)
+        let restored = self.restored();
+        let needed = restored.needed_behind(time);
+        if restored.takes_new(time) {
+            return needed;
+        }
+        drop(restored);
+        // What was stored meanwhile waits for a later batch.
+        let ring = self.cut_ring();
+        let waiting = ring.blocks.iter().filter_map(|part| part.sequence());
+        waiting.chain(needed).min()
     }
 
     fn waiting_parts(&self) -> Vec<Arc<dyn Part>> {
+        // Otherwise they would come between a look at what waits and its note.
+        if !self.restored().is_over() {
+            return Vec::new();
+        }
         let ring = self.cut_ring();
         let parts = ring
             .blocks

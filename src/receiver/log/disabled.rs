@@ -39,7 +39,11 @@ impl ReceiverLog {
         match *self {}
     }
 
-    pub(crate) fn mark(&self, _: BatchTime, _: Option<u64>) {
+    pub(crate) fn first_under_way(&self) -> u64 {
+        match *self {}
+    }
+
+    pub(crate) fn mark(&self, _: BatchTime, _: u64) {
         match *self {}
     }
 

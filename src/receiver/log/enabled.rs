@@ -11,13 +11,15 @@ use super::{Again, RestoredBlock, RestoredStream, StreamBlocks};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
-use crate::time::{BatchTime, Clock};
+use crate::time::{BatchTime, Clock, Duration};
 use crate::wal::{OnCorruption, SyncMode, WalOptions, WriteAheadLog};
 
 /// The write-ahead log of a context's receivers.
 pub(crate) struct ReceiverLog {
     wal: WriteAheadLog,
     on_corruption: OnCorruption,
+    /// Batches so long before a checkpoint are read again behind it.
+    history: Duration,
     state: Mutex<State>,
 }
 
@@ -29,6 +31,8 @@ struct State {
     next: u64,
     /// The first record that a batch behind this one may need.
     needed: BTreeMap<BatchTime, u64>,
+    /// The first one that is needed behind any earlier batch.
+    first_needed: u64,
 }
 
 /// A block that is in the log and on its way to its ring, until this is dropped.
@@ -46,10 +50,11 @@ impl ReceiverLog {
         dir: &Path,
         again: Again,
         (sync, on_corruption): (SyncMode, OnCorruption),
+        history: Duration,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>> {
         let superseded = match again {
-            Again::Behind(_, from) => from,
+            Again::Behind(_, from) => from.unwrap_or(0),
             Again::All | Again::Nothing => 0,
         };
         let options = WalOptions::new().sync(sync).on_corruption(on_corruption);
@@ -57,6 +62,7 @@ impl ReceiverLog {
         Ok(Arc::new(Self {
             wal,
             on_corruption,
+            history,
             state: Mutex::default(),
         }))
     }
@@ -69,11 +75,12 @@ impl ReceiverLog {
         again: Again,
     ) -> Result<BTreeMap<String, RestoredStream>> {
         let (from, behind) = match again {
-            Again::Behind(time, from) => (from, time),
+            Again::Behind(time, from) => (from.unwrap_or(self.wal.first()), time),
             Again::All => (self.wal.first(), BatchTime::from_millis(i64::MIN)),
             Again::Nothing => (self.wal.end(), last),
         };
-        self.state().needed.insert(last, from);
+        self.state().first_needed = from;
+        let oldest = behind - self.history;
         let mut restoring = Restoring::default();
         let mut reader = self.wal.read(from)?;
         while let Some((sequence, body)) = reader.next_record()? {
@@ -81,12 +88,12 @@ impl ReceiverLog {
                 Record::Block(stream, block) => {
                     restoring.blocks.insert(sequence, (stream, block));
                 }
-                Record::Batch(time, streams) if time > behind => {
+                Record::Batch(time, streams) if time > oldest => {
                     for (stream, numbers) in streams {
                         restoring.assign(stream, time, numbers);
                     }
                 }
-                // The checkpoint has it.
+                // The checkpoint has all that is needed of it.
                 Record::Batch(_, streams) => {
                     for number in streams.iter().flat_map(|(_, numbers)| numbers) {
                         restoring.blocks.remove(number);
@@ -94,9 +101,12 @@ impl ReceiverLog {
                 }
             }
         }
-        let mut streams = restoring.finish(self.on_corruption)?;
-        if again == Again::All {
-            for stream in streams.values_mut() {
+        let mut streams = restoring.finish(from, behind, self.on_corruption)?;
+        for stream in streams.values_mut() {
+            let behind = behind + Duration::from_millis(1);
+            let batches = stream.batches.split_off(&behind);
+            stream.before = std::mem::replace(&mut stream.batches, batches);
+            if again == Again::All {
                 let batches = std::mem::take(&mut stream.batches);
                 let blocks = batches.into_values().flatten();
                 stream.rest = blocks.chain(std::mem::take(&mut stream.rest)).collect();
@@ -155,28 +165,33 @@ impl ReceiverLog {
         Ok(appended.start..appended.end - 1)
     }
 
-    /// Notes what batches behind `time` may need. Called before the cut of that batch;
-    /// `restored` is the first record that a later batch has from an earlier process.
-    pub(crate) fn mark(&self, time: BatchTime, restored: Option<u64>) {
-        let mut state = self.state();
+    /// The first record that may not be in a ring yet.
+    pub(crate) fn first_under_way(&self) -> u64 {
+        let state = self.state();
         let under_way = state.under_way.values().copied();
-        let needed = under_way.chain(restored).fold(self.wal.end(), u64::min);
-        state.needed.insert(time, needed);
+        under_way.fold(self.wal.end(), u64::min)
     }
 
-    /// The first record that a batch behind `time` may need.
+    /// Notes the first record that batches behind `time` may need.
+    pub(crate) fn mark(&self, time: BatchTime, needed: u64) {
+        self.state().needed.insert(time, needed);
+    }
+
+    /// The first record that is needed behind a checkpoint of `time`.
     pub(crate) fn needed_behind(&self, time: BatchTime) -> u64 {
         let state = self.state();
-        let before = state.needed.range(..=time).next_back();
-        before.map_or(0, |(_, needed)| *needed)
+        let mut before = state.needed.range(..=time - self.history);
+        before
+            .next_back()
+            .map_or(state.first_needed, |(_, needed)| *needed)
     }
 
     /// No checkpoint before that of `time` is kept any more: removes what none needs.
     pub(crate) fn checkpointed(&self, time: BatchTime) -> Result<()> {
         let needed = self.needed_behind(time);
         let mut state = self.state();
-        let later = state.needed.split_off(&time);
-        state.needed = later;
+        state.needed = state.needed.split_off(&(time - self.history));
+        state.first_needed = needed;
         drop(state);
         self.wal.remove_below(needed)
     }
@@ -224,13 +239,21 @@ impl Restoring {
         self.batches.insert((stream, time), numbers);
     }
 
-    fn finish(mut self, policy: OnCorruption) -> Result<BTreeMap<String, RestoredStream>> {
+    /// `from` is the first record that was read, `behind` the time of the checkpoint.
+    fn finish(
+        mut self,
+        from: u64,
+        behind: BatchTime,
+        policy: OnCorruption,
+    ) -> Result<BTreeMap<String, RestoredStream>> {
         let mut streams: BTreeMap<String, RestoredStream> = BTreeMap::new();
         for ((stream, time), numbers) in self.batches {
             let mut blocks = Vec::with_capacity(numbers.len());
             for number in numbers {
                 match self.blocks.remove(&number) {
                     Some((_, block)) => blocks.push(block),
+                    // A window has become longer than it was.
+                    None if number < from && time <= behind => {}
                     None => missing(&stream, time, number, policy)?,
                 }
             }

@@ -36,10 +36,12 @@ use std::sync::Arc;
 
 use crate::time::BatchTime;
 
-/// What the log has of a stream, of batches behind the checkpoint.
+/// What the log has of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct RestoredStream {
     pub(crate) batches: BTreeMap<BatchTime, Vec<RestoredBlock>>,
+    /// Batches before the checkpoint that windows read again.
+    pub(crate) before: BTreeMap<BatchTime, Vec<RestoredBlock>>,
     /// Blocks that were in no batch.
     pub(crate) rest: Vec<RestoredBlock>,
 }
@@ -47,13 +49,22 @@ pub(crate) struct RestoredStream {
 /// What of the log comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Again {
-    /// What is in batches behind a checkpoint, the first record of which is this one,
-    /// and what is in none.
-    Behind(BatchTime, u64),
+    /// What is in batches behind a checkpoint, and what is in none. The first record
+    /// that is needed for that, if the checkpoint has it.
+    Behind(BatchTime, Option<u64>),
     /// Everything, in the first batch: no checkpoint was ever taken.
     All,
     /// Nothing: the program begins anew.
     Nothing,
+}
+
+/// Where a program goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resume {
+    /// Batches up to this one do not come again.
+    pub(crate) last: BatchTime,
+    /// Batches before this one have nothing but what they had.
+    pub(crate) fresh_from: BatchTime,
 }
 
 /// The blocks of one stream in a batch: its name, and where they are.
