@@ -20,6 +20,17 @@ struct Named {
     node: Arc<dyn Control>,
 }
 
+/// When checkpoints are taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CheckpointTimes {
+    /// The first one comes behind this batch.
+    pub(crate) last: BatchTime,
+    /// The least time from one to the next.
+    pub(crate) interval: Duration,
+    /// For so long none is taken behind a batch that failed.
+    pub(crate) hold: Duration,
+}
+
 /// Takes checkpoints of a graph.
 pub(crate) struct Checkpointer {
     streams: Vec<Named>,
@@ -27,6 +38,7 @@ pub(crate) struct Checkpointer {
     /// At multiples of this all streams have a batch.
     grid: Duration,
     interval: Duration,
+    hold: Duration,
     state: Mutex<State>,
     desk: Arc<Desk>,
     thread: Mutex<Option<Thread>>,
@@ -36,18 +48,19 @@ struct State {
     last: BatchTime,
     /// The latest batch that has ended.
     done: BatchTime,
+    /// The first batch that failed since the last checkpoint. A restart runs it again.
+    failed: Option<BatchTime>,
     /// A stream that could not tell what it has.
     lost: bool,
 }
 
 impl Checkpointer {
-    /// Begins, before the first batch behind `last`.
+    /// Begins, before the first batch.
     pub(crate) fn start(
         graph: &Graph,
         store: Store,
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
-        interval: Duration,
-        last: BatchTime,
+        times: CheckpointTimes,
         before: Option<Recovered>,
         on_kept: OnKept,
     ) -> Result<Self> {
@@ -83,10 +96,16 @@ impl Checkpointer {
             streams,
             zero,
             grid,
-            interval,
+            interval: times.interval,
+            // A batch that comes again without its data would be a loss, too.
+            hold: match graph.inputs().iter().all(|input| input.comes_again()) {
+                true => times.hold,
+                false => Duration::ZERO,
+            },
             state: Mutex::new(State {
-                last,
-                done: last,
+                last: times.last,
+                done: times.last,
+                failed: None,
                 lost: false,
             }),
             desk,
@@ -101,18 +120,28 @@ impl Checkpointer {
 
     /// The batch `time` has ended, and no later one has begun. Called on a thread that
     /// runs jobs.
-    pub(crate) fn batch_done(&self, time: BatchTime) {
+    pub(crate) fn batch_done(&self, time: BatchTime, has_failed: bool) {
         let mut state = self.state();
         state.done = time;
-        let is_due = time >= state.last + self.interval && self.can_take(time);
+        if has_failed && state.failed.is_none() && !self.hold.is_zero() {
+            state.failed = Some(time);
+            tracing::warn!(
+                %time,
+                hold = ?self.hold,
+                "a batch failed: no checkpoint is taken, so that a restart runs it again"
+            );
+        }
+        let is_due = time >= state.last + self.interval && self.can_take(&state);
         // While one is written what is new waits for the next one.
         if is_due && self.desk.is_free() {
             self.take(&mut state);
         }
     }
 
-    fn can_take(&self, time: BatchTime) -> bool {
-        time.is_on_grid(self.zero, self.grid)
+    /// Whether a checkpoint can be taken behind the batch that was done last.
+    fn can_take(&self, state: &State) -> bool {
+        let is_held = |failed: BatchTime| state.done < failed + self.hold;
+        state.done.is_on_grid(self.zero, self.grid) && !state.failed.is_some_and(is_held)
     }
 
     fn take(&self, state: &mut State) {
@@ -121,6 +150,9 @@ impl Checkpointer {
         match self.snapshot(time, all) {
             Ok(streams) => {
                 state.last = time;
+                if let Some(failed) = state.failed.take() {
+                    tracing::error!(%failed, "a batch that failed will not run again");
+                }
                 self.desk.put(Snapshot { time, streams });
             }
             Err(error) => {
@@ -160,7 +192,7 @@ impl Checkpointer {
             // What is being written may be older.
             let written = self.desk.wait();
             let mut state = self.state();
-            if state.done > state.last && self.can_take(state.done) {
+            if state.done > state.last && self.can_take(&state) {
                 self.take(&mut state);
                 drop(state);
                 self.desk.wait()

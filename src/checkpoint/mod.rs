@@ -20,6 +20,9 @@
 //! **Cost.** Each stream gives what changed since the checkpoint before; that is
 //! written behind the batches. While one is being written no other is taken.
 //!
+//! **Batches that failed.** Behind one no checkpoint is taken for a while, so that a
+//! restart runs it again, if all inputs can give their data again.
+//!
 //! **Faults.** A file appears under its name only when all of it is durable, so the
 //! newest file that can be read is a checkpoint. If one cannot be written, what it had
 //! goes into the next one. A file is removed when none of the newest checkpoints
@@ -33,6 +36,6 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use checkpointer::Checkpointer;
+pub(crate) use checkpointer::{CheckpointTimes, Checkpointer};
 pub(crate) use store::{Recovered, Store};
 pub(crate) use writer::OnKept;

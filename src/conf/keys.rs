@@ -638,6 +638,16 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::OptDuration(&mut conf.checkpoint_interval),
     },
     Key {
+        name: "failed_batch_hold",
+        env: "MILLSTREAM_FAILED_BATCH_HOLD",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 0 },
+        default: "10m",
+        meaning: "time for which no checkpoint is taken after a batch failed, so that a restart \
+                  runs it again; zero is none",
+        slot: |conf| Slot::Duration(&mut conf.failed_batch_hold),
+    },
+    Key {
         name: "batch_stuck_after",
         env: "MILLSTREAM_BATCH_STUCK_AFTER",
         guide: &[],

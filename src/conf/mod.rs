@@ -165,6 +165,10 @@ pub struct Conf {
     /// Least time from one checkpoint to the next. `None` is what the streams ask for, or one
     /// second if none does. Default: `None`.
     pub checkpoint_interval: Option<Duration>,
+    /// Time for which no checkpoint is taken after a batch failed, so that a restart runs it
+    /// again, and those behind it; zero is none. Without effect if a receiver has no
+    /// write-ahead log, as what it received would be gone. Default: 10 min.
+    pub failed_batch_hold: Duration,
     /// Time after which it is told that a batch is still running; zero is never. Default: 60 s.
     pub batch_stuck_after: Duration,
     /// Longest time that a graceful stop waits for received data to be processed; `None` is ten
@@ -268,6 +272,7 @@ impl Conf {
             write_ahead_log_skip_damage: false,
             checkpoint_directory: String::new(),
             checkpoint_interval: None,
+            failed_batch_hold: Duration::ZERO,
             batch_stuck_after: Duration::ZERO,
             graceful_stop_timeout: None,
             stop_timeout: Duration::ZERO,

@@ -108,6 +108,7 @@ fn defaults() {
     assert!(!conf.write_ahead_log_skip_damage);
     assert_eq!(conf.checkpoint_directory, "none");
     assert_eq!(conf.checkpoint_interval, None);
+    assert_eq!(conf.failed_batch_hold, Duration::from_secs(600));
     assert_eq!(conf.batch_stuck_after, Duration::from_secs(60));
     assert_eq!(conf.graceful_stop_timeout, None);
     assert_eq!(conf.stop_timeout, Duration::from_secs(2));
@@ -162,6 +163,7 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("write_ahead_log_skip_damage", "true"),
         ("checkpoint_directory", "/var/checkpoints"),
         ("checkpoint_interval", "10s"),
+        ("failed_batch_hold", "5m"),
         ("batch_stuck_after", "0ms"),
         ("graceful_stop_timeout", "1m"),
         ("stop_timeout", "1s"),

@@ -225,9 +225,9 @@ impl Inner {
 
 /// What happens when a batch has ended.
 fn on_done(checkpoints: Option<Arc<Checkpoints>>) -> OnDone {
-    Box::new(move |time| {
+    Box::new(move |time, has_failed| {
         if let Some(checkpoints) = &checkpoints {
-            checkpoints.batch_done(time);
+            checkpoints.batch_done(time, has_failed);
         }
     })
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub(in crate::context) use crate::checkpoint::Checkpointer as Checkpoints;
-use crate::checkpoint::{OnKept, Recovered, Store};
+use crate::checkpoint::{CheckpointTimes, OnKept, Recovered, Store};
 use crate::context::{Inner, StreamingContext};
 use crate::disk::{self, Disk};
 use crate::dstream::StreamingContextState;
@@ -80,7 +80,11 @@ impl Setup {
             }
         }
         let asked = inner.conf.checkpoint_interval;
-        let every = asked.or(wished).unwrap_or(INTERVAL);
+        let times = CheckpointTimes {
+            last,
+            interval: asked.or(wished).unwrap_or(INTERVAL),
+            hold: inner.conf.failed_batch_hold,
+        };
         let clock = Arc::clone(&inner.clock);
         let tell = (Arc::clone(&inner.bus), clock);
         let place = store.subdirectory("wal");
@@ -89,7 +93,7 @@ impl Setup {
         let log = Arc::<OnceLock<Arc<ReceiverLog>>>::default();
         let on_kept = on_kept(Arc::clone(&log));
         let started =
-            Checkpoints::start(&inner.graph, store, tell, every, last, recovered, on_kept)?;
+            Checkpoints::start(&inner.graph, store, tell, times, recovered, on_kept)?;
         if inner.conf.receiver_write_ahead_log {
             let again = match behind {
                 Some(time) => Again::Behind(time, saved(inner)),

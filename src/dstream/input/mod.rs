@@ -70,6 +70,11 @@ pub(crate) trait Input: Control {
         None
     }
 
+    /// Whether its batches since a checkpoint come again after a restart.
+    fn comes_again(&self) -> bool {
+        true
+    }
+
     /// Itself, if what it gives to batches goes to the write-ahead log.
     fn logged(&self) -> Option<&dyn LoggedInput> {
         None
@@ -331,6 +336,10 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
 
     fn unrecoverable(&self) -> Option<&'static str> {
         I::UNRECOVERABLE
+    }
+
+    fn comes_again(&self) -> bool {
+        self.ingest.logging().is_none_or(Logging::is_wanted)
     }
 
     fn logged(&self) -> Option<&dyn LoggedInput> {
