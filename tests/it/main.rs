@@ -29,7 +29,3 @@ mod transformations;
 mod windows;
 #[cfg(feature = "checkpoint")]
 mod write_ahead_log;
-#[cfg(feature = "fault-inject")]
-mod write_ahead_log_faults;
-#[cfg(feature = "checkpoint")]
-mod write_ahead_log_killed;

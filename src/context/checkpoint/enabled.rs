@@ -92,8 +92,7 @@ impl Setup {
         let behind = recovered.as_ref().map(|recovered| recovered.time);
         let log = Arc::<OnceLock<Arc<ReceiverLog>>>::default();
         let on_kept = on_kept(Arc::clone(&log));
-        let started =
-            Checkpoints::start(&inner.graph, store, tell, times, recovered, on_kept)?;
+        let started = Checkpoints::start(&inner.graph, store, tell, times, recovered, on_kept)?;
         if inner.conf.receiver_write_ahead_log {
             let again = match behind {
                 Some(time) => Again::Behind(time, saved(inner)),

@@ -29,12 +29,8 @@ pub(crate) trait LoggedInput: Send + Sync {
     fn history(&self) -> Duration;
 
     /// From now on there is a log, and `restored` is what that has of the stream.
-    fn begin(
-        &self,
-        log: &Arc<ReceiverLog>,
-        restored: RestoredStream,
-        resume: Resume,
-    ) -> Result<()>;
+    fn begin(&self, log: &Arc<ReceiverLog>, restored: RestoredStream, resume: Resume)
+    -> Result<()>;
 
     /// The time of the next batch that comes again.
     fn next_restored(&self) -> Option<BatchTime>;

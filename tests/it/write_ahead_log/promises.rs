@@ -1,113 +1,13 @@
-//! Receivers with a write-ahead log (RCV-8, DEP-3, S-7, S-15, G-3, G-4, G-12, G-16).
+//! What was promised is there after a crash, once (RCV-8, DEP-3, S-15, G-3, G-4, G-16).
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on fails where it stands"
-)]
-
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, mpsc};
 
 use millstream::id::BlockId;
-use millstream::listener::{BatchInfo, StreamingListener};
-use millstream::prelude::*;
-use millstream::receiver::{BlockGenerator, BlockGeneratorListener, Receiver, ReceiverHandle};
-use millstream::time::ManualClock;
+use millstream::receiver::BlockGeneratorListener;
+use millstream::receiver::{BlockGenerator, Receiver, ReceiverHandle};
 
-use crate::helpers::*;
-
-/// A receiver that hands out what it stores with.
-struct Given(mpsc::Sender<ReceiverHandle<u64>>);
-
-impl Receiver<u64> for Given {
-    fn on_start(&mut self, handle: ReceiverHandle<u64>) -> millstream::Result<()> {
-        self.0.send(handle).map_err(millstream::Error::other)
-    }
-
-    fn on_stop(&mut self) {}
-}
-
-/// An interval of checkpoints.
-const NEVER: Duration = Duration::from_secs(1_000_000);
-
-fn context(
-    clock: &ManualClock,
-    checkpoint_interval: Duration,
-) -> millstream::Result<StreamingContext> {
-    StreamingContext::builder()
-        .batch_interval(SECOND)
-        .workers(2)
-        .clock(clock.clone())
-        .set("receiver_write_ahead_log", "true")
-        .set(
-            "checkpoint_interval",
-            format!("{}ms", checkpoint_interval.as_millis()),
-        )
-        .ignore_environment()
-        .build()
-}
-
-/// A program that counts what a receiver stores.
-struct Run {
-    program: Program,
-    handle: ReceiverHandle<u64>,
-    /// The records of each batch, by partition.
-    batches: Seen<Vec<Vec<u64>>>,
-    /// How often each number was there by now.
-    counts: Seen<Vec<(u64, u64)>>,
-}
-
-impl Run {
-    fn start(dir: &Path, millis: i64, checkpoint_interval: Duration) -> Self {
-        Self::try_start(dir, millis, checkpoint_interval).unwrap()
-    }
-
-    fn try_start(
-        dir: &Path,
-        millis: i64,
-        checkpoint_interval: Duration,
-    ) -> millstream::Result<Self> {
-        let clock = ManualClock::new(millis);
-        let make = || context(&clock, checkpoint_interval);
-        let ssc = StreamingContext::get_or_create(dir, make)?;
-        let program = Program { ssc, clock };
-        let (given, handle) = mpsc::channel();
-        let numbers = program.ssc.receiver_stream(Given(given))?;
-        let numbers = numbers.uid("numbers")?.checkpoint(SECOND)?;
-        let counts = numbers.map(|number| (number, 1)).update_state_by_key(
-            |new: &[u64], old: Option<&u64>| Some(old.unwrap_or(&0) + new.iter().sum::<u64>()),
-        );
-        let counts = counts.checkpoint(SECOND)?;
-        let batches = watch_partitions(&numbers);
-        let counts = watch(&counts);
-        program.ssc.start()?;
-        Ok(Self {
-            handle: handle.recv().map_err(millstream::Error::other)?,
-            program,
-            batches,
-            counts,
-        })
-    }
-
-    /// As a crash would: nothing is brought to an end.
-    fn crash(self) -> i64 {
-        let now = self.program.now().as_millis();
-        self.program.ssc.stop(false).unwrap();
-        now
-    }
-
-    /// How often each number was counted, as of the last batch.
-    fn counts(&self) -> BTreeMap<u64, u64> {
-        let counts = self.counts.take();
-        let (_, last) = counts.into_iter().next_back().unwrap();
-        last.into_iter().collect()
-    }
-}
-
-fn once(numbers: impl IntoIterator<Item = u64>) -> BTreeMap<u64, u64> {
-    numbers.into_iter().map(|number| (number, 1)).collect()
-}
+use super::*;
 
 /// What a store of many returned for is there after a crash, also if no batch had it,
 /// and it counts once.
@@ -133,90 +33,6 @@ fn g_4_what_was_stored_as_a_block_is_not_lost() {
         assert_eq!(run.batches.take(), [(2000, vec![vec![3], vec![4, 5]])]);
         run.crash();
     }
-}
-
-/// What was in batches since the last checkpoint comes again in the same batches, in
-/// the same partitions, with the same things said about them.
-#[test]
-fn g_12_batches_that_come_again_are_what_they_were() {
-    #[derive(Clone, Default)]
-    struct Metadata(Arc<Mutex<BTreeMap<i64, Vec<String>>>>);
-
-    impl StreamingListener for Metadata {
-        fn on_batch_completed(&self, batch: &BatchInfo) {
-            let metadata = batch.inputs[0].block_metadata.iter();
-            let metadata = metadata.map(ToString::to_string).collect();
-            let mut all = self.0.lock().unwrap();
-            all.insert(batch.batch_time.as_millis(), metadata);
-        }
-    }
-
-    let dir = Scratch::new("log-again");
-    let run = Run::start(&dir, 0, NEVER);
-    let told = Metadata::default();
-    run.program.ssc.add_listener(told.clone());
-    run.handle.store(1).unwrap();
-    run.handle
-        .store_many_with_metadata(vec![2, 3], "two and three")
-        .unwrap();
-    run.handle.store(4).unwrap();
-    run.handle.store(5).unwrap();
-    run.program.tick();
-    run.program.tick();
-    run.handle.store_many(vec![6]).unwrap();
-    run.program.tick();
-    run.handle.store_many(vec![7]).unwrap();
-    let batches = run.batches.take();
-    let first = vec![vec![1], vec![2, 3], vec![4, 5]];
-    assert_eq!(
-        batches,
-        [(1000, first), (2000, vec![]), (3000, vec![vec![6]])]
-    );
-    let now = run.crash();
-    assert_eq!(now, 3000);
-    let told = told.0.lock().unwrap().clone();
-    assert_eq!(told[&1000], ["two and three"]);
-
-    // There is no checkpoint at all: all of it is in the first batch.
-    let run = Run::start(&dir, now, SECOND);
-    run.program.tick();
-    let first = [vec![1], vec![2, 3], vec![4, 5], vec![6], vec![7]];
-    assert_eq!(run.batches.take(), [(4000, first.to_vec())]);
-    run.handle.store(8).unwrap();
-    run.program.tick();
-    let now = run.crash();
-
-    let run = Run::start(&dir, now, NEVER);
-    run.handle
-        .store_many_with_metadata(vec![9], "nine")
-        .unwrap();
-    run.program.tick();
-    run.handle.store(10).unwrap();
-    run.program.tick();
-    run.program.tick();
-    run.handle.store_many(vec![11]).unwrap();
-    let batches = run.batches.take();
-    let now = run.crash();
-
-    // Some time passes until the next start.
-    let run = Run::start(&dir, now + 2500, NEVER);
-    let told = Metadata::default();
-    run.program.ssc.add_listener(told.clone());
-    run.handle.store(12).unwrap();
-    run.program.ssc.await_batch(at(now + 2000));
-    let mut again = run.batches.take();
-    let later = again.split_off(batches.len());
-    assert_eq!(again, batches);
-    // Nothing new in what an earlier process may have cut.
-    assert_eq!(later, [(now + 1000, vec![]), (now + 2000, vec![])]);
-    run.program.clock.set(at(now + 3000));
-    run.program.ssc.await_batch(at(now + 3000));
-    let fresh = vec![vec![11], vec![12]];
-    assert_eq!(run.batches.take(), [(now + 3000, fresh)]);
-    assert_eq!(run.counts(), once(1..=12));
-    // Then all listeners were told.
-    run.crash();
-    assert_eq!(told.0.lock().unwrap()[&batches[0].0], ["nine"]);
 }
 
 /// Any program, with crashes and orderly stops at any moment: what was promised counts
