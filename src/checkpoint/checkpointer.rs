@@ -113,6 +113,27 @@ impl Checkpointer {
         })
     }
 
+    /// Writes a checkpoint of the time `last`, before the first batch, of the inputs that
+    /// have a log: so what is behind it comes again batch by batch from the start.
+    ///
+    /// # Errors
+    /// If it could not be written.
+    pub(crate) fn begin(&self, graph: &Graph, last: BatchTime) -> Result<()> {
+        let mut streams = Vec::new();
+        for input in graph.inputs() {
+            if let (Some(logged), Some(durable)) = (input.logged(), input.durable()) {
+                streams.push(StreamSnapshot {
+                    uid: logged.stream(),
+                    kind: durable.kind(),
+                    saved: durable.save(last, true)?,
+                });
+            }
+        }
+        let time = last;
+        self.desk.put(Snapshot { time, streams });
+        self.desk.wait()
+    }
+
     /// At multiples of this, from the zero time on, a checkpoint can be taken.
     pub(crate) fn grid(&self) -> Duration {
         self.grid

@@ -15,7 +15,7 @@ use crate::scheduler::{
     Scaling, ScalingOptions,
 };
 use crate::task::in_task;
-use crate::time::{BatchTime, Deadline, Duration, first_batch_time};
+use crate::time::{BatchTime, Duration, first_batch_time};
 
 /// The threads of a running context.
 pub(super) struct Running {
@@ -245,14 +245,12 @@ impl Running {
         };
         let rates = RateControl::new(estimator(inner)?, interval);
         inner.graph.initialize(zero, remember);
-        let Durability { checkpoints, log } = setup.start(inner, last, first)?;
+        let durability = setup.start(inner, last, first)?;
         if let Err(error) = inner.graph.start_inputs() {
-            if let Some(checkpoints) = &checkpoints {
-                // Nothing was taken.
-                let _ = checkpoints.finish(false, Deadline::after(inner.conf.stop_timeout));
-            }
+            durability.give_up(inner);
             return Err(error);
         }
+        let Durability { checkpoints, log } = durability;
         // Before any thread runs: a first job may ask.
         inner.graph.set_phase(StreamingContextState::Active);
         let mut running = Self {

@@ -43,12 +43,17 @@ pub(in crate::context) struct Durability {
     pub(in crate::context) log: Option<Arc<ReceiverLog>>,
 }
 
+impl Durability {
+    #[expect(clippy::unused_self, reason = "the same as with the feature")]
+    pub(in crate::context) fn give_up(&self, _inner: &Inner) {}
+}
+
 /// There are none.
 #[derive(Debug)]
 pub(in crate::context) enum Checkpoints {}
 
 impl Checkpoints {
-    pub(in crate::context) fn batch_done(&self, _time: BatchTime) {
+    pub(in crate::context) fn batch_done(&self, _time: BatchTime, _has_failed: bool) {
         match *self {}
     }
 

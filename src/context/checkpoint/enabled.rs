@@ -88,35 +88,32 @@ impl Setup {
         let clock = Arc::clone(&inner.clock);
         let tell = (Arc::clone(&inner.bus), clock);
         let place = store.subdirectory("wal");
-        let began_anew = recovered.is_none() && store.has_any()?;
+        let has_checkpoints = store.has_any()?;
         let behind = recovered.as_ref().map(|recovered| recovered.time);
         let log = Arc::<OnceLock<Arc<ReceiverLog>>>::default();
         let on_kept = on_kept(Arc::clone(&log));
-        let started = Checkpoints::start(&inner.graph, store, tell, times, recovered, on_kept)?;
+        let checkpoints = Checkpoints::start(&inner.graph, store, tell, times, recovered, on_kept)?;
+        let checkpoints = Some(Arc::new(checkpoints));
+        let mut started = Durability {
+            checkpoints,
+            log: None,
+        };
         if inner.conf.receiver_write_ahead_log {
             let again = match behind {
                 Some(time) => Again::Behind(time, saved(inner)),
-                None if began_anew => Again::Nothing,
-                None => Again::All,
+                None if has_checkpoints => Again::Nothing,
+                None => Again::Never,
             };
             let resume = Resume { last, fresh_from };
-            let opened = open_log(inner, place, again, resume, &discarded);
-            match opened {
-                Ok(opened) => {
-                    log.get_or_init(|| opened);
-                }
+            match started.begin_log(inner, place, again, resume, &discarded) {
+                Ok(opened) => started.log = Some(Arc::clone(log.get_or_init(|| opened))),
                 Err(error) => {
-                    // Nothing was taken.
-                    let limit = Deadline::after(inner.conf.stop_timeout);
-                    let _ = started.finish(false, limit);
+                    started.give_up(inner);
                     return Err(error);
                 }
             }
         }
-        Ok(Durability {
-            checkpoints: Some(Arc::new(started)),
-            log: log.get().cloned(),
-        })
+        Ok(started)
     }
 }
 
@@ -190,6 +187,34 @@ fn open_log(
 pub(in crate::context) struct Durability {
     pub(in crate::context) checkpoints: Option<Arc<Checkpoints>>,
     pub(in crate::context) log: Option<Arc<ReceiverLog>>,
+}
+
+impl Durability {
+    /// Opens the log. Whoever begins anew has a checkpoint before there is anything in it.
+    fn begin_log(
+        &self,
+        inner: &Inner,
+        place: (Arc<dyn Disk>, PathBuf),
+        again: Again,
+        resume: Resume,
+        discarded: &[String],
+    ) -> Result<Arc<ReceiverLog>> {
+        let log = open_log(inner, place, again, resume, discarded)?;
+        match (&self.checkpoints, again) {
+            (Some(checkpoints), Again::Nothing | Again::Never) => {
+                checkpoints.begin(&inner.graph, resume.last)?;
+            }
+            _ => {}
+        }
+        Ok(log)
+    }
+
+    /// Ends what was begun, before anything was taken.
+    pub(in crate::context) fn give_up(&self, inner: &Inner) {
+        if let Some(checkpoints) = &self.checkpoints {
+            let _ = checkpoints.finish(false, Deadline::after(inner.conf.stop_timeout));
+        }
+    }
 }
 
 /// # Checkpoints

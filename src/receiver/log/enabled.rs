@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::record::{self, Record};
@@ -17,6 +17,7 @@ use crate::wal::{OnCorruption, SyncMode, WalOptions, WriteAheadLog};
 /// The write-ahead log of a context's receivers.
 pub(crate) struct ReceiverLog {
     wal: WriteAheadLog,
+    dir: PathBuf,
     on_corruption: OnCorruption,
     /// Batches so long before a checkpoint are read again behind it.
     history: Duration,
@@ -55,12 +56,13 @@ impl ReceiverLog {
     ) -> Result<Arc<Self>> {
         let superseded = match again {
             Again::Behind(_, from) => from.unwrap_or(0),
-            Again::All | Again::Nothing => 0,
+            Again::Nothing | Again::Never => 0,
         };
         let options = WalOptions::new().sync(sync).on_corruption(on_corruption);
         let wal = WriteAheadLog::open(disk, dir, superseded, options, clock)?;
         Ok(Arc::new(Self {
             wal,
+            dir: dir.to_owned(),
             on_corruption,
             history,
             state: Mutex::default(),
@@ -76,8 +78,15 @@ impl ReceiverLog {
     ) -> Result<BTreeMap<String, RestoredStream>> {
         let (from, behind) = match again {
             Again::Behind(time, from) => (from.unwrap_or(self.wal.first()), time),
-            Again::All => (self.wal.first(), BatchTime::from_millis(i64::MIN)),
             Again::Nothing => (self.wal.end(), last),
+            Again::Never if self.wal.end() == 0 => (0, last),
+            Again::Never => {
+                return Err(Error::illegal_state(format!(
+                    "the write-ahead log in {} has data, but the checkpoints that belong to it \
+                     are gone: if it is not needed, remove it, too",
+                    self.dir.display()
+                )));
+            }
         };
         self.state().first_needed = from;
         let oldest = behind - self.history;
@@ -106,11 +115,6 @@ impl ReceiverLog {
             let behind = behind + Duration::from_millis(1);
             let batches = stream.batches.split_off(&behind);
             stream.before = std::mem::replace(&mut stream.batches, batches);
-            if again == Again::All {
-                let batches = std::mem::take(&mut stream.batches);
-                let blocks = batches.into_values().flatten();
-                stream.rest = blocks.chain(std::mem::take(&mut stream.rest)).collect();
-            }
         }
         Ok(streams)
     }

@@ -52,10 +52,10 @@ pub(crate) enum Again {
     /// What is in batches behind a checkpoint, and what is in none. The first record
     /// that is needed for that, if the checkpoint has it.
     Behind(BatchTime, Option<u64>),
-    /// Everything, in the first batch: no checkpoint was ever taken.
-    All,
     /// Nothing: the program begins anew.
     Nothing,
+    /// There has never been anything.
+    Never,
 }
 
 /// Where a program goes on.
