@@ -8,6 +8,7 @@ use crate::cpu::thread;
 use crate::dstream::Graph;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::Bus;
+use crate::scheduler::Logger;
 use crate::time::{Deadline, Duration};
 
 /// The least time that a graceful stop has by default.
@@ -34,6 +35,7 @@ impl Running {
         {
             left.running.push("the batch generator".to_owned());
         }
+        let log = self.logger.as_ref().map(Logger::log);
         if let Some(logger) = self.logger {
             logger.end();
             if !logger.join(deadline) {
@@ -53,6 +55,9 @@ impl Running {
                 left.unprocessed
                     .push(format!("the last checkpoint ({error})"));
             }
+        }
+        if let Some(log) = log {
+            log.close();
         }
         // Not in no time: what comes now waited for its turn.
         let turn = || deadline.rest().max(limit / 2);

@@ -137,7 +137,7 @@ impl Logger {
         Arc::clone(&self.desk)
     }
 
-    pub(super) fn log(&self) -> Arc<ReceiverLog> {
+    pub(crate) fn log(&self) -> Arc<ReceiverLog> {
         Arc::clone(&self.log)
     }
 

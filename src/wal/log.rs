@@ -64,7 +64,6 @@ pub struct WriteAheadLog {
     changed: Condvar,
     /// One clean-up at a time.
     cleaning: Mutex<()>,
-    _lock: DirLock,
 }
 
 struct State {
@@ -80,6 +79,8 @@ struct State {
     /// The number of the next record.
     end: u64,
     closed: bool,
+    /// Given up when the log is closed and nothing is being written any more.
+    lock: Option<DirLock>,
     stats: WalStats,
 }
 
@@ -155,6 +156,7 @@ impl WriteAheadLog {
             segments: found.segments,
             end: found.end,
             closed: false,
+            lock: Some(lock),
             stats,
         };
         Ok(Self {
@@ -165,7 +167,6 @@ impl WriteAheadLog {
             state: Mutex::new(state),
             changed: Condvar::new(),
             cleaning: Mutex::new(()),
-            _lock: lock,
         })
     }
 
@@ -262,9 +263,13 @@ impl WriteAheadLog {
             .lock()
             .unwrap_or_else(|poison| poison.into_inner());
         loop {
-            let Some(path) = self.state().superseded_segment(superseded) else {
+            let state = self.state();
+            let superseded = state.superseded_segment(superseded);
+            // Somebody else may have the directory by now.
+            let Some(path) = superseded.filter(|_| !state.closed) else {
                 return Ok(());
             };
+            drop(state);
             kill_point!("wal.remove.before");
             remove(&*self.disk, &path)?;
             kill_point!("wal.remove.done");
@@ -275,9 +280,12 @@ impl WriteAheadLog {
     }
 
     /// Takes no more records: whoever waits for room gets an error. What is being
-    /// written is written to its end.
+    /// written is written to its end; then the directory is free for another log.
     pub fn close(&self) {
-        self.state().closed = true;
+        let mut state = self.state();
+        state.closed = true;
+        state.unlock_if_done();
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -392,6 +400,7 @@ impl WriteAheadLog {
             state.stats.groups += 1;
         }
         state.writer = Some(writer);
+        state.unlock_if_done();
         // Nobody else sets it.
         let _ = group.outcome.set(written.map(|()| first));
         self.changed.notify_all();
@@ -400,6 +409,12 @@ impl WriteAheadLog {
 }
 
 impl State {
+    fn unlock_if_done(&mut self) {
+        if self.closed && self.writer.is_some() && self.waiting.writers == 0 {
+            self.lock = None;
+        }
+    }
+
     fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }

@@ -281,8 +281,10 @@ impl<T: Data> Restored<T> {
         let batches = batches.map(|(time, blocks)| Ok((time, parts(blocks)?)));
         let batches = batches.collect::<Result<BTreeMap<_, _>>>()?;
         let is_first_new = resume.last + interval >= resume.fresh_from;
+        // Also if the clock was set back.
+        let last = batches.last_key_value().map(|(time, _)| *time + interval);
         Ok(Self {
-            fresh_from: resume.fresh_from,
+            fresh_from: last.unwrap_or(resume.fresh_from).max(resume.fresh_from),
             is_over: is_first_new && batches.is_empty(),
             batches,
             rest: parts(stream.rest)?,
@@ -309,8 +311,7 @@ impl<T: Data> Restored<T> {
 
     /// Whether new data will be in the batch `time`, if that is the next one.
     pub(super) fn takes_new(&self, time: BatchTime) -> bool {
-        let mut times = self.batches.keys();
-        self.is_over || time >= self.fresh_from && times.all(|at| *at <= time)
+        self.is_over || time >= self.fresh_from
     }
 
     /// Whether new data will be in whatever batch is next.

@@ -47,6 +47,10 @@ impl ReceiverLog {
         match *self {}
     }
 
+    pub(crate) fn close(&self) {
+        match *self {}
+    }
+
     pub(crate) fn needed_behind(&self, _: BatchTime) -> u64 {
         match *self {}
     }

@@ -200,6 +200,11 @@ impl ReceiverLog {
         self.wal.remove_below(needed)
     }
 
+    /// Takes nothing more; another process may have the directory.
+    pub(crate) fn close(&self) {
+        self.wal.close();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state
             .lock()

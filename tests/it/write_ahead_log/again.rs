@@ -1,25 +1,7 @@
 //! Batches that come again after a crash are what they were (S-7, G-12, R-2, R-7, R-9, R-10).
 
-use std::fs;
-use std::sync::{Arc, Mutex};
-
-use millstream::listener::{BatchInfo, StreamingListener};
-
 use super::*;
-
-/// What was said about the blocks of each batch.
-#[derive(Clone, Default)]
-struct Metadata(Arc<Mutex<BTreeMap<i64, Vec<String>>>>);
-
-impl StreamingListener for Metadata {
-    fn on_batch_completed(&self, batch: &BatchInfo) {
-        let metadata = batch.inputs[0].block_metadata.iter();
-        let metadata = metadata.map(ToString::to_string).collect();
-        let mut all = self.0.lock().unwrap();
-        let before = all.insert(batch.batch_time.as_millis(), metadata);
-        assert_eq!(before, None, "R-10: no batch is submitted twice");
-    }
-}
+use std::fs;
 
 /// What was in batches since the last checkpoint comes again in the same batches, in
 /// the same partitions, with the same things said about them; before anything else, and
@@ -29,8 +11,6 @@ fn rerun_batch_is_identical() {
     for away in [0, 2500, 3000] {
         let dir = Scratch::new(&format!("log-again-{away}"));
         let run = Run::start(&dir, 0, NEVER);
-        let told = Metadata::default();
-        run.program.ssc.add_listener(told.clone());
         run.handle.store(1).unwrap();
         run.handle
             .store_many_with_metadata(vec![2, 3], "two and three")
@@ -48,16 +28,14 @@ fn rerun_batch_is_identical() {
             batches,
             [(1000, first), (2000, vec![]), (3000, vec![vec![6]])]
         );
+        let told = run.told.clone();
         let now = run.crash();
         assert_eq!(now, 3000);
-        let told = told.0.lock().unwrap().clone();
-        assert_eq!(told[&1000], ["two and three"]);
+        assert_eq!(told.of(1000), ["two and three"]);
 
         // Also behind a process that got no further.
         for is_last in [false, true] {
             let run = Run::start(&dir, now + away, NEVER);
-            let again = Metadata::default();
-            run.program.ssc.add_listener(again.clone());
             run.handle.store(8).unwrap();
             run.program.ssc.await_batch(at(now + away / 1000 * 1000));
             let mut seen = run.batches.take();
@@ -73,8 +51,9 @@ fn rerun_batch_is_identical() {
                 assert_eq!(fresh[0].1, [vec![7], vec![8]]);
                 assert_eq!(run.counts(), once(1..=8));
             }
-            run.program.ssc.stop(false).unwrap();
-            assert_eq!(again.0.lock().unwrap()[&1000], ["two and three"]);
+            let again = run.told.clone();
+            run.crash();
+            assert_eq!(again.of(1000), ["two and three"]);
         }
     }
 }
@@ -92,7 +71,7 @@ fn what_is_stored_while_batches_come_again_is_not_lost() {
     assert_eq!(run.crash(), 4000);
 
     // The clock was set back, so what comes again takes its time.
-    let run = Run::start(&dir, 500, SECOND);
+    let run = Run::start(&dir, 500, 2 * SECOND);
     run.handle.store_many(vec![4]).unwrap();
     run.handle.store(5).unwrap();
     run.program.tick();

@@ -13,8 +13,9 @@ mod promises;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 
+use millstream::listener::{BatchInfo, StreamingListener};
 use millstream::prelude::*;
 use millstream::receiver::{Receiver, ReceiverHandle};
 use millstream::time::ManualClock;
@@ -52,6 +53,26 @@ fn context(
         .build()
 }
 
+/// What was said about the blocks of each batch.
+#[derive(Clone, Default)]
+struct Metadata(Arc<Mutex<BTreeMap<i64, Vec<String>>>>);
+
+impl StreamingListener for Metadata {
+    fn on_batch_completed(&self, batch: &BatchInfo) {
+        let metadata = batch.inputs[0].block_metadata.iter();
+        let metadata = metadata.map(ToString::to_string).collect();
+        let mut all = self.0.lock().unwrap();
+        let before = all.insert(batch.batch_time.as_millis(), metadata);
+        assert_eq!(before, None, "R-10: no batch is submitted twice");
+    }
+}
+
+impl Metadata {
+    fn of(&self, time: i64) -> Vec<String> {
+        self.0.lock().unwrap()[&time].clone()
+    }
+}
+
 /// A program that counts what a receiver stores.
 struct Run {
     program: Program,
@@ -60,38 +81,35 @@ struct Run {
     batches: Seen<Vec<Vec<u64>>>,
     /// How often each number was there by now.
     counts: Seen<Vec<(u64, u64)>>,
+    told: Metadata,
 }
 
 impl Run {
     fn start(dir: &Path, millis: i64, checkpoint_interval: Duration) -> Self {
-        Self::try_start(dir, millis, checkpoint_interval).unwrap()
-    }
-
-    fn try_start(
-        dir: &Path,
-        millis: i64,
-        checkpoint_interval: Duration,
-    ) -> millstream::Result<Self> {
         let clock = ManualClock::new(millis);
         let make = || context(&clock, checkpoint_interval);
-        let ssc = StreamingContext::get_or_create(dir, make)?;
+        let ssc = StreamingContext::get_or_create(dir, make).unwrap();
         let program = Program { ssc, clock };
         let (given, handle) = mpsc::channel();
-        let numbers = program.ssc.receiver_stream(Given(given))?;
-        let numbers = numbers.uid("numbers")?.checkpoint(SECOND)?;
+        let numbers = program.ssc.receiver_stream(Given(given)).unwrap();
+        let numbers = numbers.uid("numbers").unwrap();
+        let numbers = numbers.checkpoint(SECOND).unwrap();
         let counts = numbers.map(|number| (number, 1)).update_state_by_key(
             |new: &[u64], old: Option<&u64>| Some(old.unwrap_or(&0) + new.iter().sum::<u64>()),
         );
-        let counts = counts.checkpoint(SECOND)?;
+        let counts = counts.checkpoint(SECOND).unwrap();
         let batches = watch_partitions(&numbers);
         let counts = watch(&counts);
-        program.ssc.start()?;
-        Ok(Self {
-            handle: handle.recv().map_err(millstream::Error::other)?,
+        let told = Metadata::default();
+        program.ssc.add_listener(told.clone());
+        program.start();
+        Self {
+            handle: handle.recv().unwrap(),
             program,
             batches,
             counts,
-        })
+            told,
+        }
     }
 
     /// As a crash would: nothing is brought to an end.

@@ -230,9 +230,9 @@ fn data_of_a_stream_that_is_gone_is_an_error_or_let_go() {
     };
     assert_eq!(
         error_of(renamed(false)),
-        "illegal state: the write-ahead log has data of a stream \"numbers\" that was not \
-         processed, and the program has none of that name: give its receiver this name by uid(), \
-         or let go of the data by discard_saved(\"numbers\")"
+        "illegal state: the checkpoint of 0 ms has a stream \"numbers\" (receiver), and the program \
+         has none of that name, but [\"others\"]: give its stream this name by uid(), or let go of \
+         what was saved by discard_saved(\"numbers\")"
     );
     renamed(true).unwrap();
 }
