@@ -200,11 +200,8 @@ impl Durability {
         discarded: &[String],
     ) -> Result<Arc<ReceiverLog>> {
         let log = open_log(inner, place, again, resume, discarded)?;
-        match (&self.checkpoints, again) {
-            (Some(checkpoints), Again::Nothing | Again::Never) => {
-                checkpoints.begin(&inner.graph, resume.last)?;
-            }
-            _ => {}
+        if let (Some(checkpoints), Again::Nothing | Again::Never) = (&self.checkpoints, again) {
+            checkpoints.begin(&inner.graph, resume.last)?;
         }
         Ok(log)
     }

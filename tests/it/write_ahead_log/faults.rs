@@ -68,6 +68,55 @@ fn f_9_what_cannot_be_logged_is_not_acknowledged_and_not_processed() {
     run.program.ssc.stop(false).unwrap();
 }
 
+/// whichever operation of the disk fails, once or from then on, what was not
+/// acknowledged is the only thing that may be missing, and nothing counts twice.
+#[test]
+fn r_1_r_3_whatever_fails_nothing_acknowledged_is_lost() {
+    for nth in 0.. {
+        for goes_on in [false, true] {
+            let disk = SimDisk::new();
+            let run = start(&disk, 0);
+            let at = disk.calls() + nth;
+            match goes_on {
+                true => disk.fail(at.., Fault::Io),
+                false => disk.fail(at..=at, Fault::Full),
+            }
+            let (mut acknowledged, mut refused) = (BTreeSet::new(), BTreeSet::new());
+            for number in 0..3 {
+                match run.handle.store_many(vec![number]) {
+                    Ok(()) => acknowledged.insert(number),
+                    Err(records) => refused.insert(records[0]),
+                };
+                run.program.clock.advance(SECOND);
+                if !goes_on {
+                    // It is tried again after a second.
+                    run.program.clock.await_waiters(1);
+                }
+            }
+            let is_over = disk.calls() <= at;
+            run.program.ssc.stop(false).unwrap();
+            disk.mend();
+            let now = run.program.now().as_millis();
+            drop(run);
+
+            let run = start(&disk, now);
+            run.program.tick();
+            let counts = run.counts();
+            assert!(counts.values().all(|&count| count == 1), "{counts:?}");
+            let counted: BTreeSet<_> = counts.into_keys().collect();
+            let lost: Vec<_> = acknowledged.difference(&counted).collect();
+            assert!(lost.is_empty(), "{lost:?}, call {nth}");
+            let all: BTreeSet<_> = acknowledged.union(&refused).copied().collect();
+            assert!(counted.is_subset(&all), "{counted:?}, call {nth}");
+            run.program.ssc.stop(false).unwrap();
+            if is_over && goes_on {
+                assert!(nth > 10, "{nth} calls");
+                return;
+            }
+        }
+    }
+}
+
 /// A stop does not wait for a disk that does not work.
 #[test]
 fn a_stop_ends_what_cannot_be_logged() {
