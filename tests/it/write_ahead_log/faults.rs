@@ -110,7 +110,7 @@ fn r_1_r_3_whatever_fails_nothing_acknowledged_is_lost() {
             assert!(counted.is_subset(&all), "{counted:?}, call {nth}");
             run.program.ssc.stop(false).unwrap();
             if is_over && goes_on {
-                assert!(nth > 10, "{nth} calls");
+                assert!(nth > 5, "{nth} calls");
                 return;
             }
         }

@@ -224,7 +224,7 @@ struct Life {
     sources: &'static str,
     sync: bool,
     server: Server,
-    /// The time of the last batch.
+    /// The time of the last batch that is known.
     last: i64,
     /// How many numbers of each source have to be there.
     known: [u64; 3],
@@ -247,8 +247,9 @@ impl Life {
     /// Starts the program, and listens to it until it ends. It is killed after so many
     /// batches, if it does not end before.
     fn live(&mut self, kill_point: &str, batches: u64) {
-        // Behind all that it may have cut.
+        // Behind all that it may have cut, also if it said nothing.
         let start = self.last + 10_000;
+        self.last = start;
         let mut child = self.start(start, kill_point);
         let (before, mut seen) = (self.known, 0);
         let said = BufReader::new(child.stderr.take().unwrap());

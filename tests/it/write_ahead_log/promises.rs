@@ -160,7 +160,8 @@ fn g_16_a_generator_acknowledges_what_is_in_the_log() {
     for number in [1, 2] {
         generator.add_data_with_callback(number, number).unwrap();
     }
-    // A block interval.
+    // A block interval, of the receiver and of the thread that cuts.
+    program.clock.await_waiters(2);
     program.clock.advance(Duration::from_millis(200));
     while pushed(&acknowledged).is_empty() {
         std::thread::yield_now();
