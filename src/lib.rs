@@ -91,7 +91,7 @@ pub mod error;
 pub(crate) mod executor;
 #[cfg(feature = "fault-inject")]
 pub mod fault;
-#[cfg(all(feature = "checkpoint", not(feature = "fault-inject")))]
+#[cfg(not(feature = "fault-inject"))]
 pub(crate) mod fault;
 pub mod guide;
 pub(crate) mod hash;

@@ -15,7 +15,8 @@
 //! **Consistency.** A checkpoint is taken on the thread that runs jobs, behind the
 //! last job of a batch and before the first one of the next, and only at times at
 //! which every stream that keeps something has a batch. So all are taken to the same
-//! time, and nothing is needed of batches before, but by windows of plain records.
+//! time, and nothing is needed of batches before, but by windows of plain records; of
+//! receivers with a write-ahead log those are read again.
 //!
 //! **Cost.** Each stream gives what changed since the checkpoint before; that is
 //! written behind the batches. While one is being written no other is taken.

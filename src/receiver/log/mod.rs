@@ -10,12 +10,17 @@
 //! | `store`, and all that sockets receive | soon after it was cut, at the block interval or the batch interval; a crash loses what came since |
 //!
 //! **After a restart** the batches behind the checkpoint come again, each with the
-//! blocks that it had, and then the first new batch has the blocks that were in none.
+//! blocks that it had, and then the first new batch has the blocks that were in none. A
+//! program that begins anew takes a checkpoint before anything is logged, so there is
+//! always one to begin behind.
 //!
-//! **What a checkpoint needs.** At each cut it is noted which record is the first that a
-//! later batch may need: no later batch has a block from before, as those were cut, or
-//! are on their way from the log to their ring and known here. A checkpoint of that
-//! batch has the number, and when no older checkpoint is kept, what is before it goes.
+//! **What a checkpoint needs.** Before each cut it is noted which record is the first
+//! that a later batch may need. That is the end of the log, unless blocks are on their
+//! way from the log to their ring, or belong to batches of an earlier process that are
+//! still to come; while those come, what is stored waits, and counts, too. A checkpoint
+//! has the number that was noted as long before it as the windows behind the receivers
+//! reach back: so they find the batches that they read again. When no older checkpoint
+//! is kept, what is before its number goes.
 
 #[cfg(not(feature = "checkpoint"))]
 mod disabled;

@@ -218,6 +218,17 @@ impl Server {
     }
 }
 
+/// A process that does not outlive its test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended, unless the test has failed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// What is known of the program.
 struct Life {
     dir: Scratch,
@@ -252,7 +263,7 @@ impl Life {
         self.last = start;
         let mut child = self.start(start, kill_point);
         let (before, mut seen) = (self.known, 0);
-        let said = BufReader::new(child.stderr.take().unwrap());
+        let said = BufReader::new(child.0.stderr.take().unwrap());
         for line in said.lines().map_while(Result::ok) {
             let (what, numbers) = line.split_once(' ').unwrap_or((&line, ""));
             let numbers = numbers.split(' ').map(str::parse);
@@ -267,14 +278,14 @@ impl Life {
                     }
                     seen += 1;
                     if seen == batches {
-                        child.kill().unwrap();
+                        child.0.kill().unwrap();
                     }
                     self.server.send();
                 }
                 _ => panic!("the process says: {line}"),
             }
         }
-        assert!(!child.wait().unwrap().success(), "it was killed");
+        assert!(!child.0.wait().unwrap().success(), "it was killed");
         self.kills += 1;
     }
 
@@ -304,10 +315,10 @@ impl Life {
         self.known[POSITIONED] = of(POSITIONED).0;
     }
 
-    fn start(&self, start: i64, kill_point: &str) -> Child {
+    fn start(&self, start: i64, kill_point: &str) -> Process {
         let Self { sources, sync, .. } = self;
         let (address, dir) = (&self.server.address, self.dir.display());
-        Command::new(std::env::current_exe().unwrap())
+        let child = Command::new(std::env::current_exe().unwrap())
             .args([CHILD, "--exact", "--nocapture", "--test-threads=1"])
             .env(
                 "LOG_CHILD",
@@ -317,7 +328,8 @@ impl Life {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap()
+            .unwrap();
+        Process(child)
     }
 }
 
