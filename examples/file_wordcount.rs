@@ -18,16 +18,16 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-use std::{env, fs, io, process};
+use std::path::Path;
+use std::{fs, io};
 
-use common::{Input, TEXT};
+use common::{Input, OwnDirectory, TEXT};
 use millstream::prelude::*;
 
 fn main() -> millstream::Result<()> {
     let (input, own) = match &common::arguments()[..] {
         [] => {
-            let own = OwnDirectory::new()?;
+            let own = OwnDirectory::new("file-wordcount")?;
             let path = own.0.display().to_string();
             (Input::own(path, Duration::from_millis(200)), Some(own))
         }
@@ -70,22 +70,4 @@ fn move_files_to(directory: &Path) -> io::Result<()> {
         fs::rename(written, directory.join(format!("part-{i}")))?;
     }
     Ok(())
-}
-
-/// A directory that goes away with the program.
-struct OwnDirectory(PathBuf);
-
-impl OwnDirectory {
-    fn new() -> io::Result<Self> {
-        let path = env::temp_dir().join(format!("file-wordcount-{}", process::id()));
-        fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for OwnDirectory {
-    fn drop(&mut self) {
-        // What stays is in the directory for what may be lost.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

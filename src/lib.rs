@@ -79,7 +79,7 @@
 pub(crate) mod arch;
 pub(crate) mod block;
 #[cfg(feature = "checkpoint")]
-pub(crate) mod checkpoint;
+pub mod checkpoint;
 pub mod codec;
 pub mod conf;
 pub mod context;

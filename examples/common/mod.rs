@@ -5,8 +5,9 @@
 use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
+use std::{env, fs, process, thread};
 
 use millstream::prelude::*;
 use millstream::rdd::pipe::Pipe;
@@ -86,7 +87,7 @@ impl Input {
 }
 
 pub(crate) fn arguments() -> Vec<String> {
-    std::env::args().skip(1).collect()
+    env::args().skip(1).collect()
 }
 
 pub(crate) fn usage(program: &str, arguments: &str) -> millstream::Error {
@@ -114,6 +115,24 @@ pub(crate) fn total<P: Pipe<Out = u64>>(numbers: &DStream<u64, P>) -> LongAccumu
         Ok(())
     });
     total
+}
+
+/// A directory that goes away with the program.
+pub(crate) struct OwnDirectory(pub(crate) PathBuf);
+
+impl OwnDirectory {
+    pub(crate) fn new(name: &str) -> io::Result<Self> {
+        let path = env::temp_dir().join(format!("{name}-{}", process::id()));
+        fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for OwnDirectory {
+    fn drop(&mut self) {
+        // What stays is in the directory for what may be lost.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// The items at a walking pace, as a source has them that talks.

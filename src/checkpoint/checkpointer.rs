@@ -6,11 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::store::{Recovered, Store};
-use super::writer::{Desk, OnKept, Snapshot, StreamSnapshot, Writer};
+use super::writer::{Desk, Fixed, OnKept, Snapshot, StreamSnapshot, Writer};
 use crate::cpu::thread::{self, Thread};
+use crate::dstream::durable::Saved;
 use crate::dstream::{Control, Graph};
 use crate::error::{Error, ErrorKind, Result};
-use crate::listener::Bus;
+use crate::listener::{Bus, CheckpointInfo, Event};
+use crate::shared::Registry;
 use crate::time::{BatchTime, Clock, Deadline, Duration};
 
 /// A stream that keeps something, with its name.
@@ -31,9 +33,19 @@ pub(crate) struct CheckpointTimes {
     pub(crate) hold: Duration,
 }
 
-/// Takes checkpoints of a graph.
+/// What checkpoints are taken of.
+pub(crate) struct Program<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) accumulators: &'a Arc<Registry>,
+    /// The settings that were made, name and value.
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+/// Takes checkpoints of a program.
 pub(crate) struct Checkpointer {
     streams: Vec<Named>,
+    accumulators: Arc<Registry>,
+    bus: Arc<Bus>,
     zero: BatchTime,
     /// At multiples of this all streams have a batch.
     grid: Duration,
@@ -50,26 +62,35 @@ struct State {
     done: BatchTime,
     /// The first batch that failed since the last checkpoint. A restart runs it again.
     failed: Option<BatchTime>,
-    /// A stream that could not tell what it has.
+    /// A stream could not tell what it has.
     lost: bool,
+    /// What the others told then, which they do not tell again.
+    untaken: BTreeMap<Arc<str>, Saved>,
 }
 
 impl Checkpointer {
     /// Begins, before the first batch.
     pub(crate) fn start(
-        graph: &Graph,
+        program: Program<'_>,
         store: Store,
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
         times: CheckpointTimes,
         before: Option<Recovered>,
         on_kept: OnKept,
     ) -> Result<Self> {
+        let Program {
+            graph,
+            accumulators,
+            settings,
+        } = program;
         let streams = named(graph)?;
         check(graph, &streams)?;
         let mut before = before;
         if let Some(recovered) = &mut before {
             restore(&streams, recovered)?;
         }
+        let saved = before.as_mut().map(Recovered::take_accumulators);
+        accumulators.restore(saved.unwrap_or_default())?;
         for node in streams.iter().filter_map(|stream| stream.node.durable()) {
             node.begin();
         }
@@ -80,8 +101,12 @@ impl Checkpointer {
         let writer = Writer::new(
             store,
             Arc::clone(&desk),
-            (bus, clock),
-            (zero, graph.batch_interval()),
+            (Arc::clone(&bus), clock),
+            Fixed {
+                zero,
+                interval: graph.batch_interval(),
+                settings,
+            },
             before.as_ref().map(|recovered| &recovered.contents),
             on_kept,
         );
@@ -94,6 +119,8 @@ impl Checkpointer {
         })?;
         Ok(Self {
             streams,
+            accumulators: Arc::clone(accumulators),
+            bus,
             zero,
             grid,
             interval: times.interval,
@@ -107,6 +134,7 @@ impl Checkpointer {
                 done: times.last,
                 failed: None,
                 lost: false,
+                untaken: BTreeMap::new(),
             }),
             desk,
             thread: Mutex::new(Some(thread)),
@@ -125,12 +153,17 @@ impl Checkpointer {
                 streams.push(StreamSnapshot {
                     uid: logged.stream(),
                     kind: durable.kind(),
+                    is_input: durable.is_input(),
+                    keys: durable.keys(),
                     saved: durable.save(last, true)?,
                 });
             }
         }
-        let time = last;
-        self.desk.put(Snapshot { time, streams });
+        self.desk.put(Snapshot {
+            time: last,
+            streams,
+            accumulators: self.accumulators.save()?,
+        });
         self.desk.wait()
     }
 
@@ -155,7 +188,8 @@ impl Checkpointer {
         let is_due = time >= state.last + self.interval && self.can_take(&state);
         // While one is written what is new waits for the next one.
         if is_due && self.desk.is_free() {
-            self.take(&mut state);
+            // Who listens was told of an error.
+            let _ = self.take(&mut state);
         }
     }
 
@@ -165,26 +199,36 @@ impl Checkpointer {
         state.done.is_on_grid(self.zero, self.grid) && !state.failed.is_some_and(is_held)
     }
 
-    fn take(&self, state: &mut State) {
+    fn take(&self, state: &mut State) -> Result<()> {
         let time = state.done;
         let all = std::mem::take(&mut state.lost) || self.desk.has_failed();
-        match self.snapshot(time, all) {
-            Ok(streams) => {
-                state.last = time;
+        // Also if it fails: that is not tried again behind each batch.
+        state.last = time;
+        match self.snapshot(time, all, &mut state.untaken) {
+            Ok(snapshot) => {
                 if let Some(failed) = state.failed.take() {
                     tracing::error!(%failed, "a batch that failed will not run again");
                 }
-                self.desk.put(Snapshot { time, streams });
+                self.desk.put(snapshot);
+                Ok(())
             }
             Err(error) => {
                 state.lost = true;
                 tracing::error!(%time, %error, "no checkpoint could be taken");
+                let info = CheckpointInfo::new(time, Duration::ZERO, &Err(error.clone()));
+                self.bus.post(|| Event::Checkpoint(info));
+                Err(error)
             }
         }
     }
 
-    fn snapshot(&self, time: BatchTime, all: bool) -> Result<Vec<StreamSnapshot>> {
-        let mut streams = Vec::with_capacity(self.streams.len());
+    fn snapshot(
+        &self,
+        time: BatchTime,
+        all: bool,
+        untaken: &mut BTreeMap<Arc<str>, Saved>,
+    ) -> Result<Snapshot> {
+        let accumulators = self.accumulators.save()?;
         for Named { uid, node } in &self.streams {
             let Some(durable) = node.durable() else {
                 continue;
@@ -195,13 +239,27 @@ impl Checkpointer {
                 .map_err(|error| {
                     Error::new(error.kind(), format!("the stream {uid}")).with_source(error)
                 })?;
-            streams.push(StreamSnapshot {
+            let saved = match untaken.remove(uid) {
+                Some(before) => before.then(saved),
+                None => saved,
+            };
+            untaken.insert(Arc::clone(uid), saved);
+        }
+        let streams = self.streams.iter().filter_map(|Named { uid, node }| {
+            let durable = node.durable()?;
+            Some(StreamSnapshot {
                 uid: Arc::clone(uid),
                 kind: durable.kind(),
-                saved,
-            });
-        }
-        Ok(streams)
+                is_input: durable.is_input(),
+                keys: durable.keys(),
+                saved: untaken.remove(uid)?,
+            })
+        });
+        Ok(Snapshot {
+            time,
+            streams: streams.collect(),
+            accumulators,
+        })
     }
 
     /// Takes a last checkpoint, if `all_done` tells that no batch is left, and ends.
@@ -213,10 +271,11 @@ impl Checkpointer {
             // What is being written may be older.
             let written = self.desk.wait();
             let mut state = self.state();
-            if state.done > state.last && self.can_take(&state) {
-                self.take(&mut state);
+            let is_new = state.done > state.last || state.lost;
+            if is_new && self.can_take(&state) {
+                let taken = self.take(&mut state);
                 drop(state);
-                self.desk.wait()
+                taken.and_then(|()| self.desk.wait())
             } else {
                 written
             }

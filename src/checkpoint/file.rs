@@ -6,11 +6,15 @@
 //!           pieces    frames with the bytes of new pieces, each in one or more of them
 //!           contents  one frame
 //!           end       see `codec::frame`
-//! contents  zero time, batch time (ms), batch interval (ms), and for each stream its
-//!           name, its kind, and its pieces: their time, and the file (by its batch time),
-//!           the number of the first frame and how many frames; in postcard's format
+//! contents  in postcard's format: zero time, batch time (ms), batch interval (ms); the
+//!           version of the engine; the settings that were made, name and value; for each
+//!           stream its name, its kind, whether it is an input, how many keys it has, and
+//!           its pieces: their time, and the file (by its batch time), the number of the
+//!           first frame and how many frames; for each accumulator its name, its kind
+//!           and its value
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
@@ -18,9 +22,10 @@ use crate::codec::Codec;
 use crate::codec::frame::{FrameReader, MAX_PAYLOAD, write_end, write_frame};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
+use crate::shared::SavedAccumulator;
 use crate::time::BatchTime;
 
-const MAGIC: [u8; 8] = *b"msckpt\x01\x00";
+const MAGIC: [u8; 8] = *b"msckpt\x02\x00";
 
 /// Bytes of a piece in one frame, at the most.
 const FRAME: usize = MAX_PAYLOAD / 16;
@@ -40,6 +45,9 @@ pub(super) struct Place {
 pub(super) struct StreamPieces {
     pub(super) uid: String,
     pub(super) kind: String,
+    pub(super) is_input: bool,
+    /// If it keeps something by key.
+    pub(super) keys: Option<u64>,
     pub(super) pieces: Vec<Place>,
 }
 
@@ -49,13 +57,38 @@ pub(super) struct Contents {
     pub(super) zero: BatchTime,
     pub(super) time: BatchTime,
     pub(super) interval_ms: u64,
+    pub(super) engine: String,
+    pub(super) settings: Vec<(String, String)>,
     pub(super) streams: Vec<StreamPieces>,
+    pub(super) accumulators: BTreeMap<String, SavedAccumulator>,
 }
 
 type PlaceBytes = (i64, i64, u32, u32);
-type ContentsBytes = (i64, i64, u64, Vec<(String, String, Vec<PlaceBytes>)>);
+type StreamBytes = (String, String, bool, Option<u64>, Vec<PlaceBytes>);
+type ContentsBytes = (
+    (i64, i64, u64),
+    (String, Vec<(String, String)>),
+    Vec<StreamBytes>,
+    Vec<(String, String, Vec<u8>)>,
+);
 
 impl Contents {
+    /// The files that it needs beside its own.
+    pub(super) fn needs(&self) -> BTreeSet<BatchTime> {
+        let pieces = self.streams.iter().flat_map(|stream| &stream.pieces);
+        let files = pieces.map(|place| place.file);
+        files.filter(|&file| file != self.time).collect()
+    }
+
+    /// # Errors
+    /// If these are not the contents of the checkpoint `time`.
+    pub(super) fn check_time(&self, time: BatchTime) -> Result<()> {
+        if self.time == time {
+            return Ok(());
+        }
+        Err(corrupt(&format!("it is the checkpoint of {}", self.time)))
+    }
+
     fn encode(&self) -> Result<Vec<u8>> {
         let place = |place: &Place| {
             let (time, file) = (place.time.as_millis(), place.file.as_millis());
@@ -63,18 +96,27 @@ impl Contents {
         };
         let stream = |stream: &StreamPieces| {
             let pieces: Vec<_> = stream.pieces.iter().map(place).collect();
-            (stream.uid.clone(), stream.kind.clone(), pieces)
+            let (uid, kind) = (stream.uid.clone(), stream.kind.clone());
+            (uid, kind, stream.is_input, stream.keys, pieces)
         };
-        let streams = self.streams.iter().map(stream).collect();
+        let accumulator = |(name, saved): (&String, &SavedAccumulator)| {
+            (name.clone(), saved.kind.clone(), saved.bytes.clone())
+        };
         let (zero, time) = (self.zero.as_millis(), self.time.as_millis());
-        let contents: ContentsBytes = (zero, time, self.interval_ms, streams);
+        let contents: ContentsBytes = (
+            (zero, time, self.interval_ms),
+            (self.engine.clone(), self.settings.clone()),
+            self.streams.iter().map(stream).collect(),
+            self.accumulators.iter().map(accumulator).collect(),
+        );
         let mut bytes = Vec::new();
         contents.encode(&mut bytes)?;
         Ok(bytes)
     }
 
     fn decode(mut bytes: &[u8]) -> Result<Self> {
-        let (zero, time, interval_ms, streams) = ContentsBytes::decode(&mut bytes)?;
+        let ((zero, time, interval_ms), (engine, settings), streams, accumulators) =
+            ContentsBytes::decode(&mut bytes)?;
         let at = BatchTime::from_millis;
         let place = |(time, file, first, frames)| Place {
             time: at(time),
@@ -82,16 +124,22 @@ impl Contents {
             first,
             frames,
         };
-        let stream = |(uid, kind, pieces): (_, _, Vec<_>)| StreamPieces {
+        let stream = |(uid, kind, is_input, keys, pieces): StreamBytes| StreamPieces {
             uid,
             kind,
+            is_input,
+            keys,
             pieces: pieces.into_iter().map(place).collect(),
         };
+        let accumulator = |(name, kind, bytes)| (name, SavedAccumulator { kind, bytes });
         Ok(Self {
             zero: at(zero),
             time: at(time),
             interval_ms,
+            engine,
+            settings,
             streams: streams.into_iter().map(stream).collect(),
+            accumulators: accumulators.into_iter().map(accumulator).collect(),
         })
     }
 }
@@ -160,6 +208,18 @@ pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<(Vec<Vec<u8>>, Conten
         .ok_or_else(|| corrupt("it has no contents"))
         .and_then(|bytes| Contents::decode(&bytes))?;
     Ok((pieces, contents))
+}
+
+/// The frames in which a piece is, of all of its file or what is known of each.
+///
+/// # Errors
+/// If the file has not that many.
+pub(super) fn frames_of<'a, T>(frames: &'a [T], place: &Place) -> Result<&'a [T]> {
+    let first = place.first as usize;
+    first
+        .checked_add(place.frames as usize)
+        .and_then(|end| frames.get(first..end))
+        .ok_or_else(|| corrupt("a piece is not where it should be"))
 }
 
 fn corrupt(what: &str) -> Error {

@@ -3,14 +3,15 @@
 //! A checkpoint is data only. It has the batch time at which it was taken, and for
 //! each stream that keeps something the pieces of which that is made again. The
 //! program declares its streams anew; they find what is theirs by name
-//! ([`DStream::uid`](crate::DStream::uid)).
+//! ([`DStream::uid`](crate::DStream::uid)), and so do accumulators.
 //!
 //! | what | where |
 //! | --- | --- |
-//! | when one is taken, and of what | [`checkpointer`] |
-//! | the thread that writes them, one after the other | [`writer`] |
-//! | the directory: names, the newest one that is whole, what can go | [`store`] |
-//! | the bytes of a file | [`file`](mod@file) |
+//! | when one is taken, and of what | `checkpointer` |
+//! | the thread that writes them, one after the other | `writer` |
+//! | the directory: names, the newest one that is whole, what can go | `store` |
+//! | the bytes of a file | `file` |
+//! | what is in a directory, for people | [`inspect`] |
 //!
 //! **Consistency.** A checkpoint is taken on the thread that runs jobs, behind the
 //! last job of a batch and before the first one of the next, and only at times at
@@ -31,12 +32,17 @@
 
 mod checkpointer;
 mod file;
+mod inspect;
 mod store;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use checkpointer::{CheckpointTimes, Checkpointer};
+pub(crate) use checkpointer::{CheckpointTimes, Checkpointer, Program};
+pub use inspect::{
+    AccumulatorDescription, CheckpointFile, Description, Inspection, Status, StreamDescription,
+    inspect,
+};
 pub(crate) use store::{Recovered, Store};
 pub(crate) use writer::OnKept;

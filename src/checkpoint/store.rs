@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::{fmt, io};
 
 use super::file::{self, Contents, Place};
 use crate::disk::{DirLock, Disk};
 use crate::dstream::durable::Piece;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
+use crate::shared::SavedAccumulator;
 use crate::time::{BatchTime, Duration};
 
 const PREFIX: &str = "checkpoint-";
@@ -45,6 +46,15 @@ pub(crate) struct RecoveredStream {
 }
 
 impl Recovered {
+    /// Lets go of what there is of an accumulator.
+    pub(crate) fn discard_accumulator(&mut self, name: &str) {
+        self.contents.accumulators.remove(name);
+    }
+
+    pub(super) fn take_accumulators(&mut self) -> BTreeMap<String, SavedAccumulator> {
+        std::mem::take(&mut self.contents.accumulators)
+    }
+
     /// Lets go of what there is of a stream.
     pub(crate) fn discard(&mut self, uid: &str) {
         self.streams.remove(uid);
@@ -87,19 +97,7 @@ impl Store {
 
     /// The times of the checkpoints that are there, whole or not.
     fn times(&self) -> Result<Vec<BatchTime>> {
-        let entries = self
-            .disk
-            .list(&self.dir)
-            .map_err(|cause| self.blame(cause))?;
-        let mut times: Vec<_> = entries
-            .iter()
-            .filter_map(|entry| {
-                let millis = entry.file_name()?.strip_prefix(PREFIX)?.parse().ok()?;
-                Some(BatchTime::from_millis(millis))
-            })
-            .collect();
-        times.sort_unstable();
-        Ok(times)
+        times(&*self.disk, &self.dir).map_err(|cause| self.blame(cause))
     }
 
     fn blame(&self, cause: io::Error) -> Error {
@@ -108,7 +106,7 @@ impl Store {
     }
 
     fn path(&self, time: BatchTime) -> PathBuf {
-        self.dir.join(format!("{PREFIX}{}", time.as_millis()))
+        self.dir.join(file_name(time))
     }
 
     /// The newest checkpoint of which everything can be read; nothing if there is
@@ -138,10 +136,7 @@ impl Store {
     fn read(&self, time: BatchTime) -> Result<Recovered> {
         let mut files = BTreeMap::new();
         let (frames, contents) = file::read(&*self.disk, &self.path(time))?;
-        if contents.time != time {
-            let what = format!("it is the checkpoint of {}", contents.time);
-            return Err(Error::new(ErrorKind::Corrupt, what));
-        }
+        contents.check_time(time)?;
         files.insert(time, frames);
         let mut streams = BTreeMap::new();
         for stream in &contents.streams {
@@ -245,29 +240,25 @@ fn create_all(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
 }
 
 fn piece(frames: &[Vec<u8>], place: &Place) -> Result<Piece> {
-    let first = place.first as usize;
-    let parts = first
-        .checked_add(place.frames as usize)
-        .and_then(|end| frames.get(first..end))
-        .ok_or_else(|| Error::new(ErrorKind::Corrupt, "a piece is not where it should be"))?;
     Ok(Piece {
         time: place.time,
-        bytes: parts.concat(),
+        bytes: file::frames_of(frames, place)?.concat(),
     })
 }
 
-impl fmt::Display for Recovered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "checkpoint of {}", self.time)?;
-        for (uid, stream) in &self.streams {
-            let bytes: usize = stream.pieces.iter().map(|piece| piece.bytes.len()).sum();
-            let pieces = stream.pieces.len();
-            write!(
-                f,
-                "\n{uid} ({}): {bytes} bytes in {pieces} pieces",
-                stream.kind
-            )?;
-        }
-        Ok(())
-    }
+/// The times of the checkpoints that are in a directory, whole or not, in order.
+pub(super) fn times(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<BatchTime>> {
+    let entries = disk.list(dir)?;
+    let times = entries.iter().filter_map(|entry| {
+        let millis = entry.file_name()?.strip_prefix(PREFIX)?.parse().ok()?;
+        Some(BatchTime::from_millis(millis))
+    });
+    let mut times: Vec<_> = times.collect();
+    times.sort_unstable();
+    Ok(times)
+}
+
+/// The name of the file of a checkpoint.
+pub(super) fn file_name(time: BatchTime) -> String {
+    format!("{PREFIX}{}", time.as_millis())
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::store::Store;
-use super::writer::{Desk, Snapshot, StreamSnapshot, Writer};
+use super::writer::{Desk, Fixed, Snapshot, StreamSnapshot, Writer};
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk, Survives};
 use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::Result;
 use crate::listener::Bus;
+use crate::shared::SavedAccumulator;
 use crate::time::{BatchTime, Duration, ManualClock};
 
 const DIR: &str = "/checkpoints";
@@ -25,12 +26,16 @@ fn open(disk: &SimDisk) -> Result<Store> {
 
 fn writer(disk: &SimDisk) -> Writer {
     let tell = (Arc::<Bus>::default(), Arc::new(ManualClock::new(0)) as _);
-    let grid = (at(0), Duration::from_secs(1));
+    let fixed = Fixed {
+        zero: at(0),
+        interval: Duration::from_secs(1),
+        settings: vec![("app_name".to_owned(), "Numbers".to_owned())],
+    };
     Writer::new(
         open(disk).unwrap(),
         Arc::<Desk>::default(),
         tell,
-        grid,
+        fixed,
         None,
         Box::new(|_| ()),
     )
@@ -47,6 +52,8 @@ fn snapshot(second: i64) -> Snapshot {
     let stream = |uid: &str, keep, piece| StreamSnapshot {
         uid: Arc::from(uid),
         kind: "numbers",
+        is_input: uid == "window",
+        keys: (uid == "sum").then_some(2),
         saved: Saved {
             keep,
             pieces: vec![piece],
@@ -63,6 +70,13 @@ fn snapshot(second: i64) -> Snapshot {
                 piece(format!("<{second}>")),
             ),
         ],
+        accumulators: BTreeMap::from([(
+            "seconds".to_owned(),
+            SavedAccumulator {
+                kind: "long accumulator".to_owned(),
+                bytes: vec![second as u8],
+            },
+        )]),
     }
 }
 

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use super::file::{self, Contents, Place, StreamPieces};
+use super::file::{self, Contents, FileBytes, Place, StreamPieces};
 use super::store::Store;
 use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::{Error, Result};
 use crate::listener::{Bus, CheckpointInfo, Event};
+use crate::shared::SavedAccumulator;
 use crate::time::{BatchTime, Clock, Duration};
 
 /// How often a file is tried before it is an error.
@@ -22,12 +23,15 @@ const KEPT: usize = 10;
 pub(super) struct Snapshot {
     pub(super) time: BatchTime,
     pub(super) streams: Vec<StreamSnapshot>,
+    pub(super) accumulators: BTreeMap<String, SavedAccumulator>,
 }
 
 #[derive(Debug)]
 pub(super) struct StreamSnapshot {
     pub(super) uid: Arc<str>,
     pub(super) kind: &'static str,
+    pub(super) is_input: bool,
+    pub(super) keys: Option<u64>,
     pub(super) saved: Saved,
 }
 
@@ -123,6 +127,30 @@ impl Held {
             Self::New(piece) => piece.time,
         }
     }
+
+    /// Where it is: in the file of the checkpoint `time` if it is new.
+    fn place(&self, time: BatchTime, file: &mut FileBytes) -> Result<Place> {
+        match self {
+            Self::Written(place) => Ok(*place),
+            Self::New(piece) => {
+                let (first, frames) = file.add(&piece.bytes)?;
+                Ok(Place {
+                    time: piece.time,
+                    file: time,
+                    first,
+                    frames,
+                })
+            }
+        }
+    }
+}
+
+/// What is the same in all checkpoints of a context.
+#[derive(Debug)]
+pub(super) struct Fixed {
+    pub(super) zero: BatchTime,
+    pub(super) interval: Duration,
+    pub(super) settings: Vec<(String, String)>,
 }
 
 /// What the thread works with.
@@ -131,8 +159,7 @@ pub(super) struct Writer {
     desk: Arc<Desk>,
     bus: Arc<Bus>,
     clock: Arc<dyn Clock>,
-    zero: BatchTime,
-    interval: Duration,
+    fixed: Fixed,
     /// The pieces of each stream, in order.
     streams: BTreeMap<Arc<str>, Vec<Held>>,
     /// The newest checkpoints, each with the files that it needs.
@@ -149,7 +176,7 @@ impl Writer {
         store: Store,
         desk: Arc<Desk>,
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
-        (zero, interval): (BatchTime, Duration),
+        fixed: Fixed,
         before: Option<&Contents>,
         on_kept: OnKept,
     ) -> Self {
@@ -163,8 +190,7 @@ impl Writer {
             desk,
             bus,
             clock,
-            zero,
-            interval,
+            fixed,
             streams: streams.collect(),
             written: VecDeque::new(),
             on_kept,
@@ -191,19 +217,44 @@ impl Writer {
 
     /// Gives how many bytes were written.
     pub(super) fn write(&mut self, snapshot: Snapshot) -> Result<u64> {
-        let Snapshot { time, streams } = snapshot;
-        let mut kinds = Vec::new();
-        for StreamSnapshot { uid, kind, saved } in streams {
-            let held = self.streams.entry(Arc::clone(&uid)).or_default();
-            match saved.keep {
+        let Snapshot {
+            time,
+            streams,
+            accumulators,
+        } = snapshot;
+        let mut file = file::begin();
+        let mut contents = Contents {
+            zero: self.fixed.zero,
+            time,
+            interval_ms: self.fixed.interval.as_millis() as u64,
+            engine: env!("CARGO_PKG_VERSION").to_owned(),
+            settings: self.fixed.settings.clone(),
+            streams: Vec::with_capacity(streams.len()),
+            accumulators,
+        };
+        for stream in streams {
+            let held = self.streams.entry(Arc::clone(&stream.uid)).or_default();
+            match stream.saved.keep {
                 Keep::All => {}
                 Keep::From(oldest) => held.retain(|piece| piece.time() >= oldest),
                 Keep::None => held.clear(),
             }
-            held.extend(saved.pieces.into_iter().map(Held::New));
-            kinds.push((uid, kind));
+            held.extend(stream.saved.pieces.into_iter().map(Held::New));
+            contents.streams.push(StreamPieces {
+                uid: stream.uid.to_string(),
+                kind: stream.kind.to_owned(),
+                is_input: stream.is_input,
+                keys: stream.keys,
+                pieces: Vec::new(),
+            });
         }
-        let (bytes, contents) = self.bytes(time, &kinds)?;
+        // Behind the loop: what fails here is in the next checkpoint.
+        for stream in &mut contents.streams {
+            for held in self.streams.get(&*stream.uid).into_iter().flatten() {
+                stream.pieces.push(held.place(time, &mut file)?);
+            }
+        }
+        let bytes = file.end(&contents)?;
         let mut attempt = 1;
         while let Err(cause) = self.store.write(time, &bytes) {
             if attempt == ATTEMPTS {
@@ -216,44 +267,11 @@ impl Writer {
         Ok(bytes.len() as u64)
     }
 
-    fn bytes(&self, time: BatchTime, kinds: &[(Arc<str>, &str)]) -> Result<(Vec<u8>, Contents)> {
-        let mut file = file::begin();
-        let mut contents = Contents {
-            zero: self.zero,
-            time,
-            interval_ms: self.interval.as_millis() as u64,
-            streams: Vec::with_capacity(kinds.len()),
-        };
-        for (uid, kind) in kinds {
-            let mut pieces = Vec::new();
-            for held in self.streams.get(uid).into_iter().flatten() {
-                pieces.push(match held {
-                    Held::Written(place) => *place,
-                    Held::New(piece) => {
-                        let (first, frames) = file.add(&piece.bytes)?;
-                        Place {
-                            time: piece.time,
-                            file: time,
-                            first,
-                            frames,
-                        }
-                    }
-                });
-            }
-            contents.streams.push(StreamPieces {
-                uid: uid.to_string(),
-                kind: (*kind).to_owned(),
-                pieces,
-            });
-        }
-        Ok((file.end(&contents)?, contents))
-    }
-
     fn note_written(&mut self, time: BatchTime, contents: &Contents) {
-        let mut files = BTreeSet::from([time]);
+        let mut files = contents.needs();
+        files.insert(time);
         for stream in &contents.streams {
             let pieces = stream.pieces.iter().copied();
-            files.extend(pieces.clone().map(|place| place.file));
             self.streams
                 .insert(Arc::from(&*stream.uid), pieces.map(Held::Written).collect());
         }

@@ -69,6 +69,7 @@ struct Inner {
     site: Mutex<&'static Location<'static>>,
     /// Until the start.
     checkpoints: Mutex<checkpoint::Setup>,
+    accumulators: checkpoint::Accumulators,
     running: Mutex<Option<Running>>,
     /// Held by the thread that stops the context.
     stopping: Mutex<()>,
@@ -97,6 +98,7 @@ impl StreamingContext {
             waiter: Arc::default(),
             site: Mutex::new(site),
             checkpoints: Mutex::default(),
+            accumulators: checkpoint::Accumulators::default(),
             running: Mutex::new(None),
             stopping: Mutex::default(),
         };

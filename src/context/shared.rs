@@ -10,17 +10,31 @@ impl StreamingContext {
     /// An accumulator that sums whole numbers from 0 and wraps around.
     ///
     /// Guide: Accumulators, Broadcast Variables, and Checkpoints. See
-    /// [`Accumulator`] for what counts, and for an example.
+    /// [`Accumulator`] for what counts, and for an example. With a name that is not
+    /// empty it is saved with checkpoints. If it is made before the start, that gives it
+    /// the value that it had; if it is made later, it begins with it.
+    ///
+    /// # Panics
+    /// If it is made after the start, and the checkpoint has something of its name that
+    /// is no `long_accumulator`.
     #[doc(alias = "longAccumulator")]
     #[must_use]
+    #[track_caller]
     pub fn long_accumulator(&self, name: impl Into<String>) -> LongAccumulator {
-        Accumulator::new(name, 0)
+        let accumulator = Accumulator::new(name, 0);
+        self.inner.accumulators.add_long(&accumulator);
+        accumulator
     }
 
     /// An accumulator that sums floating-point numbers from 0.
     ///
     /// Guide: Accumulators, Broadcast Variables, and Checkpoints. Rounding depends
-    /// on the order of additions, which differs from run to run.
+    /// on the order of additions, which differs from run to run. It is saved with
+    /// checkpoints as a [`long_accumulator`](Self::long_accumulator) is.
+    ///
+    /// # Panics
+    /// If it is made after the start, and the checkpoint has something of its name that
+    /// is no `double_accumulator`.
     ///
     /// # Examples
     /// ```
@@ -36,14 +50,18 @@ impl StreamingContext {
     /// ```
     #[doc(alias = "doubleAccumulator")]
     #[must_use]
+    #[track_caller]
     pub fn double_accumulator(&self, name: impl Into<String>) -> DoubleAccumulator {
-        Accumulator::new(name, 0.0)
+        let accumulator = Accumulator::new(name, 0.0);
+        self.inner.accumulators.add_double(&accumulator);
+        accumulator
     }
 
     /// An accumulator that collects values, in no particular order.
     ///
     /// Guide: Accumulators, Broadcast Variables, and Checkpoints. It grows until
-    /// [`take`](Accumulator::take) empties it.
+    /// [`take`](Accumulator::take) empties it. Not saved with checkpoints, unless
+    /// `checkpoint_accumulator` is called with it.
     ///
     /// # Examples
     /// ```
@@ -71,7 +89,8 @@ impl StreamingContext {
     /// An accumulator of a kind of the program's own, which begins with `initial`.
     ///
     /// Guide: Accumulators, Broadcast Variables, and Checkpoints. See
-    /// [`Accumulate`] for an example.
+    /// [`Accumulate`] for an example. Not saved with checkpoints, unless
+    /// `checkpoint_accumulator` is called with it.
     #[doc(alias = "register")]
     #[must_use]
     pub fn accumulator<A: Accumulate>(

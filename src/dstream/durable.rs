@@ -41,6 +41,23 @@ pub(crate) struct Saved {
     pub(crate) pieces: Vec<Piece>,
 }
 
+impl Saved {
+    /// Both, if nothing was written between them.
+    pub(crate) fn then(self, later: Self) -> Self {
+        let (keep, from) = match (self.keep, later.keep) {
+            (_, Keep::None) => return later,
+            (keep, Keep::All) => (keep, None),
+            (Keep::None, Keep::From(time)) => (Keep::None, Some(time)),
+            (Keep::All, Keep::From(time)) => (later.keep, Some(time)),
+            (Keep::From(old), Keep::From(time)) => (Keep::From(old.max(time)), Some(time)),
+        };
+        let mut pieces = self.pieces;
+        pieces.retain(|piece| from.is_none_or(|from| piece.time >= from));
+        pieces.extend(later.pieces);
+        Self { keep, pieces }
+    }
+}
+
 /// A node that keeps something from batch to batch.
 pub(crate) trait Durable: Send + Sync {
     fn node(&self) -> NodeId;
@@ -49,6 +66,16 @@ pub(crate) trait Durable: Send + Sync {
 
     /// What it keeps, in a word: one of another kind cannot be restored from it.
     fn kind(&self) -> &'static str;
+
+    /// Whether it is an input, and keeps how far it has read.
+    fn is_input(&self) -> bool {
+        false
+    }
+
+    /// How many keys it has, if it keeps something by key and knows that.
+    fn keys(&self) -> Option<u64> {
+        None
+    }
 
     /// Offers a [`RecordCodec`](crate::codec::RecordCodec) of some type; whether it is
     /// the one that the node needs.
@@ -100,6 +127,11 @@ impl Uid {
 pub(crate) trait Kept: Send {
     fn kind(&self) -> &'static str;
 
+    /// See [`Durable::keys`].
+    fn keys(&self) -> Option<u64> {
+        None
+    }
+
     fn offer_codec(&mut self, codec: &dyn Any) -> bool;
 
     fn can_be_saved(&self) -> bool;
@@ -140,6 +172,10 @@ impl<K, S> KeptState<K, S> {
 impl<K: Data + Hash + Eq, S: Data> Kept for KeptState<K, S> {
     fn kind(&self) -> &'static str {
         "state by key"
+    }
+
+    fn keys(&self) -> Option<u64> {
+        Some(self.state.len() as u64)
     }
 
     fn offer_codec(&mut self, codec: &dyn Any) -> bool {

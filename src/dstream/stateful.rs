@@ -160,6 +160,10 @@ impl<A: Advance> Durable for StatefulNode<A> {
         self.state().operator.kept().kind()
     }
 
+    fn keys(&self) -> Option<u64> {
+        self.state().operator.kept().keys()
+    }
+
     fn offer_codec(&self, codec: &dyn Any) -> bool {
         self.state().operator.kept().offer_codec(codec)
     }

@@ -4,7 +4,8 @@
 //! [guide](https://spark.apache.org/docs/3.0.0/streaming-programming-guide.html).
 //! [`porting`] has every call of it beside ours, [`differences`] says where this
 //! crate departs from Spark on purpose, [`overload`] what happens when more comes
-//! in than can be processed.
+//! in than can be processed, [`fault_tolerance`] what is lost when something fails,
+//! and [`deploying`] how to run a program for years.
 //!
 //! | section of the guide | here |
 //! | --- | --- |
@@ -22,15 +23,15 @@
 //! | Output Operations on DStreams | [output operations](crate::DStream#output-operations) |
 //! | DataFrame and SQL, MLlib | not yet |
 //! | Caching / Persistence | [persistence](crate::DStream#persistence) |
-//! | Checkpointing | [checkpoints](crate::StreamingContext#checkpoints), [`receiver_write_ahead_log`](crate::conf::Conf::receiver_write_ahead_log) |
-//! | Accumulators, Broadcast Variables | [shared variables](crate::StreamingContext#shared-variables) |
-//! | Deploying Applications | `stop_on_signals` (feature `signals`), [`stop`](crate::StreamingContext::stop) |
+//! | Checkpointing | [checkpoints](crate::StreamingContext#checkpoints), [`fault_tolerance`] |
+//! | Accumulators, Broadcast Variables, and Checkpoints | [shared variables](crate::StreamingContext#shared-variables) |
+//! | Deploying Applications, Upgrading Application Code | [`deploying`] |
 //! | Deploying Applications: maximum rate, back-pressure | [`overload`] |
 //! | Monitoring Applications | [`listener`](crate::listener) |
 //! | Reducing the Batch Processing Times | [`conf::KEYS`](crate::conf::KEYS): `workers`, `default_parallelism`, `block_interval`, `pin`, `dynamic_allocation_enabled` |
 //! | Setting the Right Batch Interval | [`listener::BatchInfo`](crate::listener::BatchInfo): the delays of each batch |
 //! | Memory Tuning | [`overload`] |
-//! | Fault-tolerance Semantics | [`differences`](differences#what-is-lost-with-the-process) |
+//! | Fault-tolerance Semantics | [`fault_tolerance`] |
 
 #[doc = include_str!("porting.md")]
 pub mod porting {}
@@ -40,3 +41,9 @@ pub mod differences {}
 
 #[doc = include_str!("overload.md")]
 pub mod overload {}
+
+#[doc = include_str!("fault_tolerance.md")]
+pub mod fault_tolerance {}
+
+#[doc = include_str!("deploying.md")]
+pub mod deploying {}

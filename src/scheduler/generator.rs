@@ -153,7 +153,8 @@ impl Cutting {
     }
 
     /// Cuts for the time in which no process ran: few batches in place of many without
-    /// data, unless there are not that many. Gives the last of them.
+    /// data, unless there are not that many, and no more at a time than may be queued.
+    /// Gives the last of them.
     fn catch_up(&self, mut last: BatchTime) -> BatchTime {
         let interval = self.graph.batch_interval();
         let now = BatchTime::from_millis(self.clock.now_millis());
@@ -163,7 +164,7 @@ impl Cutting {
             let longest =
                 interval.saturating_mul((LONGEST.as_millis() / interval.as_millis()) as u32);
             let step = step.min(longest.max(interval));
-            while last + step + interval <= now {
+            while last + step + interval <= now && self.jobs.await_room(self.max_queued_batches) {
                 let next = last + step;
                 // It is what it was.
                 last = self

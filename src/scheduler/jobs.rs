@@ -113,6 +113,17 @@ impl JobScheduler {
         self.lock().pending.len()
     }
 
+    /// Waits until less than `most` batches are queued or running; says whether that is
+    /// so, or else the queue was closed.
+    pub(crate) fn await_room(&self, most: usize) -> bool {
+        let is_full = |state: &mut State| !state.closed && state.pending.len() >= most;
+        let state = self
+            .settled
+            .wait_while(self.lock(), is_full)
+            .unwrap_or_else(|poison| poison.into_inner());
+        !state.closed
+    }
+
     /// Queues the jobs of a batch that was just cut.
     pub(crate) fn submit(&self, time: BatchTime, inputs: Vec<InputInfo>) {
         let mut due = self.graph.outputs();

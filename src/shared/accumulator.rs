@@ -157,6 +157,13 @@ pub type CollectionAccumulator<T> = Accumulator<Vec<T>>;
 /// Outside of tasks, and on threads that a task has started, an addition counts
 /// at once.
 ///
+/// **After recovery.** Accumulators of numbers that have a name are saved with each
+/// checkpoint, and others are if
+/// [`checkpoint_accumulator`](crate::StreamingContext::checkpoint_accumulator) is
+/// called, which has an example. A checkpoint is taken between two batches, so the
+/// value has what all batches up to it added, once; the batches since come again, and
+/// with them their additions.
+///
 /// # Examples
 /// ```
 /// use millstream::prelude::*;
@@ -181,14 +188,15 @@ pub struct Accumulator<A: Accumulate> {
     shared: Arc<Shared<A>>,
 }
 
-struct Shared<A> {
+pub(super) struct Shared<A> {
     name: String,
     zero: A,
     value: Mutex<A>,
 }
 
 impl<A: Accumulate> Accumulator<A> {
-    /// An accumulator that begins with `initial`; the name is for messages.
+    /// An accumulator that begins with `initial`; the name is for messages. It belongs
+    /// to no context, so it is not saved.
     #[must_use]
     pub fn new(name: impl Into<String>, initial: A) -> Self {
         Self {
@@ -247,6 +255,10 @@ impl<A: Accumulate> Accumulator<A> {
         mem::replace(&mut *self.shared.lock(), zero)
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared<A>> {
+        &self.shared
+    }
+
     fn assert_driver(&self, method: &str) {
         assert!(
             !in_task(),
@@ -258,7 +270,7 @@ impl<A: Accumulate> Accumulator<A> {
 }
 
 impl<A> Shared<A> {
-    fn lock(&self) -> MutexGuard<'_, A> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, A> {
         self.value
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())

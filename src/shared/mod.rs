@@ -6,15 +6,20 @@
 //! for one; what tasks add to an [`Accumulator`] the driver can read; and a
 //! [`Pool`] lends them connections.
 //!
-//! None of them is kept with a checkpoint. A program that recovers makes them anew
-//! where it declares its streams.
+//! A program that recovers makes them anew where it declares its streams. Of
+//! accumulators with names it finds what a checkpoint has again; of the others nothing
+//! is kept.
 
 mod accumulator;
 mod broadcast;
 mod pool;
+#[cfg(feature = "checkpoint")]
+mod registry;
 
 pub use accumulator::{
     Accumulate, Accumulator, CollectionAccumulator, DoubleAccumulator, LongAccumulator,
 };
 pub use broadcast::Broadcast;
 pub use pool::Pool;
+#[cfg(feature = "checkpoint")]
+pub(crate) use registry::{Registry, SavedAccumulator};

@@ -65,7 +65,7 @@ impl InputSource<Pair> for Reader {
 }
 
 /// Tells of each checkpoint.
-struct Taken(mpsc::Sender<CheckpointInfo>);
+pub(crate) struct Taken(pub(crate) mpsc::Sender<CheckpointInfo>);
 
 impl StreamingListener for Taken {
     fn on_checkpoint(&self, checkpoint: &CheckpointInfo) {
@@ -284,6 +284,96 @@ fn g_10_batches_since_the_last_checkpoint_come_again() {
         }
         run.crash();
     }
+}
+
+/// A source that cannot tell where it is, now and then.
+struct Moody {
+    reader: Reader,
+    fails: Arc<AtomicBool>,
+}
+
+impl InputSource<Pair> for Moody {
+    fn compute(
+        &mut self,
+        time: BatchTime,
+        batch: &mut InputBatch<'_>,
+    ) -> millstream::Result<Option<Rdd<Pair>>> {
+        self.reader.compute(time, batch)
+    }
+
+    fn position(&mut self) -> millstream::Result<Vec<u8>> {
+        match self.fails.load(Ordering::Relaxed) {
+            true => Err(millstream::Error::other("the offsets cannot be had")),
+            false => self.reader.position(),
+        }
+    }
+
+    fn resume(&mut self, position: &[u8]) -> millstream::Result<()> {
+        self.reader.resume(position)
+    }
+}
+
+/// What the streams before it told is in the next checkpoint, and the error is told.
+#[test]
+fn f_10_a_checkpoint_that_fails_half_way_loses_nothing() {
+    let dir = Scratch::new("checkpoints-half");
+    let (log, fails) = (Log::default(), Arc::<AtomicBool>::default());
+    let start = |millis| {
+        let clock = ManualClock::new(millis);
+        let make = || context(&clock, 2);
+        let ssc = StreamingContext::get_or_create(&*dir, make).unwrap();
+        let (told, taken) = mpsc::channel();
+        ssc.add_listener(Taken(told));
+        let reader = log.reader();
+        let sums = ssc
+            .input_stream(reader)
+            .unwrap()
+            .reduce_by_key_and_window(|a, b| a + b, 4 * SECOND, SECOND)
+            .unwrap()
+            .checkpoint(SECOND)
+            .unwrap();
+        let moody = Moody {
+            reader: log.reader(),
+            fails: Arc::clone(&fails),
+        };
+        ssc.input_stream(moody)
+            .unwrap()
+            .uid("moody")
+            .unwrap()
+            .print();
+        let seen = watch(&sums);
+        let clock = clock.clone();
+        let program = Program { ssc, clock };
+        program.start();
+        (program, seen, taken)
+    };
+    let (program, _, taken) = start(0);
+    for second in 1..=4_u32 {
+        fails.store([2, 3].contains(&second), Ordering::Relaxed);
+        log.add(&[(second, 1), (9, 1)]);
+        program.tick();
+        let error = taken.recv().unwrap().error.map(|error| error.to_string());
+        let expected = "the stream moody";
+        assert_eq!(
+            error.is_some_and(|error| error.contains(expected)),
+            [2, 3].contains(&second)
+        );
+    }
+    program.ssc.stop(false).unwrap();
+    drop(program);
+    let (program, seen, taken) = start(4_000);
+    log.add(&[]);
+    program.tick();
+    assert!(taken.recv().unwrap().error.is_none());
+    let (_, mut sums) = seen.take().pop().unwrap();
+    sums.sort_unstable();
+    assert_eq!(sums, [(2, 1), (3, 1), (4, 1), (9, 3)]);
+
+    // The last one is told by who stops.
+    fails.store(true, Ordering::Relaxed);
+    program.tick();
+    let error = error_of(program.ssc.stop(true));
+    assert!(error.contains("the last checkpoint"), "{error}");
 }
 
 /// What the program has to say when it ends in an orderly way.

@@ -1,11 +1,18 @@
 //! The engine through its public face, a module per section of the guide.
 
 #[cfg(feature = "checkpoint")]
+mod accumulators_recovered;
+#[cfg(feature = "checkpoint")]
+mod checkpoint_faults;
+#[cfg(feature = "checkpoint")]
+mod checkpoint_inspect;
+#[cfg(feature = "checkpoint")]
 mod checkpoints;
 #[cfg(feature = "checkpoint")]
 mod checkpoints_killed;
 mod context;
 mod dstream;
+mod faults;
 mod files;
 mod files_exactly_once;
 mod helpers;

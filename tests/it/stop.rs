@@ -68,7 +68,7 @@ fn held(settings: &[(&str, &str)]) -> (Program, RddQueue<u64>, Grip, u32) {
     (program, queue, grip, line)
 }
 
-const SHORT: &[(&str, &str)] = &[("graceful_stop_timeout", "20ms"), ("stop_timeout", "500ms")];
+const SHORT: &[(&str, &str)] = &[("graceful_stop_timeout", "1s"), ("stop_timeout", "500ms")];
 
 fn running(line: u32) -> String {
     let file = file!();
@@ -107,7 +107,7 @@ fn s_14_a_graceful_stop_names_what_was_not_processed() {
     program.cut();
     let error = program.ssc.stop(true).unwrap_err().to_string();
     let text = format!(
-        "timed out: graceful stop: 20ms ran out; left running: {}; not processed: batches that \
+        "timed out: graceful stop: 1s ran out; left running: {}; not processed: batches that \
          waited (3 with 9 records, the oldest of 2000 ms)",
         running(line)
     );

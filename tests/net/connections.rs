@@ -224,7 +224,7 @@ fn f_20_silence_beyond_the_timeout_ends_the_connection() {
         };
         Box::new(script) as Box<dyn FnOnce(TcpStream) + Send>
     };
-    let settings = [AT_ONCE[0], ("socket_read_timeout", "50ms")];
+    let settings = [AT_ONCE[0], ("socket_read_timeout", "2s")];
     let servers = [
         Server::new(vec![silent(b"one\ntorn"), send("two\n")]),
         Server::new(vec![silent(b"1;2"), send("3")]),
@@ -241,7 +241,7 @@ fn f_20_silence_beyond_the_timeout_ends_the_connection() {
     let events = Events::of(&ssc);
     ssc.start().unwrap();
     let (mut silent, mut ended) = (0, 0);
-    while (silent, ended) != (3, 3) {
+    while silent < 3 || ended < 3 {
         let stopped = events.stopped();
         let Some(error) = stopped.last_error else {
             ended += 1;
@@ -251,7 +251,7 @@ fn f_20_silence_beyond_the_timeout_ends_the_connection() {
         let address = address(stopped.stream_id.0 as usize);
         let text = format!(
             "input/output error: error receiving from {address}: \
-             nothing was received for socket_read_timeout = 50ms"
+             nothing was received for socket_read_timeout = 2s"
         );
         assert_eq!(error.to_string(), text);
     }

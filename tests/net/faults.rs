@@ -606,7 +606,7 @@ fn a_stop_does_not_wait_for_a_connection() {
     let waiting: Vec<_> = (0..500)
         .map_while(|_| TcpStream::connect_timeout(&address, ms(50)).ok())
         .collect();
-    let (ssc, _clock) = manual(1_000, &[("graceful_stop_timeout", "500ms")]);
+    let (ssc, _clock) = manual(1_000, &[("graceful_stop_timeout", "5s")]);
     Gathered::of(&ssc.socket_text_stream(address.to_string()).unwrap());
     let events = Events::of(&ssc);
     ssc.start().unwrap();
@@ -617,7 +617,7 @@ fn a_stop_does_not_wait_for_a_connection() {
 
 #[test]
 fn a_job_that_does_not_end_is_named_and_left_alone() {
-    let settings = [("graceful_stop_timeout", "20ms"), ("stop_timeout", "500ms")];
+    let settings = [("graceful_stop_timeout", "1s"), ("stop_timeout", "500ms")];
     let (ssc, clock) = manual(1_000, &settings);
     let (hands, held) = Hands::<u64>::new();
     let (running, is_running) = mpsc::channel();
@@ -642,7 +642,7 @@ fn a_job_that_does_not_end_is_named_and_left_alone() {
     assert_eq!(
         error.to_string(),
         format!(
-            "timed out: graceful stop: 20ms ran out; left running: output operation 0 \
+            "timed out: graceful stop: 1s ran out; left running: output operation 0 \
              (foreach_rdd at {}:{line}) of the batch 1000 ms; not processed: batches that waited \
              (1 with 1 records, the oldest of 2000 ms)",
             file!()
@@ -671,10 +671,21 @@ fn stops_where_nothing_runs_are_no_errors() {
 }
 
 #[test]
-fn bad_settings_are_refused_when_the_context_is_built() {
+fn b_9_bad_settings_are_refused_when_the_context_is_built() {
     let cases = [
         ("receiver_restart_delay", "soon", "receiver_restart_delay"),
         ("ring_bytes", "0", "ring_bytes"),
+        // A block interval of nothing lost all data (SPARK-8367).
+        ("block_interval", "0", "block_interval = \"0\": "),
+        ("batch_interval", "0", "batch_interval"),
+        ("batch_interval", "-1s", "the value is negative"),
+        ("workers", "0", "workers"),
+        ("receiver_max_rate", "nan", "receiver_max_rate"),
+        (
+            "backpressure_pid_min_rate",
+            "inf",
+            "backpressure_pid_min_rate",
+        ),
         ("block_bytes", "1KiB", "block_bytes"),
         ("block_bytes", "512MiB", "is more than ring_bytes"),
         (

@@ -11,6 +11,7 @@ mod exactness;
 mod faults;
 mod helpers;
 mod memory;
+mod order;
 mod overflow;
 #[cfg(target_os = "linux")]
 #[path = "../common/own_process.rs"]

@@ -156,15 +156,16 @@ fn o_1_what_waits_longest_is_dropped_if_that_was_chosen() {
         }
     };
     // Three batches of 300: the first is being processed, the others wait.
+    clock.await_waiters(1);
     for second in 1..=3 {
         store(300);
-        clock.await_waiters(1);
         clock.advance(ms(1_000));
+        // It is cut before the next one begins.
+        clock.await_waiters(1);
         if second == 1 {
             is_begun.recv().unwrap();
         }
     }
-    clock.await_waiters(1);
     // The second one makes room for these.
     store(300);
     // For these the third one; what is not cut does not go.

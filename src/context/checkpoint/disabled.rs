@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::context::Inner;
 use crate::error::{Error, Result};
 use crate::receiver::log::ReceiverLog;
+use crate::shared::{DoubleAccumulator, LongAccumulator};
 use crate::time::{BatchTime, Deadline, Duration};
 
 /// What is known of checkpoints before the start.
@@ -46,6 +47,16 @@ pub(in crate::context) struct Durability {
 impl Durability {
     #[expect(clippy::unused_self, reason = "the same as with the feature")]
     pub(in crate::context) fn give_up(&self, _inner: &Inner) {}
+}
+
+/// They are not saved.
+#[derive(Debug, Default)]
+pub(in crate::context) struct Accumulators;
+
+impl Accumulators {
+    pub(in crate::context) fn add_long(&self, _accumulator: &LongAccumulator) {}
+
+    pub(in crate::context) fn add_double(&self, _accumulator: &DoubleAccumulator) {}
 }
 
 /// There are none.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub(in crate::context) use crate::checkpoint::Checkpointer as Checkpoints;
-use crate::checkpoint::{CheckpointTimes, OnKept, Recovered, Store};
+use crate::checkpoint::{CheckpointTimes, OnKept, Program, Recovered, Store};
+use crate::conf::{Conf, Source};
 use crate::context::{Inner, StreamingContext};
 use crate::disk::{self, Disk};
 use crate::dstream::StreamingContextState;
@@ -21,7 +22,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(in crate::context) struct Setup {
     store: Option<Store>,
-    recovered: Option<Recovered>,
+    pub(super) recovered: Option<Recovered>,
     discarded: Vec<String>,
 }
 
@@ -92,7 +93,12 @@ impl Setup {
         let behind = recovered.as_ref().map(|recovered| recovered.time);
         let log = Arc::<OnceLock<Arc<ReceiverLog>>>::default();
         let on_kept = on_kept(Arc::clone(&log));
-        let checkpoints = Checkpoints::start(&inner.graph, store, tell, times, recovered, on_kept)?;
+        let program = Program {
+            graph: &inner.graph,
+            accumulators: &inner.accumulators.0,
+            settings: made(&inner.conf),
+        };
+        let checkpoints = Checkpoints::start(program, store, tell, times, recovered, on_kept)?;
         let checkpoints = Some(Arc::new(checkpoints));
         let mut started = Durability {
             checkpoints,
@@ -115,6 +121,14 @@ impl Setup {
         }
         Ok(started)
     }
+}
+
+/// The settings that somebody made.
+fn made(conf: &Conf) -> Vec<(String, String)> {
+    let made = conf.effective().into_iter();
+    let made = made.filter(|setting| setting.source != Source::Default);
+    made.map(|setting| (setting.name.to_owned(), setting.value))
+        .collect()
 }
 
 /// Removes what no checkpoint needs of the log, when there is one.
@@ -345,7 +359,7 @@ impl StreamingContext {
     }
 
     #[track_caller]
-    fn check_initialized(&self, call: &str) -> Result<()> {
+    pub(super) fn check_initialized(&self, call: &str) -> Result<()> {
         match self.state() {
             StreamingContextState::Initialized => Ok(()),
             _ => Err(

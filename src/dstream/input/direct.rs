@@ -242,6 +242,10 @@ impl<T: Data, S: Direct<T>> Durable for DirectNode<T, S> {
         self.meta.name
     }
 
+    fn is_input(&self) -> bool {
+        true
+    }
+
     fn offer_codec(&self, _codec: &dyn Any) -> bool {
         false
     }

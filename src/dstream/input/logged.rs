@@ -109,6 +109,10 @@ impl<T: Data, I: Ingest<T>> Durable for InputNode<T, I> {
         "receiver"
     }
 
+    fn is_input(&self) -> bool {
+        true
+    }
+
     fn offer_codec(&self, codec: &dyn Any) -> bool {
         let codec = codec.downcast_ref::<RecordCodec<T>>();
         if let (Some(logging), Some(codec)) = (self.ingest.logging(), codec) {

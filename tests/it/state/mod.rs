@@ -306,3 +306,34 @@ fn operations_with_state_are_declared_before_the_start() {
         );
     }
 }
+
+/// What is kept is no chain of batches: it is as deep after many as after one (SPARK-6847).
+#[test]
+fn r_18_state_of_a_hundred_thousand_batches() {
+    const BATCHES: usize = 100_000;
+    let program = Program::with(|builder| {
+        builder
+            .workers(1)
+            .batch_interval(Duration::from_millis(1))
+            .set("max_queued_batches", "1000000")
+    });
+    let (queue, input) = program.queue::<(u8, u64)>();
+    let counts = input.update_state_by_key(|new: &[u64], old: Option<&u64>| {
+        Some(old.unwrap_or(&0) + 1 + new.iter().sum::<u64>())
+    });
+    let last = Arc::<Mutex<Vec<(u8, u64)>>>::default();
+    let into = Arc::clone(&last);
+    counts.foreach_rdd(move |rdd, time| {
+        if time.as_millis() as usize == BATCHES {
+            *into.lock().unwrap() = rdd.collect()?;
+        }
+        Ok(())
+    });
+    program.push(&queue, [(7, 0)]);
+    program.start();
+    // Else what was missed before the start would be fewer batches.
+    program.clock.await_waiters(1);
+    program.clock.advance(Duration::from_millis(BATCHES as u64));
+    program.ssc.await_batch(at(BATCHES as i64));
+    assert_eq!(*last.lock().unwrap(), [(7, BATCHES as u64)]);
+}

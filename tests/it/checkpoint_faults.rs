@@ -1,0 +1,233 @@
+//! Checkpoints in bad times: slow batches, a directory that is gone, long down times
+//! (F-10, F-18, R-6, R-8, R-19).
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+
+use millstream::StreamingContextBuilder;
+use millstream::checkpoint::inspect;
+use millstream::dstream::{InputBatch, InputSource};
+use millstream::listener::{BatchInfo, CheckpointInfo, StreamingListener};
+use millstream::prelude::*;
+use millstream::time::ManualClock;
+
+use crate::checkpoints::Taken;
+use crate::helpers::*;
+
+/// Number after number, one in each batch.
+#[derive(Default)]
+struct Numbers(u64);
+
+impl InputSource<u64> for Numbers {
+    fn compute(
+        &mut self,
+        _time: BatchTime,
+        batch: &mut InputBatch<'_>,
+    ) -> millstream::Result<Option<Rdd<u64>>> {
+        self.0 += 1;
+        Ok(Some(batch.parallelize([self.0], 1)))
+    }
+
+    fn position(&mut self) -> millstream::Result<Vec<u8>> {
+        Ok(self.0.to_le_bytes().to_vec())
+    }
+
+    fn resume(&mut self, position: &[u8]) -> millstream::Result<()> {
+        self.0 = u64::from_le_bytes(position.try_into().unwrap());
+        Ok(())
+    }
+}
+
+/// A program that adds numbers up, with a checkpoint behind each batch; `meanwhile`
+/// runs in each, with the sum of all numbers so far.
+fn adding(
+    dir: &Path,
+    millis: i64,
+    change: impl Fn(StreamingContextBuilder) -> StreamingContextBuilder,
+    meanwhile: impl Fn(u64) + Send + Sync + 'static,
+) -> (Program, mpsc::Receiver<CheckpointInfo>) {
+    let clock = ManualClock::new(millis);
+    let builder = || {
+        StreamingContext::builder()
+            .batch_interval(SECOND)
+            .workers(1)
+    };
+    let make = || change(builder().clock(clock.clone()).ignore_environment()).build();
+    let ssc = StreamingContext::get_or_create(dir, make).unwrap();
+    let (told, taken) = mpsc::channel();
+    ssc.add_listener(Taken(told));
+    ssc.input_stream(Numbers::default())
+        .unwrap()
+        .map(|number| ((), number))
+        .update_state_by_key(|new: &[u64], old: Option<&u64>| {
+            Some(old.unwrap_or(&0) + new.iter().sum::<u64>())
+        })
+        .checkpoint(SECOND)
+        .unwrap()
+        .foreach_rdd(move |rdd, _| {
+            let sum = rdd.collect()?.first().map_or(0, |(_, sum)| *sum);
+            meanwhile(sum);
+            Ok(())
+        });
+    let clock = clock.clone();
+    let program = Program { ssc, clock };
+    (program, taken)
+}
+
+/// The newest checkpoint of a directory.
+fn newest(dir: &Path) -> Option<BatchTime> {
+    inspect(dir)
+        .unwrap()
+        .newest()
+        .map(|checkpoint| checkpoint.batch_time)
+}
+
+/// While a batch runs, those behind it are cut and wait, and no checkpoint passes it by
+/// (SPARK-6222, SPARK-11740, SPARK-11267).
+#[test]
+fn r_6_no_checkpoint_is_of_a_later_batch_than_the_one_that_runs() {
+    let dir = Scratch::new("faults-blocked");
+    let (hold, held) = mpsc::channel::<()>();
+    let (begun, has_begun) = mpsc::channel();
+    let held = Mutex::new(held);
+    let (program, taken) = adding(
+        &dir,
+        0,
+        |builder| builder,
+        move |sum| {
+            if sum == 1 + 2 + 3 {
+                begun.send(()).unwrap();
+                // Until the test lets go.
+                let _ = held.lock().unwrap().recv();
+            }
+        },
+    );
+    program.start();
+    for second in 1..=2 {
+        program.tick();
+        assert_eq!(taken.recv().unwrap().batch_time, at(second * 1000));
+    }
+    program.cut();
+    has_begun.recv().unwrap();
+    for _ in 4..=10 {
+        program.cut();
+    }
+    assert_eq!(newest(&dir), Some(at(2000)));
+    assert!(taken.try_recv().is_err());
+    drop(hold);
+    program.ssc.await_batch(at(10_000));
+    program.ssc.stop(true).unwrap();
+    let times: Vec<_> = taken.try_iter().map(|info| info.batch_time).collect();
+    assert!(times.is_sorted() && times.iter().all(|time| *time > at(2000)));
+    assert_eq!(newest(&dir), Some(at(10_000)));
+}
+
+/// Batches that end out of order have no checkpoint that would be of all of them.
+#[test]
+fn r_8_concurrent_jobs_are_refused() {
+    let dir = Scratch::new("faults-concurrent");
+    let two = |builder: StreamingContextBuilder| builder.set("concurrent_jobs", "2");
+    let (program, _) = adding(&dir, 0, two, |_| ());
+    let error = program.ssc.start().unwrap_err().to_string();
+    assert!(error.contains("concurrent_jobs must be 1"), "{error}");
+}
+
+/// The directory is gone for three checkpoints: the batches go on, each failure is
+/// told, and the first checkpoint behind them has all (SPARK-16395, SPARK-22429).
+#[test]
+fn r_19_when_the_directory_is_back_checkpoints_go_on() {
+    let scratch = Scratch::new("faults-gone");
+    let (dir, aside) = (scratch.join("checkpoints"), scratch.join("aside"));
+    let sum = Arc::<AtomicU64>::default();
+    let seen = Arc::clone(&sum);
+    let note = move |sum| seen.store(sum, Ordering::Relaxed);
+    let (program, taken) = adding(&dir, 0, |builder| builder, note);
+    program.start();
+    for second in 1..=6_i64 {
+        match second {
+            3 => fs::rename(&dir, &aside).unwrap(),
+            6 => fs::rename(&aside, &dir).unwrap(),
+            _ => {}
+        }
+        program.tick();
+        let info = taken.recv().unwrap();
+        assert_eq!(info.batch_time, at(second * 1000));
+        let text = info.error.map(|error| error.to_string());
+        let expected = format!(
+            "input/output error: the checkpoint of {} cannot be written: No such file or \
+             directory (os error 2)",
+            info.batch_time
+        );
+        assert_eq!(text, (3..6).contains(&second).then_some(expected));
+        let expected = (1..=second as u64).sum::<u64>();
+        assert_eq!(sum.load(Ordering::Relaxed), expected);
+    }
+    program.ssc.stop(false).unwrap();
+    drop(program);
+    assert_eq!(newest(&dir), Some(at(6000)));
+    let seen = Arc::clone(&sum);
+    let note = move |sum| seen.store(sum, Ordering::Relaxed);
+    let (program, _) = adding(&dir, 6000, |builder| builder, note);
+    program.start();
+    program.tick();
+    assert_eq!(sum.load(Ordering::Relaxed), (1..=7).sum::<u64>());
+}
+
+/// Counts batches that were cut and have not ended.
+#[derive(Clone, Default)]
+struct Waiting {
+    now: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+    times: Arc<Mutex<Vec<BatchTime>>>,
+}
+
+impl StreamingListener for Waiting {
+    fn on_batch_submitted(&self, batch: &BatchInfo) {
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        self.times.lock().unwrap().push(batch.batch_time);
+    }
+
+    fn on_batch_completed(&self, _batch: &BatchInfo) {
+        self.now.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// After a day without a process no more batches wait at a time than may, and the first
+/// fresh one comes behind all of them (F-18).
+#[test]
+fn f_18_a_long_down_time_is_cut_within_bounds() {
+    const DAY: i64 = 24 * 3600 * 1000;
+    let dir = Scratch::new("faults-down");
+    let few = |builder: StreamingContextBuilder| builder.set("max_queued_batches", "50");
+    let (program, taken) = adding(&dir, 0, few, |_| ());
+    program.start();
+    program.tick();
+    assert!(taken.recv().unwrap().error.is_none());
+    program.ssc.stop(false).unwrap();
+    drop(program);
+
+    let (program, _) = adding(&dir, DAY, few, |_| ());
+    let waiting = Waiting::default();
+    program.ssc.add_listener(waiting.clone());
+    program.start();
+    program.ssc.await_batch(at(DAY));
+    program.tick();
+    program.ssc.stop(true).unwrap();
+    let times = waiting.times.lock().unwrap();
+    assert!(times.is_sorted_by(|a, b| a < b));
+    assert!(times.iter().all(|time| time.as_millis() % 1000 == 0));
+    assert_eq!(*times.last().unwrap(), at(DAY + 1000));
+    // One in thirty seconds, as files are looked for within a minute; and each second of
+    // the last thirty, unless it is passed over as too many are queued.
+    let count = times.len() as i64 - DAY / 30_000;
+    assert!((0..=31).contains(&count), "{count}");
+    assert!(waiting.most.load(Ordering::Relaxed) <= 50);
+}
