@@ -51,7 +51,7 @@ impl Durability {
 
 /// They are not saved.
 #[derive(Debug, Default)]
-pub(in crate::context) struct Accumulators;
+pub(in crate::context) struct Accumulators {}
 
 impl Accumulators {
     pub(in crate::context) fn add_long(&self, _accumulator: &LongAccumulator) {}

@@ -152,6 +152,8 @@ fn f_2_g_4_a_crash_of_the_machine_loses_nothing_acknowledged() {
         // What was promised before the last crash.
         let mut promised = BTreeSet::new();
         for _ in 0..3 {
+            // What was promised before is durable.
+            let begun = disk.operations();
             let run = start(&disk, now);
             // With the number of changes on the disk by then.
             let mut acknowledged = Vec::new();
@@ -174,7 +176,7 @@ fn f_2_g_4_a_crash_of_the_machine_loses_nothing_acknowledged() {
             now = run.program.now().as_millis() + 1000 * random(3) as i64;
             run.program.ssc.stop(false).unwrap();
             drop(run);
-            let at = random(disk.operations() as u64 + 1) as usize;
+            let at = begun + random((disk.operations() - begun) as u64 + 1) as usize;
             let survives = match random(4) {
                 0 => Survives::Written,
                 1 => Survives::Durable,
