@@ -686,8 +686,12 @@ dynamic_allocation_scaling_interval    1m                  default
 dynamic_allocation_scaling_up_ratio    0.9                 default
 dynamic_allocation_scaling_down_ratio  0.3                 default
 max_queued_batches                     10000               default
+receiver_write_ahead_log               false               default
+write_ahead_log_sync                   true                default
+write_ahead_log_skip_damage            false               default
 checkpoint_directory                   none                default
 checkpoint_interval                    as the streams ask  default
+failed_batch_hold                      10m                 default
 batch_stuck_after                      1m                  default
 graceful_stop_timeout                  10 batch intervals  default
 stop_timeout                           2s                  default
