@@ -20,8 +20,8 @@ fn main() -> millstream::Result<()> {
     match &common::arguments()[..] {
         [] => {
             let own = OwnDirectory::new("checkpoint-inspect")?;
-            leave_some(&own.0)?;
-            println!("{}", inspect(own.0.join("checkpoints"))?);
+            leave_some(&own)?;
+            println!("{}", inspect(own.join("checkpoints"))?);
         }
         [directory] => println!("{}", inspect(directory)?),
         _ => return Err(common::usage("checkpoint_inspect", "[<directory>]")),

@@ -18,9 +18,6 @@
 
 mod common;
 
-use std::path::Path;
-use std::{fs, io};
-
 use common::{Input, OwnDirectory, TEXT};
 use millstream::prelude::*;
 
@@ -28,7 +25,7 @@ fn main() -> millstream::Result<()> {
     let (input, own) = match &common::arguments()[..] {
         [] => {
             let own = OwnDirectory::new("file-wordcount")?;
-            let path = own.0.display().to_string();
+            let path = own.display().to_string();
             (Input::own(path, Duration::from_millis(200)), Some(own))
         }
         [directory] => (Input::given(directory.clone()), None),
@@ -50,24 +47,12 @@ fn main() -> millstream::Result<()> {
 
     common::stop_at_ctrl_c(&ssc)?;
     ssc.start()?;
-    if let Some(OwnDirectory(path)) = &own {
-        move_files_to(path)?;
+    if let Some(directory) = &own {
+        let lines: Vec<_> = TEXT.lines().collect();
+        common::move_files_to(directory, "part", &lines)?;
     }
     ssc.await_termination_or_timeout(input.run_for)?;
     ssc.stop(true)?;
     input.report(format_args!("{} words", words.value()));
-    Ok(())
-}
-
-/// Moves one file after the other into the directory. A file has to be complete
-/// when the stream finds it, so it is written under a name that the stream passes
-/// over.
-fn move_files_to(directory: &Path) -> io::Result<()> {
-    let lines: Vec<_> = TEXT.lines().collect();
-    for (i, part) in common::every(Duration::from_millis(150), lines.chunks(4)).enumerate() {
-        let written = directory.join(format!(".part-{i}"));
-        fs::write(&written, part.join("\n"))?;
-        fs::rename(written, directory.join(format!("part-{i}")))?;
-    }
     Ok(())
 }

@@ -3,10 +3,15 @@
 //! Tables of keyed records use [`KeyHash`], which hashes a [`Str`](crate::Str) as
 //! the two machine words that it is: one wide multiply. It is seeded by ahash's
 //! random source once per process, so that outside data cannot be made to
-//! collide on purpose; results never depend on the order of iteration.
+//! collide on purpose; results never depend on the order of iteration. Which partition a
+//! key belongs to does depend on the seeds, so a process that goes on from a checkpoint
+//! takes those of the one before.
 
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
+
+/// Of this process; set once.
+static SEEDS: OnceLock<(u64, u64)> = OnceLock::new();
 
 /// A number that is different each time and cannot be foretold.
 pub(crate) fn random() -> u64 {
@@ -23,13 +28,23 @@ pub(crate) struct KeyHash {
 impl KeyHash {
     /// The hash function of this process.
     pub(crate) fn get() -> Self {
-        static SEEDS: OnceLock<(u64, u64)> = OnceLock::new();
         let seeds = *SEEDS.get_or_init(|| {
             let random = ahash::RandomState::new();
             // An even multiplier would lose a bit.
             (random.hash_one(1_u64), random.hash_one(2_u64) | 1)
         });
         Self { seeds }
+    }
+
+    /// What makes it the same in another process.
+    pub(crate) fn seeds(self) -> (u64, u64) {
+        self.seeds
+    }
+
+    /// Makes that of another process the one of this process; whether it is, as it cannot
+    /// be changed any more when it was used.
+    pub(crate) fn adopt(seeds: (u64, u64)) -> bool {
+        *SEEDS.get_or_init(|| seeds) == seeds
     }
 
     /// Hashes one key.

@@ -52,6 +52,8 @@
 //! * `serde`: serde's traits for [`Str`]. Comes with the two above.
 //! * `signals`: `StreamingContext::stop_on_signals`, which stops at SIGTERM and
 //!   Ctrl-C.
+//! * `postgres` and `sqlite` are for the examples `postgres_sink` and `sqlite_sink`, and
+//!   add nothing to the library.
 //!
 //! # Environment variables
 //!
@@ -84,7 +86,6 @@ pub mod codec;
 pub mod conf;
 pub mod context;
 pub(crate) mod cpu;
-#[cfg(feature = "checkpoint")]
 pub mod disk;
 pub mod dstream;
 pub mod error;

@@ -5,7 +5,7 @@
 use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{env, fs, process, thread};
 
@@ -117,24 +117,6 @@ pub(crate) fn total<P: Pipe<Out = u64>>(numbers: &DStream<u64, P>) -> LongAccumu
     total
 }
 
-/// A directory that goes away with the program.
-pub(crate) struct OwnDirectory(pub(crate) PathBuf);
-
-impl OwnDirectory {
-    pub(crate) fn new(name: &str) -> io::Result<Self> {
-        let path = env::temp_dir().join(format!("{name}-{}", process::id()));
-        fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for OwnDirectory {
-    fn drop(&mut self) {
-        // What stays is in the directory for what may be lost.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// The items at a walking pace, as a source has them that talks.
 pub(crate) fn every<T>(
     pause: Duration,
@@ -147,6 +129,44 @@ pub(crate) fn every<T>(
 pub(crate) fn send_lines(client: &mut TcpStream) -> io::Result<()> {
     every(Duration::from_millis(50), TEXT.lines())
         .try_for_each(|line| client.write_all(format!("{line}\n").as_bytes()))
+}
+
+/// Moves one file after the other into the directory, of four lines each. A file has to
+/// be complete when the stream finds it, so it is written under a name that the stream
+/// passes over.
+pub(crate) fn move_files_to(directory: &Path, name: &str, lines: &[&str]) -> io::Result<()> {
+    for (i, part) in every(Duration::from_millis(150), lines.chunks(4)).enumerate() {
+        let written = directory.join(format!(".{name}-{i}"));
+        fs::write(&written, part.join("\n"))?;
+        fs::rename(written, directory.join(format!("{name}-{i}")))?;
+    }
+    Ok(())
+}
+
+/// A directory that goes away with the program.
+pub(crate) struct OwnDirectory(PathBuf);
+
+impl OwnDirectory {
+    pub(crate) fn new(name: &str) -> io::Result<Self> {
+        let path = env::temp_dir().join(format!("{name}-{}", process::id()));
+        fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl std::ops::Deref for OwnDirectory {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for OwnDirectory {
+    fn drop(&mut self) {
+        // What stays is in the directory for what may be lost.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// A server on a free port. When it has sent all to a client it keeps the

@@ -5,15 +5,16 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::file::Partitioning;
 use super::store::{Recovered, Store};
 use super::writer::{Desk, Fixed, OnKept, Snapshot, StreamSnapshot, Writer};
 use crate::cpu::thread::{self, Thread};
-use crate::dstream::durable::Saved;
+use crate::dstream::durable::{Noted, Notes, Repeated, Saved};
 use crate::dstream::{Control, Graph};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::{Bus, CheckpointInfo, Event};
 use crate::shared::Registry;
-use crate::time::{BatchTime, Clock, Deadline, Duration};
+use crate::time::{BatchTime, Clock, Deadline, Duration, first_batch_time};
 
 /// A stream that keeps something, with its name.
 #[derive(Clone)]
@@ -35,7 +36,7 @@ pub(crate) struct CheckpointTimes {
 
 /// What checkpoints are taken of.
 pub(crate) struct Program<'a> {
-    pub(crate) graph: &'a Graph,
+    pub(crate) graph: &'a Arc<Graph>,
     pub(crate) accumulators: &'a Arc<Registry>,
     /// The settings that were made, name and value.
     pub(crate) settings: Vec<(String, String)>,
@@ -43,6 +44,7 @@ pub(crate) struct Program<'a> {
 
 /// Takes checkpoints of a program.
 pub(crate) struct Checkpointer {
+    graph: Arc<Graph>,
     streams: Vec<Named>,
     accumulators: Arc<Registry>,
     bus: Arc<Bus>,
@@ -51,6 +53,8 @@ pub(crate) struct Checkpointer {
     grid: Duration,
     interval: Duration,
     hold: Duration,
+    /// Nothing was recovered.
+    is_new: bool,
     state: Mutex<State>,
     desk: Arc<Desk>,
     thread: Mutex<Option<Thread>>,
@@ -86,26 +90,35 @@ impl Checkpointer {
         let streams = named(graph)?;
         check(graph, &streams)?;
         let mut before = before;
+        let noted_behind = before.as_ref().map(Recovered::noted_behind);
+        let (batches, noted) = store.batch_log(noted_behind, Arc::clone(&clock))?;
         if let Some(recovered) = &mut before {
             restore(&streams, recovered)?;
+            repeat(graph, &streams, (times.last, clock.now_millis()), noted)?;
         }
         let saved = before.as_mut().map(Recovered::take_accumulators);
         accumulators.restore(saved.unwrap_or_default())?;
-        for node in streams.iter().filter_map(|stream| stream.node.durable()) {
-            node.begin();
+        let batches = Arc::new(batches);
+        let notes = Arc::clone(&batches) as Arc<dyn Notes>;
+        for Named { uid, node } in &streams {
+            if let Some(durable) = node.durable() {
+                durable.begin();
+                durable.note_batches(uid, &notes);
+            }
         }
         let zero = graph.zero();
         let slides = streams.iter().map(|stream| stream.node.meta().slide);
         let grid = slides.fold(graph.batch_interval(), common_multiple);
         let desk = Arc::<Desk>::default();
         let writer = Writer::new(
-            store,
+            (store, batches),
             Arc::clone(&desk),
             (Arc::clone(&bus), clock),
             Fixed {
                 zero,
                 interval: graph.batch_interval(),
                 settings,
+                partitioning: Partitioning::of(graph),
             },
             before.as_ref().map(|recovered| &recovered.contents),
             on_kept,
@@ -118,6 +131,7 @@ impl Checkpointer {
             )
         })?;
         Ok(Self {
+            graph: Arc::clone(graph),
             streams,
             accumulators: Arc::clone(accumulators),
             bus,
@@ -136,35 +150,10 @@ impl Checkpointer {
                 lost: false,
                 untaken: BTreeMap::new(),
             }),
+            is_new: before.is_none(),
             desk,
             thread: Mutex::new(Some(thread)),
         })
-    }
-
-    /// Writes a checkpoint of the time `last`, before the first batch, of the inputs that
-    /// have a log: so what is behind it comes again batch by batch from the start.
-    ///
-    /// # Errors
-    /// If it could not be written.
-    pub(crate) fn begin(&self, graph: &Graph, last: BatchTime) -> Result<()> {
-        let mut streams = Vec::new();
-        for input in graph.inputs() {
-            if let (Some(logged), Some(durable)) = (input.logged(), input.durable()) {
-                streams.push(StreamSnapshot {
-                    uid: logged.stream(),
-                    kind: durable.kind(),
-                    is_input: durable.is_input(),
-                    keys: durable.keys(),
-                    saved: durable.save(last, true)?,
-                });
-            }
-        }
-        self.desk.put(Snapshot {
-            time: last,
-            streams,
-            accumulators: self.accumulators.save()?,
-        });
-        self.desk.wait()
     }
 
     /// At multiples of this, from the zero time on, a checkpoint can be taken.
@@ -172,9 +161,25 @@ impl Checkpointer {
         self.grid
     }
 
+    /// Takes the first checkpoint of all, before the first batch: so a process that ends at
+    /// any moment is gone on from.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn take_first(&self) -> Result<()> {
+        if !self.is_new {
+            return Ok(());
+        }
+        self.take(&mut self.state())?;
+        self.desk.wait()
+    }
+
     /// The batch `time` has ended, and no later one has begun. Called on a thread that
     /// runs jobs.
     pub(crate) fn batch_done(&self, time: BatchTime, has_failed: bool) {
+        if self.graph.must_repeat() {
+            return;
+        }
         let mut state = self.state();
         state.done = time;
         if has_failed && state.failed.is_none() && !self.hold.is_zero() {
@@ -272,7 +277,8 @@ impl Checkpointer {
             let written = self.desk.wait();
             let mut state = self.state();
             let is_new = state.done > state.last || state.lost;
-            if is_new && self.can_take(&state) {
+            // The streams have gone on behind a batch that has to come again.
+            if is_new && self.can_take(&state) && !self.graph.must_repeat() {
                 let taken = self.take(&mut state);
                 drop(state);
                 taken.and_then(|()| self.desk.wait())
@@ -399,6 +405,40 @@ fn restore(streams: &[Named], recovered: &mut Recovered) -> Result<()> {
         let pieces = std::mem::take(&mut stream.pieces);
         durable.restore(time, pieces).map_err(|error| {
             let what = format!("what the checkpoint of {time} has of the stream {uid:?}");
+            Error::new(error.kind(), what)
+                .with_source(error)
+                .at(node.meta().site)
+        })?;
+    }
+    Ok(())
+}
+
+/// Lets the inputs give again what they gave to the batches behind `last`, which may have
+/// been made by a process before this one, up to `now` at the latest.
+///
+/// # Errors
+/// If an input cannot.
+fn repeat(
+    graph: &Graph,
+    streams: &[Named],
+    (last, now): (BatchTime, i64),
+    mut noted: BTreeMap<String, Noted>,
+) -> Result<()> {
+    let interval = graph.batch_interval();
+    let times = noted.values().filter_map(|noted| noted.keys().last());
+    let noted_until = times.copied().max().unwrap_or(last);
+    graph.set_noted_until(noted_until);
+    let fresh_from = first_batch_time(now, interval).max(noted_until + interval);
+    for Named { uid, node } in streams {
+        let Some(durable) = node.durable() else {
+            continue;
+        };
+        let repeated = Repeated {
+            fresh_from,
+            noted: noted.remove(&**uid).unwrap_or_default(),
+        };
+        durable.repeat(repeated).map_err(|error| {
+            let what = format!("what was noted of the batches of the stream {uid:?}");
             Error::new(error.kind(), what)
                 .with_source(error)
                 .at(node.meta().site)

@@ -7,7 +7,9 @@
 //!           contents  one frame
 //!           end       see `codec::frame`
 //! contents  in postcard's format: zero time, batch time (ms), batch interval (ms); the
-//!           version of the engine; the settings that were made, name and value; for each
+//!           version of the engine; the settings that were made, name and value; the two
+//!           seeds of hashes, how many partitions a shuffle makes, the first record of the
+//!           log of batches that may be needed; for each
 //!           stream its name, its kind, whether it is an input, how many keys it has, and
 //!           its pieces: their time, and the file (by its batch time), the number of the
 //!           first frame and how many frames; for each accumulator its name, its kind
@@ -21,7 +23,9 @@ use std::path::Path;
 use crate::codec::Codec;
 use crate::codec::frame::{FrameReader, MAX_PAYLOAD, write_end, write_frame};
 use crate::disk::Disk;
+use crate::dstream::Graph;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::KeyHash;
 use crate::shared::SavedAccumulator;
 use crate::time::BatchTime;
 
@@ -59,15 +63,37 @@ pub(super) struct Contents {
     pub(super) interval_ms: u64,
     pub(super) engine: String,
     pub(super) settings: Vec<(String, String)>,
+    pub(super) partitioning: Partitioning,
+    pub(super) first_record: u64,
     pub(super) streams: Vec<StreamPieces>,
     pub(super) accumulators: BTreeMap<String, SavedAccumulator>,
 }
 
+/// What decides to which partition a record belongs, beside the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Partitioning {
+    pub(super) seeds: (u64, u64),
+    pub(super) parallelism: u32,
+}
+
+impl Partitioning {
+    /// Of this process.
+    pub(super) fn of(graph: &Graph) -> Self {
+        let parallelism = graph.executor().default_parallelism();
+        Self {
+            seeds: KeyHash::get().seeds(),
+            parallelism: u32::try_from(parallelism).unwrap_or(u32::MAX),
+        }
+    }
+}
+
 type PlaceBytes = (i64, i64, u32, u32);
+type PartitioningBytes = (u64, u64, u32);
 type StreamBytes = (String, String, bool, Option<u64>, Vec<PlaceBytes>);
 type ContentsBytes = (
     (i64, i64, u64),
     (String, Vec<(String, String)>),
+    (PartitioningBytes, u64),
     Vec<StreamBytes>,
     Vec<(String, String, Vec<u8>)>,
 );
@@ -103,9 +129,14 @@ impl Contents {
             (name.clone(), saved.kind.clone(), saved.bytes.clone())
         };
         let (zero, time) = (self.zero.as_millis(), self.time.as_millis());
+        let Partitioning {
+            seeds: (one, two),
+            parallelism,
+        } = self.partitioning;
         let contents: ContentsBytes = (
             (zero, time, self.interval_ms),
             (self.engine.clone(), self.settings.clone()),
+            ((one, two, parallelism), self.first_record),
             self.streams.iter().map(stream).collect(),
             self.accumulators.iter().map(accumulator).collect(),
         );
@@ -115,8 +146,10 @@ impl Contents {
     }
 
     fn decode(mut bytes: &[u8]) -> Result<Self> {
-        let ((zero, time, interval_ms), (engine, settings), streams, accumulators) =
-            ContentsBytes::decode(&mut bytes)?;
+        let (times, made_by, repeats, streams, accumulators) = ContentsBytes::decode(&mut bytes)?;
+        let (zero, time, interval_ms) = times;
+        let (engine, settings) = made_by;
+        let ((one, two, parallelism), first_record) = repeats;
         let at = BatchTime::from_millis;
         let place = |(time, file, first, frames)| Place {
             time: at(time),
@@ -138,6 +171,11 @@ impl Contents {
             interval_ms,
             engine,
             settings,
+            partitioning: Partitioning {
+                seeds: (one, two),
+                parallelism,
+            },
+            first_record,
             streams: streams.into_iter().map(stream).collect(),
             accumulators: accumulators.into_iter().map(accumulator).collect(),
         })

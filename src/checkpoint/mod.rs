@@ -11,6 +11,7 @@
 //! | the thread that writes them, one after the other | `writer` |
 //! | the directory: names, the newest one that is whole, what can go | `store` |
 //! | the bytes of a file | `file` |
+//! | what inputs gave to the batches since | `batch_log` |
 //! | what is in a directory, for people | [`inspect`] |
 //!
 //! **Consistency.** A checkpoint is taken on the thread that runs jobs, behind the
@@ -30,6 +31,7 @@
 //! goes into the next one. A file is removed when none of the newest checkpoints
 //! needs it.
 
+mod batch_log;
 mod checkpointer;
 mod file;
 mod inspect;

@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::file::{self, Contents, Place};
-use crate::disk::{DirLock, Disk};
-use crate::dstream::durable::Piece;
+use super::batch_log::BatchLog;
+use super::file::{self, Contents, Partitioning, Place};
+use crate::disk::{DirLock, Disk, create_all};
+use crate::dstream::Graph;
+use crate::dstream::durable::{Noted, Piece};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
+use crate::hash::KeyHash;
 use crate::shared::SavedAccumulator;
-use crate::time::{BatchTime, Duration};
+use crate::time::{BatchTime, Clock, Duration};
 
 const PREFIX: &str = "checkpoint-";
 const TEMPORARY: &str = ".tmp";
@@ -46,6 +49,37 @@ pub(crate) struct RecoveredStream {
 }
 
 impl Recovered {
+    /// The batch behind which it goes on, and the first record of the log of batches that
+    /// is needed then.
+    pub(super) fn noted_behind(&self) -> (BatchTime, u64) {
+        (self.time, self.contents.first_record)
+    }
+
+    /// Whether a batch of `graph` that comes again has the partitions that it had: if not,
+    /// why, and what helps.
+    ///
+    /// # Errors
+    /// If it has others.
+    pub(crate) fn check_partitions(&self, graph: &Graph) -> Result<()> {
+        let (now, before) = (Partitioning::of(graph), self.contents.partitioning);
+        let why = if now.parallelism != before.parallelism {
+            format!(
+                "a shuffle made {} partitions, and makes {} now: set default_parallelism to {}",
+                before.parallelism, now.parallelism, before.parallelism
+            )
+        } else if now.seeds != before.seeds {
+            "this process has hashed keys, or recovered another context, before: call \
+             get_or_create first, and one context that writes its batches once in a process"
+                .to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Error::illegal_state(format!(
+            "batches behind the checkpoint of {} would come again with other partitions: {why}",
+            self.time
+        )))
+    }
+
     /// Lets go of what there is of an accumulator.
     pub(crate) fn discard_accumulator(&mut self, name: &str) {
         self.contents.accumulators.remove(name);
@@ -95,6 +129,15 @@ impl Store {
         Ok(!self.times()?.is_empty())
     }
 
+    /// Opens the log of batches beside the checkpoints.
+    pub(super) fn batch_log(
+        &self,
+        checkpoint: Option<(BatchTime, u64)>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(BatchLog, BTreeMap<String, Noted>)> {
+        BatchLog::open(Arc::clone(&self.disk), &self.dir, checkpoint, clock)
+    }
+
     /// The times of the checkpoints that are there, whole or not.
     fn times(&self) -> Result<Vec<BatchTime>> {
         times(&*self.disk, &self.dir).map_err(|cause| self.blame(cause))
@@ -118,7 +161,11 @@ impl Store {
         let mut reasons = Vec::new();
         for time in self.times()?.into_iter().rev() {
             match self.read(time) {
-                Ok(recovered) => return Ok(Some(recovered)),
+                Ok(recovered) => {
+                    // If it was not used yet.
+                    KeyHash::adopt(recovered.contents.partitioning.seeds);
+                    return Ok(Some(recovered));
+                }
                 Err(error) => {
                     let path = self.path(time);
                     tracing::warn!(?path, %error, "a checkpoint cannot be read");
@@ -217,25 +264,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-}
-
-/// Makes a directory, and those above it that are missing, durably.
-fn create_all(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    let Some(parent) = dir.parent() else {
-        return Ok(());
-    };
-    match disk.create_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            create_all(disk, parent)?;
-            disk.create_dir(dir)?;
-        }
-        made => made?,
-    }
-    match disk.sync_dir(parent) {
-        // In what is not ours, others made it.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        synced => synced,
     }
 }
 

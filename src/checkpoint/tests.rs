@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::file::Partitioning;
 use super::store::Store;
 use super::writer::{Desk, Fixed, Snapshot, StreamSnapshot, Writer};
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk, Survives};
 use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::Result;
+use crate::hash::KeyHash;
 use crate::listener::Bus;
 use crate::shared::SavedAccumulator;
 use crate::time::{BatchTime, Duration, ManualClock};
@@ -30,9 +32,17 @@ fn writer(disk: &SimDisk) -> Writer {
         zero: at(0),
         interval: Duration::from_secs(1),
         settings: vec![("app_name".to_owned(), "Numbers".to_owned())],
+        partitioning: Partitioning {
+            seeds: KeyHash::get().seeds(),
+            parallelism: 2,
+        },
     };
+    let store = open(disk).unwrap();
+    let (batches, _) = store
+        .batch_log(None, Arc::new(ManualClock::new(0)))
+        .unwrap();
     Writer::new(
-        open(disk).unwrap(),
+        (store, Arc::new(batches)),
         Arc::<Desk>::default(),
         tell,
         fixed,

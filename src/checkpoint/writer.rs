@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use super::file::{self, Contents, FileBytes, Place, StreamPieces};
+use super::batch_log::BatchLog;
+use super::file::{self, Contents, FileBytes, Partitioning, Place, StreamPieces};
 use super::store::Store;
 use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::{Error, Result};
@@ -151,11 +152,13 @@ pub(super) struct Fixed {
     pub(super) zero: BatchTime,
     pub(super) interval: Duration,
     pub(super) settings: Vec<(String, String)>,
+    pub(super) partitioning: Partitioning,
 }
 
 /// What the thread works with.
 pub(super) struct Writer {
     store: Store,
+    batches: Arc<BatchLog>,
     desk: Arc<Desk>,
     bus: Arc<Bus>,
     clock: Arc<dyn Clock>,
@@ -173,7 +176,7 @@ pub(crate) type OnKept = Box<dyn Fn(BatchTime) + Send>;
 impl Writer {
     /// `before` is the checkpoint that the streams were restored from.
     pub(super) fn new(
-        store: Store,
+        (store, batches): (Store, Arc<BatchLog>),
         desk: Arc<Desk>,
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
         fixed: Fixed,
@@ -187,6 +190,7 @@ impl Writer {
         });
         Self {
             store,
+            batches,
             desk,
             bus,
             clock,
@@ -229,6 +233,8 @@ impl Writer {
             interval_ms: self.fixed.interval.as_millis() as u64,
             engine: env!("CARGO_PKG_VERSION").to_owned(),
             settings: self.fixed.settings.clone(),
+            partitioning: self.fixed.partitioning,
+            first_record: self.batches.needed_behind(time),
             streams: Vec::with_capacity(streams.len()),
             accumulators,
         };
@@ -287,6 +293,9 @@ impl Writer {
             tracing::warn!(%error, "old checkpoints cannot be removed");
         }
         if let Some((oldest, _)) = self.written.front() {
+            if let Err(error) = self.batches.forget(*oldest) {
+                tracing::warn!(%error, "the log of batches cannot be cleaned up");
+            }
             (self.on_kept)(*oldest);
         }
     }

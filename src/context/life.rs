@@ -291,6 +291,9 @@ impl Running {
         log: Option<Arc<ReceiverLog>>,
         last: BatchTime,
     ) -> Result<()> {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.take_first()?;
+        }
         let refused = |cause| Error::io("a thread of the context cannot be started", cause);
         let bus = Arc::clone(&inner.bus);
         let bus_thread = thread::spawn("listeners", None, move || bus.run()).map_err(refused)?;

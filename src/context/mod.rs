@@ -90,7 +90,7 @@ impl StreamingContext {
         site: &'static Location<'static>,
     ) -> Self {
         let inner = Inner {
-            graph: Graph::new(interval, Arc::new(executor)),
+            graph: Graph::new(&conf.app_name, interval, Arc::new(executor)),
             conf,
             clock,
             placement,

@@ -30,8 +30,16 @@ impl Disk for LocalDisk {
         retry(|| fs::rename(from, to))
     }
 
+    fn rename_dir(&self, from: &Path, to: &Path) -> Result<()> {
+        retry(|| fs::rename(from, to))
+    }
+
     fn remove(&self, path: &Path) -> Result<()> {
         retry(|| fs::remove_file(path))
+    }
+
+    fn remove_dir(&self, dir: &Path) -> Result<()> {
+        retry(|| fs::remove_dir(dir))
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<Entry>> {
@@ -165,7 +173,7 @@ fn kind(file_type: FileType) -> EntryKind {
 }
 
 /// Does it again as long as signals interrupt it.
-fn retry<T>(mut operation: impl FnMut() -> Result<T>) -> Result<T> {
+pub(super) fn retry<T>(mut operation: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
         match operation() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -175,7 +183,7 @@ fn retry<T>(mut operation: impl FnMut() -> Result<T>) -> Result<T> {
 }
 
 #[derive(Debug)]
-struct LocalFile(File);
+pub(super) struct LocalFile(pub(super) File);
 
 impl AppendFile for LocalFile {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Files that have to be there after a crash.
 //!
-//! Write-ahead logs and checkpoints do all their input and output through one small
-//! trait, [`Disk`], so that a test can stand between them and the files.
+//! Write-ahead logs, checkpoints and saved batches do all their input and output through
+//! one small trait, [`Disk`], so that a test can stand between them and the files.
 //! [`LocalDisk`] is the file system.
 #![cfg_attr(
     any(test, feature = "fault-inject"),
@@ -23,21 +23,24 @@
 //! * A file is written once, from its start to its end, by the one who made it. After a
 //!   restart it is read, renamed or removed, never written again.
 //! * Files and directories can be used by their owner only, and a symbolic link is not
-//!   followed where the name of a file is given.
+//!   followed where the name of a file is given. (What is saved for others to read is
+//!   theirs by the rules of the system, as files of other programs are.)
 //! * A call that a signal interrupts goes on by itself.
 //! * Checksums are up to the caller, and find accidents only: who can write to the
 //!   directory can put in anything.
 
 mod local;
+mod shared;
 #[cfg(any(test, feature = "fault-inject"))]
 pub mod sim;
 
 pub use local::LocalDisk;
+pub(crate) use shared::SharedDisk;
 
 use std::any::Any;
 use std::ffi::OsString;
 use std::fmt::{self, Debug};
-use std::io::{Read, Result, Seek};
+use std::io::{ErrorKind, Read, Result, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -56,8 +59,8 @@ pub(crate) fn of_contexts() -> Arc<dyn Disk> {
     }
 }
 
-/// Where durable files are: what a write-ahead log and checkpoints need of a file
-/// system, and no more.
+/// Where durable files are: what a write-ahead log, checkpoints and saved batches need of a
+/// file system, and no more.
 ///
 /// Errors are those of the operating system, without the name of the file: the
 /// caller adds it. None is of the kind `Interrupted`.
@@ -108,11 +111,25 @@ pub trait Disk: Debug + Send + Sync {
     /// Then the names are as they were.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
 
+    /// Gives a directory another name, with all that is in it. Whoever looks finds all of
+    /// it under the one name or the other at any time.
+    ///
+    /// # Errors
+    /// Also if anything but an empty directory has that name. Then the names are as they
+    /// were.
+    fn rename_dir(&self, from: &Path, to: &Path) -> Result<()>;
+
     /// Removes a file.
     ///
     /// # Errors
     /// Also if there is none.
     fn remove(&self, path: &Path) -> Result<()>;
+
+    /// Removes a directory.
+    ///
+    /// # Errors
+    /// Also if there is none, or there is anything in it.
+    fn remove_dir(&self, dir: &Path) -> Result<()>;
 
     /// What is in a directory, in the order of the names.
     ///
@@ -223,5 +240,25 @@ impl DirLock {
 impl Debug for DirLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DirLock").finish_non_exhaustive()
+    }
+}
+
+/// Makes a directory, and those above it that are missing, durably. `dir` is an
+/// absolute path.
+pub(crate) fn create_all(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    let Some(parent) = dir.parent() else {
+        return Ok(());
+    };
+    match disk.create_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            create_all(disk, parent)?;
+            disk.create_dir(dir)?;
+        }
+        made => made?,
+    }
+    match disk.sync_dir(parent) {
+        // In what is not ours, others made it.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
     }
 }

@@ -6,6 +6,7 @@
 //! them, and when, is decided on the floors above.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock};
 
@@ -58,6 +59,24 @@ impl Saved {
     }
 }
 
+/// What an input noted of batches.
+pub(crate) type Noted = BTreeMap<BatchTime, Vec<u8>>;
+
+/// Where inputs note what they gave to batches, so that these can come again.
+pub(crate) trait Notes: Send + Sync {
+    /// Notes batches of the input `uid`: durably, when this returns.
+    fn note(&self, uid: &str, batches: Vec<(BatchTime, Vec<u8>)>) -> Result<()>;
+}
+
+/// The batches that a process before this one may have made.
+#[derive(Debug)]
+pub(crate) struct Repeated {
+    /// The first batch that no process before can have made.
+    pub(crate) fresh_from: BatchTime,
+    /// What those between had; one that is not here had nothing.
+    pub(crate) noted: Noted,
+}
+
 /// A node that keeps something from batch to batch.
 pub(crate) trait Durable: Send + Sync {
     fn node(&self) -> NodeId;
@@ -97,6 +116,14 @@ pub(crate) trait Durable: Send + Sync {
 
     /// There is nothing saved of the node, which begins behind `time`.
     fn begin_behind(&self, time: BatchTime);
+
+    /// Behind what was restored, batches come again: an input gives them what they had.
+    fn repeat(&self, _repeated: Repeated) -> Result<()> {
+        Ok(())
+    }
+
+    /// An input notes from now on what it gives to batches, as `uid`.
+    fn note_batches(&self, _uid: &Arc<str>, _notes: &Arc<dyn Notes>) {}
 }
 
 /// The name under which a node is found again in a checkpoint.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::durable::Durable;
@@ -28,6 +28,7 @@ pub enum StreamingContextState {
 
 /// The streams of one context, shared by their handles.
 pub(crate) struct Graph {
+    app_name: Arc<str>,
     batch_interval: Duration,
     executor: Arc<Executor>,
     phase: AtomicU8,
@@ -35,6 +36,10 @@ pub(crate) struct Graph {
     zero: AtomicI64,
     /// Written by the thread that cuts, read by all that ask for a batch.
     last_cut: AtomicI64,
+    /// Written once at the start, before any thread that reads it exists.
+    noted_until: AtomicI64,
+    /// Written by threads that run jobs, read by who takes checkpoints.
+    must_repeat: AtomicBool,
     next_node: AtomicU32,
     state: Mutex<State>,
 }
@@ -60,16 +65,27 @@ pub(crate) struct CheckpointWish {
 }
 
 impl Graph {
-    pub(crate) fn new(batch_interval: Duration, executor: Arc<Executor>) -> Arc<Self> {
+    pub(crate) fn new(
+        app_name: &str,
+        batch_interval: Duration,
+        executor: Arc<Executor>,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            app_name: Arc::from(app_name),
             batch_interval,
             executor,
             phase: AtomicU8::new(0),
             zero: AtomicI64::new(i64::MAX),
             last_cut: AtomicI64::new(i64::MIN),
+            noted_until: AtomicI64::new(i64::MIN),
+            must_repeat: AtomicBool::new(false),
             next_node: AtomicU32::new(0),
             state: Mutex::default(),
         })
+    }
+
+    pub(crate) fn app_name(&self) -> &Arc<str> {
+        &self.app_name
     }
 
     pub(crate) fn batch_interval(&self) -> Duration {
@@ -94,6 +110,26 @@ impl Graph {
     pub(crate) fn set_last_cut(&self, time: BatchTime) {
         // Release: who sees the time sees what was cut.
         self.last_cut.store(time.as_millis(), Ordering::Release);
+    }
+
+    /// Up to here each batch has to be cut at its own time, as what it had is known.
+    pub(crate) fn noted_until(&self) -> BatchTime {
+        BatchTime::from_millis(self.noted_until.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_noted_until(&self, time: BatchTime) {
+        self.noted_until.store(time.as_millis(), Ordering::Release);
+    }
+
+    /// A batch failed that has to come again: no later checkpoint is to be taken.
+    pub(crate) fn set_must_repeat(&self) {
+        // Relaxed: the count of the batch's jobs orders it for who ends the batch.
+        self.must_repeat.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a batch has to come again.
+    pub(crate) fn must_repeat(&self) -> bool {
+        self.must_repeat.load(Ordering::Relaxed)
     }
 
     pub(crate) fn phase(&self) -> StreamingContextState {
@@ -149,11 +185,18 @@ impl Graph {
         input
     }
 
-    /// Declares an output; `make` gets its number.
-    pub(crate) fn add_output(&self, make: impl FnOnce(OutputId) -> Output) {
+    /// Declares an output, unless another one has its name; `make` gets its number.
+    pub(crate) fn add_output(&self, make: impl FnOnce(OutputId) -> Output) -> bool {
         let mut state = self.lock();
         let output = make(OutputId(state.outputs.len() as u32));
-        state.outputs.push(Arc::new(output));
+        let mut others = state.outputs.iter().filter_map(|other| other.once());
+        let is_new = output
+            .once()
+            .is_none_or(|name| others.all(|other| other != name));
+        if is_new {
+            state.outputs.push(Arc::new(output));
+        }
+        is_new
     }
 
     pub(crate) fn add_receivers(&self, receivers: impl IntoIterator<Item = DeclaredReceiver>) {

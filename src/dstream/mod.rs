@@ -34,6 +34,7 @@ pub use op::map_with_state::{MapWithStateDStream, StateSpec};
 pub(crate) use op::transform::transform_of;
 pub(crate) use op::union::{check_like, union_of};
 pub use op::update_state_by_key::UpdateOptions;
+pub use output::for_each_partition_once::{PartitionId, TransactionalSink};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::rdd::pipe::{Chain, Data, Narrow, Pipe, Source, as_source};

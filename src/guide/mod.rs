@@ -3,9 +3,10 @@
 //! The sections are those of the
 //! [guide](https://spark.apache.org/docs/3.0.0/streaming-programming-guide.html).
 //! [`porting`] has every call of it beside ours, [`differences`] says where this
-//! crate departs from Spark on purpose, [`overload`] what happens when more comes
-//! in than can be processed, [`fault_tolerance`] what is lost when something fails,
-//! and [`deploying`] how to run a program for years.
+//! crate departs from Spark on purpose, [`outputs`] what arrives outside when a process
+//! ends at any moment, [`overload`] what happens when more comes in than can be processed,
+//! [`fault_tolerance`] what is lost when something fails, and [`deploying`] how to run a
+//! program for years.
 //!
 //! | section of the guide | here |
 //! | --- | --- |
@@ -20,7 +21,7 @@
 //! | Transform Operation | [`transform`](crate::DStream::transform), [`transform_with`](crate::DStream::transform_with) |
 //! | Window Operations | [window operations](crate::DStream#window-operations) |
 //! | Join Operations | [`join`](crate::DStream::join), [`left_outer_join`](crate::DStream::left_outer_join), [`cogroup`](crate::DStream::cogroup) |
-//! | Output Operations on DStreams | [output operations](crate::DStream#output-operations) |
+//! | Output Operations on DStreams | [output operations](crate::DStream#output-operations), [`outputs`] |
 //! | DataFrame and SQL, MLlib | not yet |
 //! | Caching / Persistence | [persistence](crate::DStream#persistence) |
 //! | Checkpointing | [checkpoints](crate::StreamingContext#checkpoints), [`fault_tolerance`] |
@@ -31,13 +32,16 @@
 //! | Reducing the Batch Processing Times | [`conf::KEYS`](crate::conf::KEYS): `workers`, `default_parallelism`, `block_interval`, `pin`, `dynamic_allocation_enabled` |
 //! | Setting the Right Batch Interval | [`listener::BatchInfo`](crate::listener::BatchInfo): the delays of each batch |
 //! | Memory Tuning | [`overload`] |
-//! | Fault-tolerance Semantics | [`fault_tolerance`] |
+//! | Fault-tolerance Semantics | [`fault_tolerance`], [`outputs`] |
 
 #[doc = include_str!("porting.md")]
 pub mod porting {}
 
 #[doc = include_str!("differences.md")]
 pub mod differences {}
+
+#[doc = include_str!("outputs.md")]
+pub mod outputs {}
 
 #[doc = include_str!("overload.md")]
 pub mod overload {}

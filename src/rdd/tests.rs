@@ -3,6 +3,7 @@
 mod joins;
 mod order;
 mod regroup;
+mod saved;
 
 use std::collections::BTreeMap;
 use std::panic::Location;

@@ -157,6 +157,13 @@ impl Cutting {
     /// Gives the last of them.
     fn catch_up(&self, mut last: BatchTime) -> BatchTime {
         let interval = self.graph.batch_interval();
+        // These come again as they were, however many there are.
+        while last + interval <= self.graph.noted_until()
+            && self.jobs.await_room(self.max_queued_batches)
+        {
+            last = last + interval;
+            self.cut(last);
+        }
         let now = BatchTime::from_millis(self.clock.now_millis());
         let missed = (now - last).as_millis() / interval.as_millis();
         if missed > MISSED {

@@ -292,6 +292,9 @@ impl JobScheduler {
             .in_batch(batch.time.as_millis())
             .at(output.site());
             tracing::error!(%error, "a job failed");
+            if output.once().is_some() {
+                self.graph.set_must_repeat();
+            }
             self.waiter.report(error.clone());
             error
         });

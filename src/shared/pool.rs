@@ -108,6 +108,13 @@ impl<T: Send> Pool<T> {
         self.lock().len()
     }
 
+    /// Drops the connections that wait: for when one turned out to be broken, such as by a
+    /// restart of the other side.
+    pub fn drop_idle(&self) {
+        let idle = std::mem::take(&mut *self.lock());
+        drop(idle);
+    }
+
     fn give_back(&self, connection: T) {
         let idle = Idle {
             connection,

@@ -11,6 +11,8 @@ mod checkpoints;
 #[cfg(feature = "checkpoint")]
 mod checkpoints_killed;
 mod context;
+#[cfg(feature = "sqlite")]
+mod crash_sqlite_sink;
 mod dstream;
 mod faults;
 mod files;
@@ -18,6 +20,7 @@ mod files_exactly_once;
 mod helpers;
 mod input_source;
 mod joins;
+mod once;
 mod output;
 #[path = "../common/own_process.rs"]
 mod own_process;

@@ -76,6 +76,10 @@ impl Setup {
                     recovered.time, recovered.interval
                 )));
             }
+            if let Some(output) = inner.graph.outputs().iter().find(|it| it.once().is_some()) {
+                let checked = recovered.check_partitions(&inner.graph);
+                checked.map_err(|error| error.at(output.site()))?;
+            }
             for uid in &discarded {
                 recovered.discard(uid);
             }
@@ -111,7 +115,7 @@ impl Setup {
                 None => Again::Never,
             };
             let resume = Resume { last, fresh_from };
-            match started.begin_log(inner, place, again, resume, &discarded) {
+            match open_log(inner, place, again, resume, &discarded) {
                 Ok(opened) => started.log = Some(Arc::clone(log.get_or_init(|| opened))),
                 Err(error) => {
                     started.give_up(inner);
@@ -204,22 +208,6 @@ pub(in crate::context) struct Durability {
 }
 
 impl Durability {
-    /// Opens the log. Whoever begins anew has a checkpoint before there is anything in it.
-    fn begin_log(
-        &self,
-        inner: &Inner,
-        place: (Arc<dyn Disk>, PathBuf),
-        again: Again,
-        resume: Resume,
-        discarded: &[String],
-    ) -> Result<Arc<ReceiverLog>> {
-        let log = open_log(inner, place, again, resume, discarded)?;
-        if let (Some(checkpoints), Again::Nothing | Again::Never) = (&self.checkpoints, again) {
-            checkpoints.begin(&inner.graph, resume.last)?;
-        }
-        Ok(log)
-    }
-
     /// Ends what was begun, before anything was taken.
     pub(in crate::context) fn give_up(&self, inner: &Inner) {
         if let Some(checkpoints) = &self.checkpoints {

@@ -51,6 +51,23 @@ impl Contents {
         path == Path::new("/") || matches!(self.names.get(path), Some(Node::Directory))
     }
 
+    pub(super) fn check_dir(&self, path: &Path) -> Result<()> {
+        match self.names.get(path) {
+            Some(Node::Directory) => Ok(()),
+            Some(Node::File(_)) => Err(ErrorKind::NotADirectory.into()),
+            None => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Whether it is a directory with nothing in it.
+    pub(super) fn check_empty(&self, path: &Path) -> Result<()> {
+        self.check_dir(path)?;
+        if !self.list(path)?.is_empty() {
+            return Err(ErrorKind::DirectoryNotEmpty.into());
+        }
+        Ok(())
+    }
+
     pub(super) fn check_parent(&self, path: &Path) -> Result<()> {
         match path.parent() {
             Some(parent) if self.is_dir(parent) => Ok(()),
@@ -112,7 +129,22 @@ impl Contents {
                 self.names.remove(from);
                 self.names.insert(to.clone(), Node::File(*file));
             }
-            Change::Remove(path) => {
+            Change::RenameDir(from, to) => {
+                let inside = |path: &PathBuf| path.starts_with(to);
+                self.names.retain(|path, _| !inside(path));
+                let moved: Vec<_> = self
+                    .names
+                    .extract_if(.., |path, _| path.starts_with(from))
+                    .collect();
+                let moved = moved.into_iter().filter_map(|(path, node)| {
+                    let rest = path.strip_prefix(from).ok()?;
+                    // `join` with nothing would add a separator.
+                    Some((to.components().chain(rest.components()).collect(), node))
+                });
+                self.names.extend(moved);
+                self.names.insert(to.clone(), Node::Directory);
+            }
+            Change::Remove(path) | Change::RemoveDir(path) => {
                 self.names.remove(path);
             }
             Change::Sync(_) | Change::SyncDir(_) | Change::SyncFailed(_) => {}

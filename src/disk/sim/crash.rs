@@ -108,10 +108,13 @@ fn durable(changes: &[Change]) -> Vec<bool> {
         let is_synced = |path: &Path| path.parent().is_some_and(|dir| synced_dirs.contains(dir));
         let is_durable = match change {
             Change::Append(file, _) => synced_files.contains(file),
-            Change::Create(path, _) | Change::CreateDir(path) | Change::Remove(path) => {
-                is_synced(path)
+            Change::Create(path, _)
+            | Change::CreateDir(path)
+            | Change::Remove(path)
+            | Change::RemoveDir(path) => is_synced(path),
+            Change::Rename(from, to, _) | Change::RenameDir(from, to) => {
+                is_synced(from) && is_synced(to)
             }
-            Change::Rename(from, to, _) => is_synced(from) && is_synced(to),
             _ => true,
         };
         durable.push(is_durable);

@@ -95,7 +95,9 @@ enum Change {
     CreateDir(PathBuf),
     Append(FileId, Vec<u8>),
     Rename(PathBuf, PathBuf, FileId),
+    RenameDir(PathBuf, PathBuf),
     Remove(PathBuf),
+    RemoveDir(PathBuf),
     Sync(FileId),
     SyncDir(PathBuf),
     /// A sync that failed: what it was to make durable will never be for certain.
@@ -280,11 +282,31 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn rename_dir(&self, from: &Path, to: &Path) -> Result<()> {
+        let mut state = self.state();
+        state.admit(&Needs::Nothing)?;
+        state.now.check_dir(from)?;
+        match state.now.check_vacant(to) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => state.now.check_empty(to)?,
+            vacant => vacant?,
+        }
+        state.change(Change::RenameDir(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
     fn remove(&self, path: &Path) -> Result<()> {
         let mut state = self.state();
         state.admit(&Needs::Nothing)?;
         state.now.file(path)?;
         state.change(Change::Remove(path.to_owned()));
+        Ok(())
+    }
+
+    fn remove_dir(&self, dir: &Path) -> Result<()> {
+        let mut state = self.state();
+        state.admit(&Needs::Nothing)?;
+        state.now.check_empty(dir)?;
+        state.change(Change::RemoveDir(dir.to_owned()));
         Ok(())
     }
 
@@ -436,7 +458,11 @@ impl fmt::Debug for Change {
             Self::Rename(from, to, _) => {
                 write!(f, "rename {} to {}", from.display(), to.display())
             }
+            Self::RenameDir(from, to) => {
+                write!(f, "rename directory {} to {}", from.display(), to.display())
+            }
             Self::Remove(path) => write!(f, "remove {}", path.display()),
+            Self::RemoveDir(dir) => write!(f, "remove directory {}", dir.display()),
             Self::Sync(file) => write!(f, "sync {file:?}"),
             Self::SyncDir(dir) => write!(f, "sync directory {}", dir.display()),
             Self::SyncFailed(file) => write!(f, "failed to sync {file:?}"),

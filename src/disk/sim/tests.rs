@@ -146,6 +146,45 @@ fn bytes_are_durable_after_a_sync_and_names_after_a_sync_of_the_directory() {
 }
 
 #[test]
+fn a_directory_is_renamed_with_all_that_is_in_it() {
+    let disk = with_dir();
+    disk.create(path(FILE)).unwrap();
+    disk.sync_dir(path("/dir")).unwrap();
+    let kind = |done: Result<()>| done.unwrap_err().kind();
+    assert_eq!(
+        kind(disk.remove_dir(path("/dir"))),
+        ErrorKind::DirectoryNotEmpty
+    );
+    assert_eq!(kind(disk.remove_dir(path("/none"))), ErrorKind::NotFound);
+    disk.create_dir(path("/new")).unwrap();
+    disk.create(path("/new/other")).unwrap();
+    assert_eq!(
+        kind(disk.rename_dir(path("/dir"), path("/new"))),
+        ErrorKind::DirectoryNotEmpty
+    );
+    assert_eq!(
+        kind(disk.rename_dir(path("/dir"), path("/new/other"))),
+        ErrorKind::NotADirectory
+    );
+    disk.remove(path("/new/other")).unwrap();
+    disk.rename_dir(path("/dir"), path("/new")).unwrap();
+    let places = |disk: &SimDisk| {
+        let there = ["/dir/file", "/new/file"].map(|name| text(disk, name).is_ok());
+        format!("{there:?}")
+    };
+    assert_eq!(places(&disk), "[false, true]");
+    assert_eq!(
+        outcomes(&disk, places),
+        set(&["[false, true]", "[true, false]"])
+    );
+    disk.sync_dir(path("/")).unwrap();
+    assert_eq!(outcomes(&disk, places), set(&["[false, true]"]));
+    disk.remove(path("/new/file")).unwrap();
+    disk.remove_dir(path("/new")).unwrap();
+    assert_eq!(disk.list(path("/")).unwrap(), []);
+}
+
+#[test]
 fn any_part_of_what_is_not_durable_may_survive() {
     let disk = with_dir();
     let mut file = disk.create(path(FILE)).unwrap();

@@ -14,11 +14,11 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use super::Input;
 use crate::dstream::DStream;
-use crate::dstream::durable::{Durable, Keep, Piece, Saved, Uid};
+use crate::dstream::durable::{Durable, Keep, Notes, Piece, Repeated, Saved, Uid};
 use crate::dstream::graph::Graph;
 use crate::dstream::node::{Control, Meta, Stream};
 use crate::error::{Error, Result};
@@ -51,6 +51,18 @@ pub(crate) trait Direct<T: Data>: Send + 'static {
 
     /// Goes on where [`save`](Self::save) was called. Before the start.
     fn restore(&mut self, saved: &[u8]) -> Result<()>;
+
+    /// What it takes to make batches again that were just made, of those that have
+    /// anything. Default: nothing.
+    fn note(&mut self, _times: &[BatchTime]) -> Result<Vec<(BatchTime, Vec<u8>)>> {
+        Ok(Vec::new())
+    }
+
+    /// Makes batches again as they were noted. Behind [`restore`](Self::restore). Default:
+    /// none is made otherwise than before.
+    fn repeat(&mut self, _repeated: Repeated) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A batch that was made.
@@ -81,6 +93,8 @@ pub(crate) struct DirectNode<T: Data, S> {
     batches: Mutex<BTreeMap<BatchTime, Made<T>>>,
     /// What the last checkpoint has of the source.
     saved: Mutex<Vec<u8>>,
+    /// Where batches are noted, if anywhere, and as whose.
+    notes: OnceLock<(Arc<str>, Arc<dyn Notes>)>,
     /// Written by who stops the input; who holds the source then stops it.
     stopping: AtomicBool,
 }
@@ -105,6 +119,7 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
                 pending: Mutex::default(),
                 batches: Mutex::default(),
                 saved: Mutex::default(),
+                notes: OnceLock::new(),
                 stopping: AtomicBool::new(false),
             })
         });
@@ -135,7 +150,8 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
         let times = self.take_pending(until);
         let together = if S::AHEAD { times.len() } else { 1 };
         for times in times.chunks(together.max(1)) {
-            let made = self.make(source.as_mut(), times);
+            let mut made = self.make(source.as_mut(), times);
+            self.note(source.as_mut(), times, &mut made);
             self.batches().extend(times.iter().copied().zip(made));
         }
         drop(source);
@@ -176,6 +192,22 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
             }
         }
         made
+    }
+
+    /// Notes batches before anybody gets them.
+    fn note(&self, source: Option<&mut S>, times: &[BatchTime], made: &mut [Made<T>]) {
+        let (Some(source), Some((uid, notes))) = (source, self.notes.get()) else {
+            return;
+        };
+        // A source of the program's own.
+        let noted = catch_unwind(AssertUnwindSafe(|| source.note(times)))
+            .unwrap_or_else(|payload| Err(Error::from_panic(payload, "the input")))
+            .and_then(|batches| notes.note(uid, batches));
+        if let Err(error) = noted {
+            for (made, &time) in made.iter_mut().zip(times) {
+                *made = self.fail(time, error.clone());
+            }
+        }
     }
 
     fn fail(&self, time: BatchTime, error: Error) -> Made<T> {
@@ -289,6 +321,18 @@ impl<T: Data, S: Direct<T>> Durable for DirectNode<T, S> {
     }
 
     fn begin_behind(&self, _time: BatchTime) {}
+
+    fn repeat(&self, repeated: Repeated) -> Result<()> {
+        match self.source().as_mut() {
+            Some(source) => source.repeat(repeated),
+            None => Ok(()),
+        }
+    }
+
+    fn note_batches(&self, uid: &Arc<str>, notes: &Arc<dyn Notes>) {
+        // Called once.
+        let _ = self.notes.set((Arc::clone(uid), Arc::clone(notes)));
+    }
 }
 
 impl<T: Data, S: Direct<T>> Stream<T> for DirectNode<T, S> {
@@ -409,7 +453,7 @@ mod tests {
 
     fn graph() -> Arc<Graph> {
         let executor = Executor::of(1);
-        let graph = Graph::new(INTERVAL, Arc::new(executor));
+        let graph = Graph::new("test", INTERVAL, Arc::new(executor));
         graph.initialize(at(0), None);
         graph
     }
@@ -424,6 +468,7 @@ mod tests {
             pending: Mutex::default(),
             batches: Mutex::default(),
             saved: Mutex::default(),
+            notes: OnceLock::new(),
             stopping: AtomicBool::new(false),
         })
     }

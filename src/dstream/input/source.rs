@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::direct::{Direct, DirectNode, Made, Told};
+use crate::dstream::durable::Repeated;
 use crate::dstream::{DStream, Graph};
 use crate::error::Result;
 use crate::executor::Executor;
@@ -80,10 +81,12 @@ pub trait InputSource<T: Data>: Send + 'static {
     fn compute(&mut self, time: BatchTime, batch: &mut InputBatch<'_>) -> Result<Option<Rdd<T>>>;
 
     /// What has to be known to go on behind the batches that were made so far, such as
-    /// offsets: saved with each checkpoint. Default: nothing.
+    /// offsets: saved with each checkpoint. In a context with checkpoints it is asked for
+    /// behind each batch, too, and noted durably before the batch is processed if it is
+    /// another one than before. Default: nothing.
     ///
     /// # Errors
-    /// Whatever went wrong: no checkpoint is taken.
+    /// Whatever went wrong: no checkpoint is taken, or the batch fails.
     fn position(&mut self) -> Result<Vec<u8>> {
         Ok(Vec::new())
     }
@@ -104,9 +107,19 @@ pub struct InputBatch<'a> {
     executor: &'a Arc<Executor>,
     num_records: Option<u64>,
     description: String,
+    end: Option<Vec<u8>>,
 }
 
 impl InputBatch<'_> {
+    /// The [`position`](InputSource::position) behind this batch, if a process that has
+    /// ended may have made it before: what it is to have ends there, and is nothing if
+    /// that is where the source stands. A source that heeds this gives each batch again as
+    /// it was, which an output needs that writes [once](DStream::for_each_partition_once).
+    #[must_use]
+    pub fn end(&self) -> Option<&[u8]> {
+        self.end.as_deref()
+    }
+
     /// A data set of `partitions` partitions, as that of
     /// [`StreamingContext::parallelize`](crate::StreamingContext::parallelize). (A
     /// source should not hold the context itself, which holds the source.)
@@ -147,6 +160,9 @@ impl fmt::Debug for InputBatch<'_> {
 pub(crate) struct CustomDirect<S> {
     source: S,
     executor: Arc<Executor>,
+    /// Where it stands, as far as it was asked.
+    position: Vec<u8>,
+    repeated: Option<Repeated>,
 }
 
 impl<S> CustomDirect<S> {
@@ -159,7 +175,29 @@ impl<S> CustomDirect<S> {
         S: InputSource<T>,
     {
         let executor = Arc::clone(graph.executor());
-        DirectNode::declare(graph, "Input", site, |_| Self { source, executor })
+        DirectNode::declare(graph, "Input", site, |_| Self {
+            source,
+            executor,
+            position: Vec::new(),
+            repeated: None,
+        })
+    }
+
+    fn is_repeated(&self, time: BatchTime) -> bool {
+        let repeated = self.repeated.as_ref();
+        repeated.is_some_and(|repeated| time < repeated.fresh_from)
+    }
+
+    /// Where the batch `time` ended when it was made before.
+    fn end_of(&mut self, time: BatchTime) -> Option<Vec<u8>> {
+        if !self.is_repeated(time) {
+            self.repeated = None;
+            return None;
+        }
+        if let Some(noted) = self.repeated.as_mut()?.noted.remove(&time) {
+            self.position = noted;
+        }
+        Some(self.position.clone())
     }
 }
 
@@ -178,10 +216,12 @@ impl<T: Data, S: InputSource<T>> Direct<T> for CustomDirect<S> {
         times
             .iter()
             .map(|&time| {
+                let end = self.end_of(time);
                 let mut batch = InputBatch {
                     executor: &self.executor,
                     num_records: None,
                     description: String::new(),
+                    end,
                 };
                 let rdd = self.source.compute(time, &mut batch);
                 let known = || rdd.as_ref().ok()?.as_ref().map(Rdd::known_count);
@@ -203,6 +243,25 @@ impl<T: Data, S: InputSource<T>> Direct<T> for CustomDirect<S> {
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<()> {
+        self.position = saved.to_vec();
         self.source.resume(saved)
+    }
+
+    fn note(&mut self, times: &[BatchTime]) -> Result<Vec<(BatchTime, Vec<u8>)>> {
+        // One, as it makes none ahead.
+        let Some(&time) = times.last().filter(|&&time| !self.is_repeated(time)) else {
+            return Ok(Vec::new());
+        };
+        let position = self.source.position()?;
+        if position == self.position {
+            return Ok(Vec::new());
+        }
+        self.position.clone_from(&position);
+        Ok(vec![(time, position)])
+    }
+
+    fn repeat(&mut self, repeated: Repeated) -> Result<()> {
+        self.repeated = Some(repeated);
+        Ok(())
     }
 }

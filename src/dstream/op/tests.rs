@@ -34,7 +34,7 @@ impl Operator for Gaps {
 
 fn with_gaps() -> (Arc<Graph>, DStream<(&'static str, i64)>) {
     let executor = Arc::new(Executor::of(1));
-    let graph = Graph::new(SECOND, Arc::clone(&executor));
+    let graph = Graph::new("test", SECOND, Arc::clone(&executor));
     let meta = Meta::new(&graph, "gaps", Location::caller(), SECOND, Vec::new());
     let node = Node::declare(&graph, meta, Gaps(executor));
     (Arc::clone(&graph), DStream::from_node(graph, node))

@@ -1,5 +1,6 @@
 //! Output operations: what makes a batch run.
 
+pub(crate) mod for_each_partition_once;
 pub(crate) mod foreach_rdd;
 pub(crate) mod print;
 pub(crate) mod save_as_files;
@@ -9,14 +10,15 @@ pub(crate) mod save_as_text_files;
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 
 use super::DStream;
 use super::graph::Graph;
 use super::node::Control;
 use crate::error::Result;
 use crate::id::OutputId;
-use crate::rdd::Rdd;
 use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::{Rdd, Step};
 use crate::time::BatchTime;
 
 /// A declared output operation: one job per batch of its stream.
@@ -24,7 +26,9 @@ pub(crate) struct Output {
     id: OutputId,
     name: &'static str,
     site: &'static Location<'static>,
-    parent: std::sync::Arc<dyn Control>,
+    /// Of one that writes each batch once: what it is known by to the store.
+    once: Option<Arc<str>>,
+    parent: Arc<dyn Control>,
     job: Box<dyn Fn(BatchTime) -> Result<()> + Send + Sync>,
 }
 
@@ -36,6 +40,12 @@ impl Output {
     /// What it is and where it was declared.
     pub(crate) fn describe(&self) -> String {
         format!("{} at {}:{}", self.name, self.site.file(), self.site.line())
+    }
+
+    /// The name by which it is known to the store in which it writes each batch once, if
+    /// it does that.
+    pub(crate) fn once(&self) -> Option<&str> {
+        self.once.as_deref()
     }
 
     pub(crate) fn site(&self) -> &'static Location<'static> {
@@ -72,6 +82,22 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
         F: Fn(Rdd<T, P>, BatchTime) -> Result<()> + Send + Sync + 'static,
     {
         self.graph().assert_open(site);
+        self.declare_output(Step::new(name, site), None, f);
+    }
+
+    /// Declares an output operation that writes each batch once, by its name; whether
+    /// no other one has that.
+    fn once_output<F>(&self, step: Step, name: Arc<str>, f: F) -> bool
+    where
+        F: Fn(Rdd<T, P>, BatchTime) -> Result<()> + Send + Sync + 'static,
+    {
+        self.declare_output(step, Some(name), f)
+    }
+
+    fn declare_output<F>(&self, step: Step, once: Option<Arc<str>>, f: F) -> bool
+    where
+        F: Fn(Rdd<T, P>, BatchTime) -> Result<()> + Send + Sync + 'static,
+    {
         let stream = self.clone();
         let job = move |time| match stream.at(time)? {
             Some(rdd) => f(rdd, time),
@@ -79,10 +105,11 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
         };
         self.graph().add_output(|id| Output {
             id,
-            name,
-            site,
+            name: step.name,
+            site: step.site,
+            once,
             parent: self.control(),
             job: Box::new(job),
-        });
+        })
     }
 }

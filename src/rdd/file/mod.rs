@@ -14,6 +14,7 @@
 mod binary;
 mod gzip;
 mod lines;
+mod new_directory;
 mod open;
 mod records;
 
@@ -30,6 +31,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(crate) use binary::FixedLengthFiles;
 pub(crate) use gzip::Limits;
 pub(crate) use lines::TextFiles;
+pub(crate) use new_directory::{Appending, NewDirectory, clean};
 pub(crate) use open::Identity;
 pub use open::InputFile;
 pub use records::FileReader;

@@ -73,8 +73,8 @@ pub trait OutputFormat<T>: Send + Sync + 'static {
     /// afterwards.
     ///
     /// # Errors
-    /// Those of `out`, or of a record that the format cannot hold. The file is
-    /// left as it is then, and the save fails.
+    /// Those of `out`, or of a record that the format cannot hold. The save fails
+    /// then.
     fn write(&self, records: impl Iterator<Item = T>, out: &mut dyn Write) -> Result<()>;
 }
 

@@ -73,9 +73,9 @@ fn parts_of<T: Data + Codec>(path: &Path) -> Result<Partitions<T>> {
     let mut files = Vec::new();
     if fs::metadata(path).map_err(refused)?.is_dir() {
         for entry in fs::read_dir(path).map_err(refused)? {
-            let path = entry.map_err(refused)?.path();
-            if let Some(number) = part_number(&path) {
-                files.push((number, path));
+            let entry = entry.map_err(refused)?;
+            if let Some(number) = entry.file_name().to_str().and_then(part_number) {
+                files.push((number, entry.path()));
             }
         }
         if !path.join(MARKER).exists() {

@@ -64,6 +64,12 @@ impl<T> Records<T> {
         self.index
     }
 
+    /// Those that were not taken yet.
+    #[must_use]
+    pub fn as_slice(&self) -> &[T] {
+        self.records.as_slice()
+    }
+
     pub(super) fn into_vec(self) -> Vec<T> {
         self.records.collect()
     }

@@ -1,12 +1,13 @@
 //! `save_as_file`: a directory with one file per partition.
 
-use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::panic::Location;
 use std::path::Path;
 
+use crate::disk::{Disk, SharedDisk};
 use crate::error::{Error, Result};
 use crate::rdd::Rdd;
+use crate::rdd::file::{Appending, NewDirectory};
 use crate::rdd::format::OutputFormat;
 use crate::rdd::pipe::{Data, Pipe, Step};
 
@@ -16,14 +17,18 @@ pub(crate) const MARKER: &str = "_SUCCESS";
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// Writes the records in a [format](crate::rdd::format): partition `i` into
     /// `part-0000i`, with the extension of the format if it has one, and an empty
-    /// file `_SUCCESS` when all are there. An existing directory is no error: files
-    /// of the same names are replaced.
+    /// file `_SUCCESS`. The directory appears whole or not at all, and is there after a
+    /// crash when this returns: the files are written into a directory beside it, named
+    /// `.NAME.saving`, which gets its name when all of them are durable. One that was
+    /// saved before is replaced.
     ///
-    /// No shuffle; the workers write in parallel, a partition each.
+    /// No shuffle; the workers write in parallel, a partition each. Each file is synced,
+    /// and two directories.
     ///
     /// # Errors
-    /// If the name of the directory is empty, a file cannot be written (the message
-    /// names it), or a step or the format fails. There is no `_SUCCESS` then.
+    /// If the name of the directory is empty, there is one with files that were not saved
+    /// there, a file cannot be written (the message names it), or a step or the format
+    /// fails. Then what was there before stays.
     ///
     /// # Examples
     /// ```
@@ -65,27 +70,35 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
                 step.name
             )));
         }
-        fs::create_dir_all(directory).map_err(|cause| refused(directory, cause))?;
-        let marker = directory.join(MARKER);
-        // That of an earlier save: these files are not there yet.
-        match fs::remove_file(&marker) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                return Err(refused(&marker, cause));
-            }
-            _ => {}
-        }
+        self.save_on(&SharedDisk, step, directory, format)
+    }
+
+    /// As [`save`](Self::save), on a disk.
+    pub(crate) fn save_on(
+        &self,
+        disk: &dyn Disk,
+        step: Step,
+        directory: &Path,
+        format: &impl OutputFormat<T>,
+    ) -> Result<()> {
+        let whole = |cause| refused(directory, cause);
+        let new = NewDirectory::begin(disk, directory).map_err(whole)?;
         self.each_in_parallel(Some(step), |records| {
             let name = part_name(records.partition_index(), format.extension());
-            let path = directory.join(name);
             let write = || {
-                let mut file = BufWriter::new(File::create(&path)?);
-                format.write(records, &mut file)?;
-                file.flush()
+                let mut file = new.create(&name)?;
+                let mut out = BufWriter::new(Appending(&mut *file));
+                format.write(records, &mut out)?;
+                out.flush()?;
+                drop(out);
+                // By the worker: the job waits for it in any case, and the file need not
+                // stay open until all others are written.
+                file.sync()
             };
-            write().map_err(|cause| refused(&path, cause))
+            write().map_err(|cause| refused(&directory.join(&name), cause))
         })?;
-        File::create(&marker).map_err(|cause| refused(&marker, cause))?;
-        Ok(())
+        new.create(MARKER).map_err(whole)?;
+        new.publish().map_err(whole)
     }
 }
 
@@ -100,8 +113,6 @@ fn part_name(index: usize, extension: &str) -> String {
 }
 
 /// Which partition a file is of, if it is of one.
-#[cfg(feature = "checkpoint")]
-pub(crate) fn part_number(path: &Path) -> Option<usize> {
-    let name = path.file_name()?.to_str()?.strip_prefix("part-")?;
-    name.split('.').next()?.parse().ok()
+pub(crate) fn part_number(name: &str) -> Option<usize> {
+    name.strip_prefix("part-")?.split('.').next()?.parse().ok()
 }

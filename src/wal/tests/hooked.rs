@@ -71,8 +71,16 @@ impl Disk for HookedDisk {
         self.disk.rename(from, to)
     }
 
+    fn rename_dir(&self, from: &Path, to: &Path) -> Result<()> {
+        self.disk.rename_dir(from, to)
+    }
+
     fn remove(&self, path: &Path) -> Result<()> {
         self.disk.remove(path)
+    }
+
+    fn remove_dir(&self, dir: &Path) -> Result<()> {
+        self.disk.remove_dir(dir)
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<Entry>> {

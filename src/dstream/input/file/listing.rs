@@ -101,6 +101,11 @@ pub(super) fn usual_names(name: &[u8]) -> Option<Reason> {
     }
 }
 
+/// A file that was chosen before, as it is now.
+pub(super) fn found(path: &Path) -> io::Result<Found> {
+    regular(&fs::metadata(path)?).map_err(|reason| io::Error::other(reason.describe()))
+}
+
 /// None if it is gone by now.
 fn look_at(entry: &DirEntry) -> Option<Result<Found, Reason>> {
     // Mostly known without a call of the system.

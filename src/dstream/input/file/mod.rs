@@ -26,6 +26,7 @@ use std::sync::Arc;
 pub use directory::Directory;
 
 use super::direct::{Direct, DirectNode, Made, Told};
+use crate::dstream::durable::Repeated;
 use crate::dstream::{DStream, Graph};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
@@ -62,6 +63,7 @@ pub(crate) struct FileDirect<F> {
     failing: Option<String>,
     /// When it was last said that a listing took long.
     slow: Option<BatchTime>,
+    repeated: Option<Repeated>,
 }
 
 impl<F> FileDirect<F> {
@@ -103,7 +105,13 @@ impl<F> FileDirect<F> {
             interval,
             failing: None,
             slow: None,
+            repeated: None,
         })
+    }
+
+    fn is_repeated(&self, time: BatchTime) -> bool {
+        let repeated = self.repeated.as_ref();
+        repeated.is_some_and(|repeated| time < repeated.fresh_from)
     }
 
     /// Offers everything that is in the directories; whether they could be listed.
@@ -209,6 +217,60 @@ impl<F> FileDirect<F> {
         }
     }
 
+    /// A batch that a process before this one may have made: of the files that were noted.
+    fn make_again<T: Data>(&mut self, time: BatchTime) -> Made<T>
+    where
+        F: InputFormat<T>,
+    {
+        let noted = self.repeated.as_mut().map(|repeated| &mut repeated.noted);
+        let Some(noted) = noted.and_then(|noted| noted.remove(&time)) else {
+            return self.make_none();
+        };
+        match self.choose_again(&noted, time) {
+            Ok(files) => self.make(&files, Ignored::default()),
+            Err(error) => Made {
+                rdd: Err(error),
+                report: None,
+            },
+        }
+    }
+
+    fn choose_again(&mut self, noted: &[u8], time: BatchTime) -> Result<Vec<Choice>> {
+        let paths = saved::read_paths(noted)?.into_iter().map(Arc::from);
+        let paths: Vec<Arc<Path>> = paths.collect();
+        for path in &paths {
+            self.selection.take(path, time);
+        }
+        let chosen = paths.into_iter().map(|path| match listing::found(&path) {
+            Ok(found) => Ok(Choice { path, found }),
+            Err(cause) => {
+                let what = format!("{path:?}, which the batch had before, cannot be read");
+                Err(Error::io(what, cause))
+            }
+        });
+        chosen.collect()
+    }
+
+    /// Batches that nobody made before: of what is in the directories.
+    fn make_new<T: Data>(&mut self, times: &[BatchTime]) -> Vec<Made<T>>
+    where
+        F: InputFormat<T>,
+    {
+        self.repeated = None;
+        let started = self.clock.now_nanos();
+        let (batches, ignored) = self.look(times);
+        let took = self.clock.now_nanos().saturating_sub(started).max(0);
+        self.tell_slow(Duration::from_nanos(took.unsigned_abs()), times);
+        self.tell_ignored(&ignored);
+        // Nobody knows to which batch a file belongs that belongs to none.
+        let mut ignored = ignored.is_any().then_some(ignored);
+        let batches = batches.iter().map(|files| match ignored.take() {
+            None if files.is_empty() => self.make_none(),
+            ignored => self.make(files, ignored.unwrap_or_default()),
+        });
+        batches.collect()
+    }
+
     /// The batch of no files.
     fn make_none<T: Data>(&self) -> Made<T> {
         let executor = Arc::clone(&self.executor);
@@ -275,18 +337,13 @@ impl<T: Data, F: InputFormat<T>> Direct<T> for FileDirect<F> {
     const AHEAD: bool = true;
 
     fn compute(&mut self, times: &[BatchTime]) -> Vec<Made<T>> {
-        let started = self.clock.now_nanos();
-        let (batches, ignored) = self.look(times);
-        let took = self.clock.now_nanos().saturating_sub(started).max(0);
-        self.tell_slow(Duration::from_nanos(took.unsigned_abs()), times);
-        self.tell_ignored(&ignored);
-        // Nobody knows to which batch a file belongs that belongs to none.
-        let mut ignored = ignored.is_any().then_some(ignored);
-        let batches = batches.iter().map(|files| match ignored.take() {
-            None if files.is_empty() => self.make_none(),
-            ignored => self.make(files, ignored.unwrap_or_default()),
-        });
-        batches.collect()
+        let again = times.partition_point(|&time| self.is_repeated(time));
+        let (again, new) = times.split_at(again);
+        let mut made: Vec<_> = again.iter().map(|&time| self.make_again(time)).collect();
+        if !new.is_empty() {
+            made.extend(self.make_new(new));
+        }
+        made
     }
 
     fn save(&mut self, time: BatchTime) -> Result<Vec<u8>> {
@@ -295,5 +352,20 @@ impl<T: Data, F: InputFormat<T>> Direct<T> for FileDirect<F> {
 
     fn restore(&mut self, saved: &[u8]) -> Result<()> {
         saved::read(&mut self.selection, saved)
+    }
+
+    fn note(&mut self, times: &[BatchTime]) -> Result<Vec<(BatchTime, Vec<u8>)>> {
+        let new = times.iter().filter(|&&time| !self.is_repeated(time));
+        let noted = new.map(|&time| {
+            let mut paths: Vec<_> = self.selection.taken_by(time).collect();
+            paths.reverse();
+            (time, saved::write_paths(&paths))
+        });
+        Ok(noted.filter(|(_, paths)| !paths.is_empty()).collect())
+    }
+
+    fn repeat(&mut self, repeated: Repeated) -> Result<()> {
+        self.repeated = Some(repeated);
+        Ok(())
     }
 }

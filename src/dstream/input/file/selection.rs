@@ -9,6 +9,10 @@
 //!
 //! A pass serves several times at once: a file goes to the first of them that may
 //! have it, as if they had been asked one by one.
+//!
+//! When a process goes on from a checkpoint, the batches that the one before may have
+//! made get what was noted of them, and no look at the directories. So the first look
+//! takes `t` to be the last batch before them, to find what has come meanwhile.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -26,6 +30,9 @@ pub(super) struct Selection {
     /// Files that were modified then or before are old.
     initial: i64,
     window: Duration,
+    /// The last batch that the directories were looked at for, until they are looked at
+    /// again by a process that goes on from a checkpoint.
+    behind: Option<BatchTime>,
     /// The files that were taken within the window, by path and in order.
     taken: HashTable<Taken>,
     in_order: VecDeque<(BatchTime, Arc<Path>)>,
@@ -80,6 +87,7 @@ impl Selection {
         Self {
             initial,
             window,
+            behind: None,
             taken: HashTable::new(),
             in_order: VecDeque::new(),
             noted: HashTable::new(),
@@ -103,7 +111,7 @@ impl Selection {
         taken.map(|taken| taken.time)
     }
 
-    fn take(&mut self, path: &Arc<Path>, time: BatchTime) {
+    pub(super) fn take(&mut self, path: &Arc<Path>, time: BatchTime) {
         let hash = hash_of(path);
         // It may have been taken before the window, and be taken again.
         if let Ok(before) = self.taken.find_entry(hash, |taken| taken.path == *path) {
@@ -133,21 +141,31 @@ impl Selection {
         }
     }
 
-    /// What has to be known to go on behind `time`: when files are old, and which were
-    /// taken up to then.
-    pub(super) fn save(&self, time: BatchTime) -> (i64, Vec<(i64, &Path)>) {
+    /// What has to be known to go on behind `time`: when files are old, for which batch
+    /// the directories were looked at, and which files were taken up to then.
+    pub(super) fn save(&self, time: BatchTime) -> (i64, BatchTime, Vec<(i64, &Path)>) {
         let taken = self.in_order.iter().take_while(|(taken, _)| *taken <= time);
         let taken = taken.map(|(taken, path)| (taken.as_millis(), &**path));
-        (self.initial, taken.collect())
+        (self.initial, self.behind.unwrap_or(time), taken.collect())
+    }
+
+    /// The files that were taken at `time`, which is one of the last ones.
+    pub(super) fn taken_by(&self, time: BatchTime) -> impl Iterator<Item = &Path> {
+        let last = self.in_order.iter().rev();
+        let last = last.take_while(move |(taken, _)| *taken >= time);
+        let of_it = last.filter(move |(taken, _)| *taken == time);
+        of_it.map(|(_, path)| &**path)
     }
 
     /// Goes on where that was told.
     pub(super) fn restore(
         &mut self,
         initial: i64,
+        behind: BatchTime,
         taken: impl IntoIterator<Item = (i64, PathBuf)>,
     ) {
         self.initial = initial;
+        self.behind = Some(behind);
         for (time, path) in taken {
             self.take(&Arc::from(path), BatchTime::from_millis(time));
         }
@@ -208,9 +226,14 @@ impl Pass<'_> {
             return;
         };
         let Selection {
-            initial, window, ..
+            initial,
+            window,
+            behind,
+            ..
         } = *self.selection;
-        if found.modified <= initial.max((time - window).as_millis()) {
+        let looked_at = behind.map_or(time, |behind| behind.min(time));
+        let is_done = behind.is_some() && taken.is_some_and(|at| found.modified <= at.as_millis());
+        if is_done || found.modified <= initial.max((looked_at - window).as_millis()) {
             let unseen = self.note(hash);
             // One that was taken is done, and will be forgotten.
             if unseen && taken.is_none() {
@@ -248,13 +271,15 @@ impl Pass<'_> {
         let key = |choice: &(usize, Choice)| (choice.0, choice.1.found.modified);
         self.choices.sort_by_key(key);
         let selection = self.selection;
+        selection.behind = None;
         let mut batches = vec![Vec::new(); self.times.len()];
         for (i, choice) in self.choices {
             selection.take(&choice.path, self.times[i]);
             batches[i].push(choice);
         }
-        if let Some(&last) = self.times.last() {
-            selection.forget(last - selection.window);
+        // By the first of the times: a checkpoint may be taken at any of them.
+        if let Some(&first) = self.times.first() {
+            selection.forget(first - selection.window);
         }
         if !complete {
             for &hash in &selection.noted {

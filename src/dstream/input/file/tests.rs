@@ -549,6 +549,7 @@ fn direct(pattern: &Path) -> FileDirect<FixedLengthFiles> {
         interval: Duration::from_secs(1),
         failing: None,
         slow: None,
+        repeated: None,
     }
 }
 
