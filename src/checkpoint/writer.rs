@@ -217,6 +217,7 @@ impl Writer {
             desk.done(result.map(|_| ()));
             self.bus.post(|| Event::Checkpoint(info));
         }
+        self.batches.close();
     }
 
     /// Gives how many bytes were written.

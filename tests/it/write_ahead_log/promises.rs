@@ -226,6 +226,7 @@ fn data_of_a_stream_that_is_gone_is_an_error_or_let_go() {
         numbers.print();
         if discard {
             ssc.discard_saved("numbers").unwrap();
+            ssc.discard_saved("update_state_by_key-0").unwrap();
         }
         ssc.start().map(|()| ssc.stop(false).unwrap())
     };
