@@ -161,13 +161,14 @@ impl Checkpointer {
         self.grid
     }
 
-    /// Takes the first checkpoint of all, before the first batch: so a process that ends at
-    /// any moment is gone on from.
+    /// Takes the first checkpoint of all, before the first batch, if an output writes its
+    /// batches once: so those of a process that ends at any moment come again.
     ///
     /// # Errors
     /// If it cannot be written.
     pub(crate) fn take_first(&self) -> Result<()> {
-        if !self.is_new {
+        let mut outputs = self.graph.outputs().into_iter();
+        if !self.is_new || outputs.all(|output| output.once().is_none()) {
             return Ok(());
         }
         self.take(&mut self.state())?;

@@ -98,7 +98,7 @@ impl StreamingContext {
             waiter: Arc::default(),
             site: Mutex::new(site),
             checkpoints: Mutex::default(),
-            accumulators: checkpoint::Accumulators::default(),
+            accumulators: Default::default(),
             running: Mutex::new(None),
             stopping: Mutex::default(),
         };

@@ -158,11 +158,10 @@ pub type CollectionAccumulator<T> = Accumulator<Vec<T>>;
 /// at once.
 ///
 /// **After recovery.** Accumulators of numbers that have a name are saved with each
-/// checkpoint, and others are if
-/// [`checkpoint_accumulator`](crate::StreamingContext::checkpoint_accumulator) is
-/// called, which has an example. A checkpoint is taken between two batches, so the
-/// value has what all batches up to it added, once; the batches since come again, and
-/// with them their additions.
+/// checkpoint, and others are if the context's `checkpoint_accumulator` is called,
+/// which has an example. A checkpoint is taken between two batches, so the value has
+/// what all batches up to it added, once; the batches since come again, and with them
+/// their additions.
 ///
 /// # Examples
 /// ```

@@ -276,3 +276,33 @@ impl fmt::Debug for Registry {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One per batch, say, under a name of its own.
+    #[test]
+    fn accumulators_that_nobody_holds_are_forgotten() {
+        let registry = Registry::default();
+        let held: Vec<_> = (0..PRUNE)
+            .map(|n| Accumulator::new(format!("held {n}"), n as i64))
+            .collect();
+        for accumulator in &held {
+            registry.add("number", accumulator).unwrap();
+        }
+        for n in 0..10_000 {
+            let gone = Accumulator::new(format!("gone {n}"), 0_i64);
+            registry.add("number", &gone).unwrap();
+            assert!(registry.lock().live.len() <= 2 * PRUNE + 1);
+        }
+        let saved = registry.save().unwrap();
+        assert_eq!(saved.len(), PRUNE);
+        let last = SavedAccumulator {
+            kind: "number".to_owned(),
+            // 63, as a zigzag varint.
+            bytes: vec![126],
+        };
+        assert_eq!(saved["held 63"], last);
+    }
+}

@@ -168,7 +168,7 @@ fn acc_3_one_made_in_a_batch_has_its_value() {
     }
     assert_eq!(large.get().unwrap().value(), 5);
     program.ssc.stop(true).unwrap();
-    drop((program, large));
+    drop((program, numbers, large));
 
     // It is not made here, and the next process finds it nevertheless.
     let Begun { program, numbers } = begin(&dir, 3_000, 2);
@@ -179,7 +179,7 @@ fn acc_3_one_made_in_a_batch_has_its_value() {
     }
     assert!(large.get().is_none());
     program.ssc.stop(true).unwrap();
-    drop((program, large));
+    drop((program, numbers, large));
 
     let Begun { program, numbers } = begin(&dir, 43_000, 2);
     let large = count_large(&numbers, &program.ssc, 435);

@@ -42,7 +42,8 @@ impl InputSource<u32> for Numbers {
     }
 }
 
-/// A process with a checkpoint in each of its batches, from the newest on.
+/// A process with a checkpoint before its first batch, if there is none to go on from,
+/// and one behind each.
 fn process(dir: &Path, millis: i64, batches: usize) {
     let clock = ManualClock::new(millis);
     let make = || {
@@ -85,6 +86,9 @@ fn process(dir: &Path, millis: i64, batches: usize) {
             Ok(())
         });
     program.start();
+    if millis == 0 {
+        assert_eq!(taken.recv().unwrap().batch_time, at(0));
+    }
     for _ in 0..batches {
         program.tick();
         assert!(taken.recv().unwrap().error.is_none());
@@ -107,78 +111,85 @@ fn f_12_what_each_file_has_is_told_and_why_one_cannot_be_read() {
     fs::create_dir(dir.join("checkpoint-01")).unwrap();
     fs::write(dir.join("checkpoint-9000-1.tmp"), "begun").unwrap();
     fs::write(dir.join("notes"), "mine").unwrap();
-    let whole = |second: usize, pieces: &str, bytes: usize, size: usize| {
-        let keys = 2 * second;
+    let whole = |second: usize| {
+        let size = fs::metadata(dir.join(format!("checkpoint-{}", second * 1000)));
+        let (size, keys) = (size.unwrap().len(), 2 * second);
+        // All of nothing, and three bytes for each key in each batch.
+        let bytes = (0..=second).map(|n| 3 * 2 * n + 1).sum::<usize>();
+        let pieces = ["1 piece", "2 pieces", "3 pieces", "4 pieces"][second];
         let seen = (1..=second).map(|n| 2 * n).sum::<usize>();
         let half = second as f64 / 2.0;
+        let all = if second == 0 { "" } else { "s" };
         format!(
-            "checkpoint-{second}000: {size} bytes, whole\n  \
-             batch {second}000 ms, zero time 0 ms, batch interval 1s, written by 0.1.0\n  \
+            "checkpoint-{}: {size} bytes, whole\n  \
+             batch {} ms, zero time 0 ms, batch interval 1s, written by 0.1.0\n  \
              setting app_name = Sums\n  \
              setting batch_interval = 1s\n  \
              setting workers = 1\n  \
              stream \"numbers\", Input: 7 bytes in 1 piece, position next={keys}\\n\n  \
-             stream \"sums\", state by key: {keys} keys, {bytes} bytes in {pieces}\n  \
-             accumulator \"all\": {} bytes\n  \
+             stream \"sums\", state by key: {keys} keys, {bytes} byte{all} in {pieces}\n  \
+             accumulator \"all\": {} byte{all}\n  \
              double accumulator \"half\": {half}\n  \
              long accumulator \"seen\\u{{1b}}[2J\": {seen}",
+            second * 1000,
+            second * 1000,
             second + 1
         )
     };
-    let size = |second| {
-        let file = dir.join(format!("checkpoint-{second}000"));
-        fs::metadata(file).unwrap().len() as usize
+    let size = |second: usize| {
+        let file = dir.join(format!("checkpoint-{}", second * 1000));
+        fs::metadata(file).unwrap().len()
     };
     let found = inspect(&*dir).unwrap();
-    let newest = whole(3, "3 pieces", 39, size(3));
-    let second = whole(2, "2 pieces", 20, size(2));
-    let first = whole(1, "1 piece", 7, size(1));
+    let (newest, older) = (whole(3), [whole(2), whole(1), whole(0)].join("\n"));
     assert_eq!(
         text(&found),
-        format!("DIR: 3 files, recovery begins behind 3000 ms\n{newest}\n{second}\n{first}")
+        format!("DIR: 4 files, recovery begins behind 3000 ms\n{newest}\n{older}")
     );
     let needed: Vec<_> = found.files.iter().map(|file| &file.needed_by[..]).collect();
-    assert_eq!(needed, [&[][..], &[at(3000)], &[at(3000), at(2000)]]);
+    let newer = [at(3000), at(2000), at(1000)];
+    assert_eq!(needed, [&[][..], &newer[..1], &newer[..2], &newer]);
 
-    // A byte of the newest is another, and the first one is cut off.
+    // A byte of the newest is another, and then the first one is cut off.
     let path = dir.join("checkpoint-3000");
     let good = fs::read(&path).unwrap();
     let mut bytes = good.clone();
     bytes[20] ^= 1;
     fs::write(&path, &bytes).unwrap();
-    let found = inspect(&*dir).unwrap();
     assert_eq!(
-        text(&found),
+        text(&inspect(&*dir).unwrap()),
         format!(
-            "DIR: 3 files, recovery begins behind 2000 ms\n\
+            "DIR: 4 files, recovery begins behind 2000 ms\n\
              checkpoint-3000: {} bytes, cannot be read: corrupt data: at byte 8: the checksum is \
-             wrong: the file was damaged\n{second}\n{first}",
+             wrong: the file was damaged\n{older}",
             bytes.len()
         )
     );
 
     fs::write(&path, &good).unwrap();
-    fs::write(dir.join("checkpoint-1000"), &good[..5]).unwrap();
+    fs::write(dir.join("checkpoint-0"), &good[..5]).unwrap();
     let cut = "corrupt data: it is too short for a checkpoint";
-    let needs = "not whole: corrupt data: it needs checkpoint-1000, which cannot be read";
+    let needs = "not whole: corrupt data: it needs checkpoint-0, which cannot be read";
     let found = inspect(&*dir).unwrap();
     assert_eq!(
         text(&found),
         format!(
-            "DIR: 3 files, nothing to recover from\n\
+            "DIR: 4 files, nothing to recover from\n\
              checkpoint-3000: {} bytes, {needs}: {cut}\n\
              checkpoint-2000: {} bytes, {needs}: {cut}\n\
-             checkpoint-1000: 5 bytes, cannot be read: {cut}",
-            good.len(),
-            size(2)
+             checkpoint-1000: {} bytes, {needs}: {cut}\n\
+             checkpoint-0: 5 bytes, cannot be read: {cut}",
+            size(3),
+            size(2),
+            size(1)
         )
     );
     assert!(found.files.iter().all(|file| file.status.error().is_some()));
 
-    fs::remove_file(dir.join("checkpoint-1000")).unwrap();
+    fs::remove_file(dir.join("checkpoint-0")).unwrap();
     let found = inspect(&*dir).unwrap();
     assert!(matches!(found.files[0].status, Status::Incomplete(_)));
-    let gone = "not whole: corrupt data: it needs checkpoint-1000, which is not there";
+    let gone = "not whole: corrupt data: it needs checkpoint-0, which is not there";
     assert!(text(&found).contains(gone), "{found}");
 }
 
@@ -206,7 +217,6 @@ fn f_12_files_that_are_kept_for_newer_ones_are_told() {
 fn f_13_a_file_of_another_version_is_told() {
     let dir = Scratch::new("inspect-version");
     process(&dir, 0, 1);
-    // The one before the first batch has nothing.
     fs::remove_file(dir.join("checkpoint-0")).unwrap();
     let path = dir.join("checkpoint-1000");
     let mut bytes = fs::read(&path).unwrap();

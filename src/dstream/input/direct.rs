@@ -14,7 +14,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use super::Input;
 use crate::dstream::DStream;
@@ -93,8 +93,9 @@ pub(crate) struct DirectNode<T: Data, S> {
     batches: Mutex<BTreeMap<BatchTime, Made<T>>>,
     /// What the last checkpoint has of the source.
     saved: Mutex<Vec<u8>>,
-    /// Where batches are noted, if anywhere, and as whose.
-    notes: OnceLock<(Arc<str>, Arc<dyn Notes>)>,
+    /// Where batches are noted, if anywhere, and as whose. Gone when the context was
+    /// stopped, whose handles may live longer.
+    notes: OnceLock<(Arc<str>, Weak<dyn Notes>)>,
     /// Written by who stops the input; who holds the source then stops it.
     stopping: AtomicBool,
 }
@@ -202,7 +203,10 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
         // A source of the program's own.
         let noted = catch_unwind(AssertUnwindSafe(|| source.note(times)))
             .unwrap_or_else(|payload| Err(Error::from_panic(payload, "the input")))
-            .and_then(|batches| notes.note(uid, batches));
+            .and_then(|batches| match notes.upgrade() {
+                Some(notes) => notes.note(uid, batches),
+                None => Err(Error::illegal_state("the context was stopped")),
+            });
         if let Err(error) = noted {
             for (made, &time) in made.iter_mut().zip(times) {
                 *made = self.fail(time, error.clone());
@@ -331,7 +335,7 @@ impl<T: Data, S: Direct<T>> Durable for DirectNode<T, S> {
 
     fn note_batches(&self, uid: &Arc<str>, notes: &Arc<dyn Notes>) {
         // Called once.
-        let _ = self.notes.set((Arc::clone(uid), Arc::clone(notes)));
+        let _ = self.notes.set((Arc::clone(uid), Arc::downgrade(notes)));
     }
 }
 

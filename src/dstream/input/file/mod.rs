@@ -342,6 +342,7 @@ impl<T: Data, F: InputFormat<T>> Direct<T> for FileDirect<F> {
         let mut made: Vec<_> = again.iter().map(|&time| self.make_again(time)).collect();
         if !new.is_empty() {
             made.extend(self.make_new(new));
+            self.selection.forget(times[0]);
         }
         made
     }

@@ -126,8 +126,9 @@ impl Selection {
         self.in_order.push_back((time, Arc::clone(path)));
     }
 
-    /// Forgets what was taken before `time`.
-    fn forget(&mut self, time: BatchTime) {
+    /// Forgets what no batch needs from `first` on, and no checkpoint of one.
+    pub(super) fn forget(&mut self, first: BatchTime) {
+        let time = first - self.window;
         while let Some((taken, path)) = self.in_order.pop_front_if(|(taken, _)| *taken < time) {
             let same = |other: &Taken| other.path == path && other.time == taken;
             if let Ok(old) = self.taken.find_entry(hash_of(&path), same) {
@@ -276,10 +277,6 @@ impl Pass<'_> {
         for (i, choice) in self.choices {
             selection.take(&choice.path, self.times[i]);
             batches[i].push(choice);
-        }
-        // By the first of the times: a checkpoint may be taken at any of them.
-        if let Some(&first) = self.times.first() {
-            selection.forget(first - selection.window);
         }
         if !complete {
             for &hash in &selection.noted {

@@ -48,6 +48,7 @@ fn pass(
     let ignored = std::mem::take(&mut pass.ignored);
     let name = |choice: &Choice| choice.path.to_string_lossy().into_owned();
     let batches = pass.finish(true);
+    selection.forget(times[0]);
     let batches = batches.iter().map(|files| files.iter().map(name).collect());
     (batches.collect(), counts(&ignored))
 }
