@@ -168,7 +168,11 @@ pub(super) struct Writer {
     streams: BTreeMap<Arc<str>, Vec<Held>>,
     /// The newest checkpoints, each with the files that it needs.
     written: VecDeque<(BatchTime, BTreeSet<BatchTime>)>,
+    on_kept: OnKept,
 }
+
+/// Told which checkpoint is the oldest one that is kept, when that changes.
+pub(crate) type OnKept = Box<dyn Fn(BatchTime) + Send>;
 
 impl Writer {
     /// `before` is the checkpoint that the streams were restored from.
@@ -178,6 +182,7 @@ impl Writer {
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
         fixed: Fixed,
         before: Option<&Contents>,
+        on_kept: OnKept,
     ) -> Self {
         let streams = before.iter().flat_map(|contents| &contents.streams);
         let streams = streams.map(|stream| {
@@ -193,6 +198,7 @@ impl Writer {
             fixed,
             streams: streams.collect(),
             written: VecDeque::new(),
+            on_kept,
         }
     }
 
@@ -212,6 +218,7 @@ impl Writer {
             desk.done(result.map(|_| ()));
             self.bus.post(|| Event::Checkpoint(info));
         }
+        self.batches.close();
     }
 
     /// Gives how many bytes were written.
@@ -287,10 +294,11 @@ impl Writer {
         if let Err(error) = self.store.clean(|file| !needed.contains(&file)) {
             tracing::warn!(%error, "old checkpoints cannot be removed");
         }
-        if let Some((oldest, _)) = self.written.front()
-            && let Err(error) = self.batches.forget(*oldest)
-        {
-            tracing::warn!(%error, "the log of batches cannot be cleaned up");
+        if let Some((oldest, _)) = self.written.front() {
+            if let Err(error) = self.batches.forget(*oldest) {
+                tracing::warn!(%error, "the log of batches cannot be cleaned up");
+            }
+            (self.on_kept)(*oldest);
         }
     }
 }
