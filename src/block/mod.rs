@@ -2,6 +2,8 @@
 
 mod line;
 mod memory;
+#[cfg(any(all(test, not(loom)), feature = "fuzz"))]
+pub(crate) mod naive;
 mod range;
 mod reader;
 mod ring;
@@ -12,7 +14,7 @@ pub(crate) use memory::Memory;
 pub(crate) use range::TextRange;
 pub(crate) use reader::{LineReader, LineRules};
 pub(crate) use ring::{
-    Block, Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter,
+    About, Block, Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter,
     text_ring, typed_ring,
 };
 pub use str::{Split, SplitWhitespace, Str};

@@ -83,6 +83,11 @@ impl BatchLog {
         self.log.remove_below(needed)
     }
 
+    /// Takes nothing more; another process may have the directory.
+    pub(super) fn close(&self) {
+        self.log.close();
+    }
+
     fn records(&self) -> MutexGuard<'_, VecDeque<(BatchTime, u64)>> {
         self.records
             .lock()

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::file::Partitioning;
 use super::store::{Recovered, Store};
-use super::writer::{Desk, Fixed, Snapshot, StreamSnapshot, Writer};
+use super::writer::{Desk, Fixed, OnKept, Snapshot, StreamSnapshot, Writer};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::durable::{Noted, Notes, Repeated, Saved};
 use crate::dstream::{Control, Graph};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::{Bus, CheckpointInfo, Event};
 use crate::shared::Registry;
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Deadline, Duration, first_batch_time};
 
 /// A stream that keeps something, with its name.
@@ -21,6 +22,17 @@ use crate::time::{BatchTime, Clock, Deadline, Duration, first_batch_time};
 struct Named {
     uid: Arc<str>,
     node: Arc<dyn Control>,
+}
+
+/// When checkpoints are taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CheckpointTimes {
+    /// The first one comes behind this batch.
+    pub(crate) last: BatchTime,
+    /// The least time from one to the next.
+    pub(crate) interval: Duration,
+    /// For so long none is taken behind a batch that failed.
+    pub(crate) hold: Duration,
 }
 
 /// What checkpoints are taken of.
@@ -41,6 +53,7 @@ pub(crate) struct Checkpointer {
     /// At multiples of this all streams have a batch.
     grid: Duration,
     interval: Duration,
+    hold: Duration,
     /// Nothing was recovered.
     is_new: bool,
     state: Mutex<State>,
@@ -52,6 +65,8 @@ struct State {
     last: BatchTime,
     /// The latest batch that has ended.
     done: BatchTime,
+    /// The first batch that failed since the last checkpoint. A restart runs it again.
+    failed: Option<BatchTime>,
     /// A stream could not tell what it has.
     lost: bool,
     /// What the others told then, which they do not tell again.
@@ -59,14 +74,14 @@ struct State {
 }
 
 impl Checkpointer {
-    /// Begins, before the first batch behind `last`.
+    /// Begins, before the first batch.
     pub(crate) fn start(
         program: Program<'_>,
         store: Store,
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
-        interval: Duration,
-        last: BatchTime,
+        times: CheckpointTimes,
         before: Option<Recovered>,
+        on_kept: OnKept,
     ) -> Result<Self> {
         let Program {
             graph,
@@ -80,7 +95,7 @@ impl Checkpointer {
         let (batches, noted) = store.batch_log(noted_behind, Arc::clone(&clock))?;
         if let Some(recovered) = &mut before {
             restore(&streams, recovered)?;
-            repeat(graph, &streams, (last, clock.now_millis()), noted)?;
+            repeat(graph, &streams, (times.last, clock.now_millis()), noted)?;
         }
         let saved = before.as_mut().map(Recovered::take_accumulators);
         accumulators.restore(saved.unwrap_or_default())?;
@@ -107,6 +122,7 @@ impl Checkpointer {
                 partitioning: Partitioning::of(graph),
             },
             before.as_ref().map(|recovered| &recovered.contents),
+            on_kept,
         );
         let thread = thread::spawn("checkpoints", None, move || writer.run());
         let thread = thread.map_err(|cause| {
@@ -122,10 +138,16 @@ impl Checkpointer {
             bus,
             zero,
             grid,
-            interval,
+            interval: times.interval,
+            // A batch that comes again without its data would be a loss, too.
+            hold: match graph.inputs().iter().all(|input| input.comes_again()) {
+                true => times.hold,
+                false => Duration::ZERO,
+            },
             state: Mutex::new(State {
-                last,
-                done: last,
+                last: times.last,
+                done: times.last,
+                failed: None,
                 lost: false,
                 untaken: BTreeMap::new(),
             }),
@@ -155,13 +177,21 @@ impl Checkpointer {
 
     /// The batch `time` has ended, and no later one has begun. Called on a thread that
     /// runs jobs.
-    pub(crate) fn batch_done(&self, time: BatchTime) {
+    pub(crate) fn batch_done(&self, time: BatchTime, has_failed: bool) {
         if self.graph.must_repeat() {
             return;
         }
         let mut state = self.state();
         state.done = time;
-        let is_due = time >= state.last + self.interval && self.can_take(time);
+        if has_failed && state.failed.is_none() && !self.hold.is_zero() {
+            state.failed = Some(time);
+            tracing::warn!(
+                %time,
+                hold = ?self.hold,
+                "a batch failed: no checkpoint is taken, so that a restart runs it again"
+            );
+        }
+        let is_due = time >= state.last + self.interval && self.can_take(&state);
         // While one is written what is new waits for the next one.
         if is_due && self.desk.is_free() {
             // Who listens was told of an error.
@@ -169,8 +199,10 @@ impl Checkpointer {
         }
     }
 
-    fn can_take(&self, time: BatchTime) -> bool {
-        time.is_on_grid(self.zero, self.grid)
+    /// Whether a checkpoint can be taken behind the batch that was done last.
+    fn can_take(&self, state: &State) -> bool {
+        let is_held = |failed: BatchTime| state.done < failed + self.hold;
+        state.done.is_on_grid(self.zero, self.grid) && !state.failed.is_some_and(is_held)
     }
 
     fn take(&self, state: &mut State) -> Result<()> {
@@ -180,6 +212,9 @@ impl Checkpointer {
         state.last = time;
         match self.snapshot(time, all, &mut state.untaken) {
             Ok(snapshot) => {
+                if let Some(failed) = state.failed.take() {
+                    tracing::error!(%failed, "a batch that failed will not run again");
+                }
                 self.desk.put(snapshot);
                 Ok(())
             }
@@ -244,7 +279,7 @@ impl Checkpointer {
             let mut state = self.state();
             let is_new = state.done > state.last || state.lost;
             // The streams have gone on behind a batch that has to come again.
-            if is_new && self.can_take(state.done) && !self.graph.must_repeat() {
+            if is_new && self.can_take(&state) && !self.graph.must_repeat() {
                 let taken = self.take(&mut state);
                 drop(state);
                 taken.and_then(|()| self.desk.wait())
@@ -289,6 +324,10 @@ fn named(graph: &Graph) -> Result<Vec<Named>> {
         let number = of_kind.entry(node.meta().name).or_default();
         let derived = format!("{}-{number}", node.meta().name);
         *number += 1;
+        if durable.uid().get().is_none() {
+            // From now on it has this one.
+            let _ = durable.uid().set(&derived);
+        }
         let uid = durable.uid().get().unwrap_or(&derived);
         if let Some(other) = streams.iter().find(|other| *other.uid == *uid) {
             return Err(Error::illegal_state(format!(

@@ -17,10 +17,14 @@
 //! **Consistency.** A checkpoint is taken on the thread that runs jobs, behind the
 //! last job of a batch and before the first one of the next, and only at times at
 //! which every stream that keeps something has a batch. So all are taken to the same
-//! time, and nothing is needed of batches before, but by windows of plain records.
+//! time, and nothing is needed of batches before, but by windows of plain records; of
+//! receivers with a write-ahead log those are read again.
 //!
 //! **Cost.** Each stream gives what changed since the checkpoint before; that is
 //! written behind the batches. While one is being written no other is taken.
+//!
+//! **Batches that failed.** Behind one no checkpoint is taken for a while, so that a
+//! restart runs it again, if all inputs can give their data again.
 //!
 //! **Faults.** A file appears under its name only when all of it is durable, so the
 //! newest file that can be read is a checkpoint. If one cannot be written, what it had
@@ -34,12 +38,15 @@ mod inspect;
 mod store;
 mod writer;
 
+#[cfg(all(test, shuttle))]
+mod model;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use checkpointer::{Checkpointer, Program};
+pub(crate) use checkpointer::{CheckpointTimes, Checkpointer, Program};
 pub use inspect::{
     AccumulatorDescription, CheckpointFile, Description, Inspection, Status, StreamDescription,
     inspect,
 };
 pub(crate) use store::{Recovered, Store};
+pub(crate) use writer::OnKept;

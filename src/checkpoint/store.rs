@@ -119,6 +119,16 @@ impl Store {
         Ok(store)
     }
 
+    /// The disk, and a directory in this one for another part of the engine.
+    pub(crate) fn subdirectory(&self, name: &str) -> (Arc<dyn Disk>, PathBuf) {
+        (Arc::clone(&self.disk), self.dir.join(name))
+    }
+
+    /// Whether there are checkpoints, whole or not.
+    pub(crate) fn has_any(&self) -> Result<bool> {
+        Ok(!self.times()?.is_empty())
+    }
+
     /// Opens the log of batches beside the checkpoints.
     pub(super) fn batch_log(
         &self,

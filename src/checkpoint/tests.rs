@@ -47,6 +47,7 @@ fn writer(disk: &SimDisk) -> Writer {
         tell,
         fixed,
         None,
+        Box::new(|_| ()),
     )
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::batch_log::BatchLog;
 use super::file::{self, Contents, FileBytes, Partitioning, Place, StreamPieces};
@@ -11,6 +11,7 @@ use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::{Error, Result};
 use crate::listener::{Bus, CheckpointInfo, Event};
 use crate::shared::SavedAccumulator;
+use crate::sync::engine::{Condvar, Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Duration};
 
 /// How often a file is tried before it is an error.
@@ -167,7 +168,11 @@ pub(super) struct Writer {
     streams: BTreeMap<Arc<str>, Vec<Held>>,
     /// The newest checkpoints, each with the files that it needs.
     written: VecDeque<(BatchTime, BTreeSet<BatchTime>)>,
+    on_kept: OnKept,
 }
+
+/// Told which checkpoint is the oldest one that is kept, when that changes.
+pub(crate) type OnKept = Box<dyn Fn(BatchTime) + Send>;
 
 impl Writer {
     /// `before` is the checkpoint that the streams were restored from.
@@ -177,6 +182,7 @@ impl Writer {
         (bus, clock): (Arc<Bus>, Arc<dyn Clock>),
         fixed: Fixed,
         before: Option<&Contents>,
+        on_kept: OnKept,
     ) -> Self {
         let streams = before.iter().flat_map(|contents| &contents.streams);
         let streams = streams.map(|stream| {
@@ -192,6 +198,7 @@ impl Writer {
             fixed,
             streams: streams.collect(),
             written: VecDeque::new(),
+            on_kept,
         }
     }
 
@@ -211,6 +218,7 @@ impl Writer {
             desk.done(result.map(|_| ()));
             self.bus.post(|| Event::Checkpoint(info));
         }
+        self.batches.close();
     }
 
     /// Gives how many bytes were written.
@@ -286,10 +294,11 @@ impl Writer {
         if let Err(error) = self.store.clean(|file| !needed.contains(&file)) {
             tracing::warn!(%error, "old checkpoints cannot be removed");
         }
-        if let Some((oldest, _)) = self.written.front()
-            && let Err(error) = self.batches.forget(*oldest)
-        {
-            tracing::warn!(%error, "the log of batches cannot be cleaned up");
+        if let Some((oldest, _)) = self.written.front() {
+            if let Err(error) = self.batches.forget(*oldest) {
+                tracing::warn!(%error, "the log of batches cannot be cleaned up");
+            }
+            (self.on_kept)(*oldest);
         }
     }
 }

@@ -591,6 +591,35 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::Number(&mut conf.max_queued_batches),
     },
     Key {
+        name: "receiver_write_ahead_log",
+        env: "MILLSTREAM_RECEIVER_WRITE_AHEAD_LOG",
+        guide: &["spark.streaming.receiver.writeAheadLog.enable"],
+        kind: Kind::Flag,
+        default: "false",
+        meaning: "whether what receivers take is written to a log in the checkpoint directory \
+                  before it is processed, and before it may be acknowledged",
+        slot: |conf| Slot::Flag(&mut conf.receiver_write_ahead_log),
+    },
+    Key {
+        name: "write_ahead_log_sync",
+        env: "MILLSTREAM_WRITE_AHEAD_LOG_SYNC",
+        guide: &[],
+        kind: Kind::Flag,
+        default: "true",
+        meaning: "whether the log is synced; without it a crash of the machine may lose the end",
+        slot: |conf| Slot::Flag(&mut conf.write_ahead_log_sync),
+    },
+    Key {
+        name: "write_ahead_log_skip_damage",
+        env: "MILLSTREAM_WRITE_AHEAD_LOG_SKIP_DAMAGE",
+        guide: &[],
+        kind: Kind::Flag,
+        default: "false",
+        meaning: "whether records of the log that are damaged are left out and counted, and not \
+                  an error",
+        slot: |conf| Slot::Flag(&mut conf.write_ahead_log_skip_damage),
+    },
+    Key {
         name: "checkpoint_directory",
         env: "MILLSTREAM_CHECKPOINT_DIRECTORY",
         guide: &["spark.streaming.checkpoint.directory"],
@@ -607,6 +636,16 @@ pub static KEYS: &[Key] = &[
         default: "as the streams ask",
         meaning: "least time from one checkpoint to the next; without anybody asking 1s",
         slot: |conf| Slot::OptDuration(&mut conf.checkpoint_interval),
+    },
+    Key {
+        name: "failed_batch_hold",
+        env: "MILLSTREAM_FAILED_BATCH_HOLD",
+        guide: &[],
+        kind: Kind::Duration { min_ms: 0 },
+        default: "10m",
+        meaning: "time for which no checkpoint is taken after a batch failed, so that a restart \
+                  runs it again; zero is none",
+        slot: |conf| Slot::Duration(&mut conf.failed_batch_hold),
     },
     Key {
         name: "batch_stuck_after",

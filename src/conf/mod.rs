@@ -148,6 +148,16 @@ pub struct Conf {
     /// Batches that may wait; beyond it no batch is cut and data stays at its source. Default:
     /// 10000.
     pub max_queued_batches: usize,
+    /// Whether what receivers take is written to a log in the checkpoint directory before it is
+    /// processed, and before it may be acknowledged; see [`Receiver`](crate::receiver::Receiver).
+    /// Default: `false`.
+    pub receiver_write_ahead_log: bool,
+    /// Whether the log is synced: without it a crash of the machine may lose the end. Default:
+    /// `true`.
+    pub write_ahead_log_sync: bool,
+    /// Whether records of the log that are damaged are left out and counted, and not an error.
+    /// Default: `false`.
+    pub write_ahead_log_skip_damage: bool,
     /// Directory of checkpoints; see [`StreamingContext::checkpoint`]. Default: `none`.
     ///
     /// [`StreamingContext::checkpoint`]: crate::StreamingContext
@@ -155,6 +165,10 @@ pub struct Conf {
     /// Least time from one checkpoint to the next. `None` is what the streams ask for, or one
     /// second if none does. Default: `None`.
     pub checkpoint_interval: Option<Duration>,
+    /// Time for which no checkpoint is taken after a batch failed, so that a restart runs it
+    /// again, and those behind it; zero is none. Without effect if a receiver has no
+    /// write-ahead log, as what it received would be gone. Default: 10 min.
+    pub failed_batch_hold: Duration,
     /// Time after which it is told that a batch is still running; zero is never. Default: 60 s.
     pub batch_stuck_after: Duration,
     /// Longest time that a graceful stop waits for received data to be processed; `None` is ten
@@ -253,8 +267,12 @@ impl Conf {
             dynamic_allocation_scaling_up_ratio: 0.0,
             dynamic_allocation_scaling_down_ratio: 0.0,
             max_queued_batches: 0,
+            receiver_write_ahead_log: false,
+            write_ahead_log_sync: false,
+            write_ahead_log_skip_damage: false,
             checkpoint_directory: String::new(),
             checkpoint_interval: None,
+            failed_batch_hold: Duration::ZERO,
             batch_stuck_after: Duration::ZERO,
             graceful_stop_timeout: None,
             stop_timeout: Duration::ZERO,

@@ -103,8 +103,12 @@ fn defaults() {
     assert_eq!(conf.dynamic_allocation_scaling_up_ratio, 0.9);
     assert_eq!(conf.dynamic_allocation_scaling_down_ratio, 0.3);
     assert_eq!(conf.max_queued_batches, 10_000);
+    assert!(!conf.receiver_write_ahead_log);
+    assert!(conf.write_ahead_log_sync);
+    assert!(!conf.write_ahead_log_skip_damage);
     assert_eq!(conf.checkpoint_directory, "none");
     assert_eq!(conf.checkpoint_interval, None);
+    assert_eq!(conf.failed_batch_hold, Duration::from_secs(600));
     assert_eq!(conf.batch_stuck_after, Duration::from_secs(60));
     assert_eq!(conf.graceful_stop_timeout, None);
     assert_eq!(conf.stop_timeout, Duration::from_secs(2));
@@ -154,8 +158,12 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("dynamic_allocation_scaling_up_ratio", "0.8"),
         ("dynamic_allocation_scaling_down_ratio", "0.25"),
         ("max_queued_batches", "1"),
+        ("receiver_write_ahead_log", "true"),
+        ("write_ahead_log_sync", "false"),
+        ("write_ahead_log_skip_damage", "true"),
         ("checkpoint_directory", "/var/checkpoints"),
         ("checkpoint_interval", "10s"),
+        ("failed_batch_hold", "5m"),
         ("batch_stuck_after", "0ms"),
         ("graceful_stop_timeout", "1m"),
         ("stop_timeout", "1s"),
@@ -678,8 +686,12 @@ dynamic_allocation_scaling_interval    1m                  default
 dynamic_allocation_scaling_up_ratio    0.9                 default
 dynamic_allocation_scaling_down_ratio  0.3                 default
 max_queued_batches                     10000               default
+receiver_write_ahead_log               false               default
+write_ahead_log_sync                   true                default
+write_ahead_log_skip_damage            false               default
 checkpoint_directory                   none                default
 checkpoint_interval                    as the streams ask  default
+failed_batch_hold                      10m                 default
 batch_stuck_after                      1m                  default
 graceful_stop_timeout                  10 batch intervals  default
 stop_timeout                           2s                  default

@@ -15,6 +15,7 @@ use crate::dstream::{DStream, InputSource, RddQueue, check_like, transform_of, u
 use crate::error::{Error, Result};
 use crate::rdd::pipe::{Data, Pipe};
 use crate::rdd::{Lines, Partition, Rdd};
+use crate::receiver::log::Logging;
 use crate::receiver::{
     Backoff, ConvertedSocket, CustomSource, Peer, RateLimit, RateLimiter, RawSocket, Receiver,
     Source, Supervisor, TextSocket,
@@ -161,7 +162,8 @@ impl StreamingContext {
     pub fn socket_text_stream(&self, address: impl Into<String>) -> Result<DStream<Str>> {
         let site = Location::caller();
         let peer = self.peer(address.into(), site)?;
-        ReceiverIngest::declare(&self.inner.graph, "Socket", site, |_| {
+        let logging = Arc::new(Logging::of_bytes(self.logs()));
+        ReceiverIngest::declare(&self.inner.graph, "Socket", site, &logging, |_| {
             let max_line = self.inner.conf.max_line_bytes;
             let (writer, cutter, budget) = text_ring(self.ring_options(), max_line);
             let (limiter, limit) = self.limiter();
@@ -203,7 +205,8 @@ impl StreamingContext {
     {
         let site = Location::caller();
         let peer = self.peer(address.into(), site)?;
-        ReceiverIngest::declare(&self.inner.graph, "Socket", site, |_| {
+        let logging = Arc::new(Logging::new(self.logs()));
+        ReceiverIngest::declare(&self.inner.graph, "Socket", site, &logging, |_| {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
             let (limiter, limit) = self.limiter();
             let source = ConvertedSocket::new(peer, convert, writer, limiter);
@@ -223,7 +226,8 @@ impl StreamingContext {
     pub fn raw_socket_stream(&self, address: impl Into<String>) -> Result<DStream<Arc<[u8]>>> {
         let site = Location::caller();
         let peer = self.peer(address.into(), site)?;
-        ReceiverIngest::declare(&self.inner.graph, "Raw socket", site, |_| {
+        let logging = Arc::new(Logging::new(self.logs()).with_codec(RawSocket::codec()));
+        ReceiverIngest::declare(&self.inner.graph, "Raw socket", site, &logging, |_| {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
             let source = RawSocket::new(peer, writer, self.inner.conf.max_frame_bytes);
             (cutter, self.supervisor(source, budget, None))
@@ -238,12 +242,21 @@ impl StreamingContext {
     #[track_caller]
     pub fn receiver_stream<T: Data>(&self, receiver: impl Receiver<T>) -> Result<DStream<T>> {
         let site = Location::caller();
-        ReceiverIngest::declare(&self.inner.graph, "Receiver", site, |stream_id| {
+        let logging = Arc::new(Logging::new(self.logs()));
+        ReceiverIngest::declare(&self.inner.graph, "Receiver", site, &logging, |stream_id| {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
             // A block never spans batches.
             let block_interval = self.inner.conf.block_interval.min(self.batch_interval());
             let (limiter, limit) = self.limiter();
-            let source = CustomSource::new(receiver, stream_id, writer, limiter, block_interval);
+            let logging = Arc::clone(&logging);
+            let source = CustomSource::new(
+                receiver,
+                stream_id,
+                writer,
+                limiter,
+                block_interval,
+                logging,
+            );
             (cutter, self.supervisor(source, budget, limit))
         })
     }
@@ -256,6 +269,11 @@ impl StreamingContext {
     #[track_caller]
     pub fn input_stream<T: Data>(&self, source: impl InputSource<T>) -> Result<DStream<T>> {
         CustomDirect::declare(&self.inner.graph, Location::caller(), source)
+    }
+
+    /// Whether receivers write to a log.
+    fn logs(&self) -> bool {
+        self.inner.conf.receiver_write_ahead_log
     }
 
     fn ring_options(&self) -> RingOptions {

@@ -1,20 +1,22 @@
 //! Start, stop, and what lies between.
 
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
-use super::checkpoint::{Checkpoints, Setup};
+use super::checkpoint::{Checkpoints, Durability, Setup};
 use super::{Inner, StreamingContext, active};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
 use crate::rate::{PidOptions, PidRateEstimator};
+use crate::receiver::log::ReceiverLog;
 use crate::scheduler::{
-    Generator, JobScheduler, Learners, OnDone, RateControl, ReceiverTracker, Scaling,
-    ScalingOptions,
+    CutTimes, Generator, JobScheduler, Learners, Logger, OnDone, RateControl, ReceiverTracker,
+    Scaling, ScalingOptions,
 };
+use crate::sync::engine::MutexGuard;
 use crate::task::in_task;
-use crate::time::{BatchTime, Deadline, Duration, first_batch_time};
+use crate::time::{BatchTime, Duration, first_batch_time};
 
 /// The threads of a running context.
 pub(super) struct Running {
@@ -23,6 +25,7 @@ pub(super) struct Running {
     pub(super) generator: Option<Generator>,
     pub(super) jobs: Arc<JobScheduler>,
     pub(super) checkpoints: Option<Arc<Checkpoints>>,
+    pub(super) logger: Option<Logger>,
     pub(super) job_threads: Vec<Thread>,
     pub(super) bus_thread: Option<Thread>,
 }
@@ -223,9 +226,9 @@ impl Inner {
 
 /// What happens when a batch has ended.
 fn on_done(checkpoints: Option<Arc<Checkpoints>>) -> OnDone {
-    Box::new(move |time| {
+    Box::new(move |time, has_failed| {
         if let Some(checkpoints) = &checkpoints {
-            checkpoints.batch_done(time);
+            checkpoints.batch_done(time, has_failed);
         }
     })
 }
@@ -233,7 +236,8 @@ fn on_done(checkpoints: Option<Arc<Checkpoints>>) -> OnDone {
 impl Running {
     fn start(inner: &Inner) -> Result<Self> {
         let interval = inner.graph.batch_interval();
-        let zero = first_batch_time(inner.clock.now_millis(), interval) - interval;
+        let first = first_batch_time(inner.clock.now_millis(), interval);
+        let zero = first - interval;
         let setup = std::mem::take(&mut *inner.setup());
         let (zero, last) = setup.times(zero);
         let remember = match inner.conf.unpersist {
@@ -242,14 +246,12 @@ impl Running {
         };
         let rates = RateControl::new(estimator(inner)?, interval);
         inner.graph.initialize(zero, remember);
-        let checkpoints = setup.start(inner, last)?;
+        let durability = setup.start(inner, last, first)?;
         if let Err(error) = inner.graph.start_inputs() {
-            if let Some(checkpoints) = &checkpoints {
-                // Nothing was taken.
-                let _ = checkpoints.finish(false, Deadline::after(inner.conf.stop_timeout));
-            }
+            durability.give_up(inner);
             return Err(error);
         }
+        let Durability { checkpoints, log } = durability;
         // Before any thread runs: a first job may ask.
         inner.graph.set_phase(StreamingContextState::Active);
         let mut running = Self {
@@ -268,10 +270,11 @@ impl Running {
                 },
             )),
             checkpoints,
+            logger: None,
             job_threads: Vec::new(),
             bus_thread: None,
         };
-        match running.start_threads(inner, last) {
+        match running.start_threads(inner, log, last) {
             Ok(()) => Ok(running),
             Err(error) => {
                 // The threads that did start.
@@ -283,7 +286,12 @@ impl Running {
         }
     }
 
-    fn start_threads(&mut self, inner: &Inner, last: BatchTime) -> Result<()> {
+    fn start_threads(
+        &mut self,
+        inner: &Inner,
+        log: Option<Arc<ReceiverLog>>,
+        last: BatchTime,
+    ) -> Result<()> {
         if let Some(checkpoints) = &self.checkpoints {
             checkpoints.take_first()?;
         }
@@ -295,6 +303,10 @@ impl Running {
             let jobs = Arc::clone(&self.jobs);
             let thread = thread::spawn(format!("jobs-{i}"), None, move || jobs.run());
             self.job_threads.push(thread.map_err(refused)?);
+        }
+        if let Some(log) = log {
+            let (graph, jobs) = (Arc::clone(&inner.graph), Arc::clone(&self.jobs));
+            self.logger = Some(Logger::start(log, graph, jobs, Arc::clone(&inner.clock))?);
         }
         self.receivers.start(
             &inner.graph,
@@ -308,10 +320,13 @@ impl Running {
         self.generator = Some(Generator::start(
             Arc::clone(&inner.graph),
             Arc::clone(&self.jobs),
+            self.logger.as_ref(),
             Arc::clone(&inner.clock),
-            last,
-            grid,
-            inner.conf.block_interval,
+            CutTimes {
+                last,
+                grid,
+                block_interval: inner.conf.block_interval,
+            },
             inner.conf.max_queued_batches,
         )?);
         Ok(())

@@ -8,6 +8,7 @@ use crate::cpu::thread;
 use crate::dstream::Graph;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::Bus;
+use crate::scheduler::Logger;
 use crate::time::{Deadline, Duration};
 
 /// The least time that a graceful stop has by default.
@@ -34,6 +35,14 @@ impl Running {
         {
             left.running.push("the batch generator".to_owned());
         }
+        let log = self.logger.as_ref().map(Logger::log);
+        if let Some(logger) = self.logger {
+            logger.end();
+            if !logger.join(deadline) {
+                left.running
+                    .push("the thread that writes the log".to_owned());
+            }
+        }
         let mut all_ended = true;
         for thread in self.job_threads {
             // Those that do not end are known by their jobs.
@@ -46,6 +55,9 @@ impl Running {
                 left.unprocessed
                     .push(format!("the last checkpoint ({error})"));
             }
+        }
+        if let Some(log) = log {
+            log.close();
         }
         // Not in no time: what comes now waited for its turn.
         let turn = || deadline.rest().max(limit / 2);
@@ -87,6 +99,9 @@ impl Running {
             generator.end();
         }
         self.jobs.close();
+        if let Some(logger) = &self.logger {
+            logger.end();
+        }
         bus.close();
         graph.stop_inputs(false, |_| ());
     }

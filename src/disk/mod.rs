@@ -42,6 +42,22 @@ use std::ffi::OsString;
 use std::fmt::{self, Debug};
 use std::io::{ErrorKind, Read, Result, Seek};
 use std::path::Path;
+use std::sync::Arc;
+
+/// The disk of contexts that are made on this thread.
+#[cfg(not(any(test, feature = "fault-inject")))]
+pub(crate) fn of_contexts() -> Arc<dyn Disk> {
+    Arc::new(LocalDisk)
+}
+
+/// As a test has it.
+#[cfg(any(test, feature = "fault-inject"))]
+pub(crate) fn of_contexts() -> Arc<dyn Disk> {
+    match sim::in_use() {
+        Some(disk) => Arc::new(disk),
+        None => Arc::new(LocalDisk),
+    }
+}
 
 /// Where durable files are: what a write-ahead log, checkpoints and saved batches need of a
 /// file system, and no more.

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::durable::Durable;
 use super::input::Input;
 use super::input::receiver::DeclaredReceiver;
 use super::node::Control;
@@ -12,6 +13,7 @@ use super::output::Output;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::id::{NodeId, OutputId, StreamId};
+use crate::sync::engine::AtomicU8;
 use crate::time::{BatchTime, Duration};
 
 /// The life of a context. It only goes forward.
@@ -290,7 +292,9 @@ impl Graph {
         let least = state.remember.max(remember).unwrap_or_default();
         // Children first: each tells its parents what it needs of them.
         for node in state.nodes.iter().rev() {
-            node.meta().pass_demand(least, node.reach());
+            let durable = node.durable().map(Durable::node);
+            let is_saved = durable == Some(node.meta().id);
+            node.meta().pass_demand(least, node.reach(), is_saved);
         }
     }
 

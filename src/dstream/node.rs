@@ -58,6 +58,8 @@ struct Demand {
     remember: Duration,
     /// The longest slide behind the node: so long it may go without being asked.
     asked_every: Duration,
+    /// How long before a checkpoint a batch may be that is asked for behind it.
+    history: Duration,
 }
 
 impl Meta {
@@ -91,23 +93,36 @@ impl Meta {
         self.demand().remember
     }
 
+    /// How long before a checkpoint a batch may be that streams behind ask for after a
+    /// restart, and how long that may take until they do.
+    pub(crate) fn history(&self) -> (Duration, Duration) {
+        let demand = self.demand();
+        (demand.history, demand.asked_every.max(self.slide))
+    }
+
     /// Keeps its data for `least`, and tells its parents how long theirs is needed
-    /// by a node that reads `reach` back. All children must have done so before.
+    /// by a node that reads `reach` back. All children must have done so before. One
+    /// that `is_saved` by checkpoints needs nothing from before them.
     ///
     /// A parent's batch has to be there when the node is first asked for its own
     /// of that time; then the node keeps what it needs. So what counts is how late
     /// it may be asked, not how long it remembers.
-    pub(crate) fn pass_demand(&self, least: Duration, reach: Duration) {
-        let asked_every = {
+    pub(crate) fn pass_demand(&self, least: Duration, reach: Duration, is_saved: bool) {
+        let (asked_every, history) = {
             let mut demand = self.demand();
             demand.remember = demand.remember.max(least);
-            demand.asked_every.max(self.slide)
+            let history = match is_saved {
+                true => Duration::ZERO,
+                false => demand.history.saturating_add(reach),
+            };
+            (demand.asked_every.max(self.slide), history)
         };
         let late = asked_every.saturating_sub(self.slide);
         for parent in &self.parents {
             let mut demand = parent.meta().demand();
             demand.remember = demand.remember.max(late.saturating_add(reach));
             demand.asked_every = demand.asked_every.max(asked_every);
+            demand.history = demand.history.max(history);
         }
     }
 

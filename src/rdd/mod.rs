@@ -47,7 +47,7 @@ pub use op::keys::Keys;
 pub use op::map::Map;
 pub use op::map_values::MapValues;
 pub use op::values::Values;
-pub(crate) use partition::{CHUNK, Partition, Partitions, at_rest};
+pub(crate) use partition::{AtRest, CHUNK, Partition, Partitions, at_rest};
 pub use pipe::Data;
 pub(crate) use pipe::Step;
 use pipe::{Chain, Chunk, Narrow, Pipe, Sink, Source};

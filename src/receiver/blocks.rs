@@ -15,15 +15,20 @@
 //! | `onGenerateBlock` when a block ended | the same; nothing is added meanwhile |
 //! | `onPushBlock` stores the block | it comes next, without the lock: the block is stored, time to acknowledge |
 //! | many records, one block | they are also in one batch together, and in one partition |
+//!
+//! **With a write-ahead log** a block is kept here until it ends, and then logged and
+//! stored as one. So its records are in a batch only once they are in the log, and
+//! `onPushBlock` comes when both is done.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
-use super::ReceiverHandle;
-use crate::error::{Error, Result};
+use super::{ReceiverHandle, weight};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::BlockId;
 use crate::rdd::Data;
+use crate::sync::engine::{Mutex, MutexGuard};
 
 /// Is told what a [`BlockGenerator`] stores.
 ///
@@ -49,7 +54,8 @@ pub trait BlockGeneratorListener: Send + Sync + 'static {
     fn on_push_block(&self, block: BlockId, records: usize);
 
     /// One of the two calls before panicked, or ended a block badly in another
-    /// way; it was reported. Does nothing by default.
+    /// way, or the block could not be written to the log and is not stored; it was
+    /// reported. Does nothing by default.
     fn on_error(&self, error: &Error) {
         let _ = error;
     }
@@ -118,14 +124,21 @@ struct Inner<T: Data, L> {
     handle: ReceiverHandle<T>,
     listener: L,
     /// Locked while anything is added, so that a block ends between two additions.
-    state: Mutex<State>,
+    state: Mutex<State<T>>,
+    /// Locked while a block is pushed, so that they stay in order.
+    pushing: Mutex<()>,
 }
 
-struct State {
+struct State<T> {
     active: bool,
     /// Records since the last block ended.
     records: usize,
+    /// These records, if there is a log.
+    held: Vec<T>,
 }
+
+/// Bytes of records, without what they point to, at which a block that is held ends.
+const MAX_HELD: usize = 16 << 20;
 
 /// What its receiver does with a block generator.
 pub(super) trait Blocks: Send + Sync {
@@ -142,11 +155,16 @@ impl<T: Data, L: BlockGeneratorListener> BlockGenerator<T, L> {
         listener: L,
         active: bool,
     ) -> (Self, Arc<dyn Blocks>) {
-        let state = State { active, records: 0 };
+        let state = State {
+            active,
+            records: 0,
+            held: Vec::new(),
+        };
         let inner = Arc::new(Inner {
             handle,
             listener,
             state: Mutex::new(state),
+            pushing: Mutex::new(()),
         });
         let blocks = Arc::clone(&inner) as Arc<dyn Blocks>;
         (Self { inner }, blocks)
@@ -162,8 +180,8 @@ impl<T: Data, L: BlockGeneratorListener> BlockGenerator<T, L> {
         let Some(mut state) = self.inner.admit(1) else {
             return Err(record);
         };
-        self.inner.handle.push(record)?;
-        state.records += 1;
+        self.inner.add(&mut state, record)?;
+        self.inner.end_if_large(state);
         Ok(())
     }
 
@@ -180,10 +198,10 @@ impl<T: Data, L: BlockGeneratorListener> BlockGenerator<T, L> {
         let Some(mut state) = self.inner.admit(1) else {
             return Err((record, metadata));
         };
-        match self.inner.handle.push(record) {
+        match self.inner.add(&mut state, record) {
             Ok(()) => {
-                state.records += 1;
                 self.inner.listener.on_add_data(metadata);
+                self.inner.end_if_large(state);
                 Ok(())
             }
             Err(record) => Err((record, metadata)),
@@ -203,14 +221,13 @@ impl<T: Data, L: BlockGeneratorListener> BlockGenerator<T, L> {
     ) -> Result<(), (Vec<T>, L::Metadata)> {
         // The program's own code, which may take its time.
         let records: Vec<_> = records.into_iter().collect();
-        let count = records.len();
-        let Some(mut state) = self.inner.admit(count) else {
+        let Some(mut state) = self.inner.admit(records.len()) else {
             return Err((records, metadata));
         };
-        match self.inner.handle.push_all(records) {
+        match self.inner.add_all(&mut state, records) {
             Ok(()) => {
-                state.records += count;
                 self.inner.listener.on_add_data(metadata);
+                self.inner.end_if_large(state);
                 Ok(())
             }
             Err(records) => Err((records, metadata)),
@@ -225,7 +242,7 @@ impl<T: Data, L: BlockGeneratorListener> BlockGenerator<T, L> {
 }
 
 impl<T: Data, L: BlockGeneratorListener> Inner<T, L> {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())
@@ -233,44 +250,91 @@ impl<T: Data, L: BlockGeneratorListener> Inner<T, L> {
 
     /// Waits until so many records may be added, for the rate limit first: no
     /// block waits for its permits. None if no more are taken.
-    fn admit(&self, records: usize) -> Option<MutexGuard<'_, State>> {
+    fn admit(&self, records: usize) -> Option<MutexGuard<'_, State<T>>> {
         self.handle.permit(records)?;
         Some(self.state()).filter(|state| state.active)
     }
 
-    fn end_block_of(&self, mut state: MutexGuard<'_, State>) {
+    fn add(&self, state: &mut State<T>, record: T) -> Result<(), T> {
+        if self.handle.is_logged() {
+            state.held.push(record);
+        } else {
+            self.handle.push(record)?;
+        }
+        state.records += 1;
+        Ok(())
+    }
+
+    fn add_all(&self, state: &mut State<T>, records: Vec<T>) -> Result<(), Vec<T>> {
+        let count = records.len();
+        if self.handle.is_logged() {
+            state.held.extend(records);
+        } else {
+            self.handle.push_all(records)?;
+        }
+        state.records += count;
+        Ok(())
+    }
+
+    /// Ends a block that is held and has become large.
+    fn end_if_large(&self, state: MutexGuard<'_, State<T>>) {
+        if state.held.len().saturating_mul(weight::<T>()) >= MAX_HELD {
+            self.end_block_of(state, false);
+        }
+    }
+
+    fn end_block_of(&self, mut state: MutexGuard<'_, State<T>>, last: bool) {
         let records = std::mem::take(&mut state.records);
         if records == 0 {
             return;
         }
         let block = self.handle.next_block();
-        let told = catch_unwind(AssertUnwindSafe(|| {
-            self.listener.on_generate_block(block);
-            drop(state);
-            self.listener.on_push_block(block, records);
-        }));
+        let held = std::mem::take(&mut state.held);
+        let told = catch_unwind(AssertUnwindSafe(|| self.listener.on_generate_block(block)));
+        let in_order = self.pushing.lock();
+        drop(state);
+        // Nothing is held without a log: the records are stored.
+        let stored = self.handle.store_block(held, None, last);
+        let told = told.and_then(|()| match stored {
+            Ok(()) => catch_unwind(AssertUnwindSafe(|| {
+                self.listener.on_push_block(block, records);
+            })),
+            Err(_) => Ok(()),
+        });
+        drop(in_order);
+        if stored.is_err() {
+            let what = format!("{block} with {records} records was not stored");
+            let error = Error::new(ErrorKind::Receiver, what);
+            self.tell_error(&error);
+            // So that the source sends again what was not acknowledged.
+            self.handle.restart("a block was not stored", Some(error));
+        }
         if let Err(payload) = told {
             let what = format!("the listener of the block generator, told of {block},");
             let error = Error::from_panic(payload, &what);
-            let again = catch_unwind(AssertUnwindSafe(|| self.listener.on_error(&error)));
-            if again.is_err() {
-                tracing::error!(%error, "on_error of a block generator's listener panicked");
-            }
+            self.tell_error(&error);
             let message = "a block was stored, but may not be acknowledged";
             self.handle.report_error(message, Some(error));
+        }
+    }
+
+    fn tell_error(&self, error: &Error) {
+        let told = catch_unwind(AssertUnwindSafe(|| self.listener.on_error(error)));
+        if told.is_err() {
+            tracing::error!(%error, "on_error of a block generator's listener panicked");
         }
     }
 }
 
 impl<T: Data, L: BlockGeneratorListener> Blocks for Inner<T, L> {
     fn end_block(&self) {
-        self.end_block_of(self.state());
+        self.end_block_of(self.state(), false);
     }
 
     fn end(&self) {
         let mut state = self.state();
         state.active = false;
-        self.end_block_of(state);
+        self.end_block_of(state, true);
     }
 }
 

@@ -3,14 +3,17 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use super::blocks::{BlockGenerator, BlockGeneratorListener, Blocks};
+use super::log::Logging;
 use super::{Exit, RateLimiter, Session, Source, weight};
-use crate::block::TypedWriter;
+use crate::block::{About, TypedWriter};
 use crate::error::{Error, Result};
+use crate::fault::kill_point;
 use crate::id::{BlockId, StreamId};
 use crate::rdd::Data;
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::Duration;
 
 /// A source of records that the program brings
@@ -25,6 +28,13 @@ use crate::time::Duration;
 /// A receiver is *reliable* if it acknowledges to its source what was stored, and
 /// nothing before: after [`store_many`](ReceiverHandle::store_many), or as a
 /// [block generator](ReceiverHandle::block_generator) tells it.
+///
+/// With the setting `receiver_write_ahead_log`, and a checkpoint directory, that is in the
+/// log by then, and comes again after a crash: it counts once in what streams keep, and
+/// the batches since the last checkpoint are what they were. What is stored one by one
+/// is logged soon after it was cut. Records that are logged need serde's traits: call
+/// [`checkpoint`](crate::DStream::checkpoint) on the stream of the receiver, and give it a
+/// name that stays by [`uid`](crate::DStream::uid).
 ///
 /// # Examples
 /// ```
@@ -79,6 +89,7 @@ struct Shared<T: Send + Sync + 'static> {
     stream_id: StreamId,
     writer: Mutex<TypedWriter<T>>,
     limiter: Option<Mutex<RateLimiter>>,
+    logging: Arc<Logging<T>>,
     session: OnceLock<Arc<Session>>,
     /// The block generators of this run; none between two runs.
     generators: Mutex<Option<Vec<Arc<dyn Blocks>>>>,
@@ -132,13 +143,14 @@ impl<T: Data> ReceiverHandle<T> {
     }
 
     /// Stores records as one block, which becomes one partition. Not subject to
-    /// the rate limit. Waits while the ring's bound says so.
+    /// the rate limit. Waits while the ring's bound says so. With a write-ahead log the
+    /// block is in the log when this returns, and can be acknowledged to its source.
     ///
     /// # Errors
-    /// The records themselves, when the context stops.
+    /// The records themselves, when the context stops, or they could not be written to
+    /// the log; that is told to the listeners.
     pub fn store_many(&self, records: Vec<T>) -> Result<(), Vec<T>> {
-        let weight = records.len().saturating_mul(weight::<T>());
-        self.shared.writer().push_block(records, weight)
+        self.store_block(records, None, false)
     }
 
     /// As [`store_many`](Self::store_many), with a text about the block, such as
@@ -148,17 +160,58 @@ impl<T: Data> ReceiverHandle<T> {
     /// to 1024 bytes. Without records there is no block, and nothing to say.
     ///
     /// # Errors
-    /// The records themselves, when the context stops.
+    /// As there.
     pub fn store_many_with_metadata(
         &self,
         records: Vec<T>,
         metadata: impl AsRef<str>,
     ) -> Result<(), Vec<T>> {
-        let weight = records.len().saturating_mul(weight::<T>());
         let text = metadata.as_ref();
         let text = &text[..text.floor_char_boundary(METADATA)];
+        self.store_block(records, Some(text), false)
+    }
+
+    /// Logs a block and puts it into the ring. The `last` one, which was taken before
+    /// the end of the run, does not wait for room.
+    pub(super) fn store_block(
+        &self,
+        records: Vec<T>,
+        metadata: Option<&str>,
+        last: bool,
+    ) -> Result<(), Vec<T>> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        if self.is_stopped() && !last {
+            return Err(records);
+        }
+        // On its way until it is in the ring.
+        let flight = match self.shared.logging.append(&records, metadata) {
+            Ok(flight) => flight,
+            Err(error) => {
+                let message = "a block could not be written to the write-ahead log";
+                self.report_error(message, Some(error));
+                return Err(records);
+            }
+        };
+        let weight = records.len().saturating_mul(weight::<T>());
+        let about = About {
+            metadata: metadata.map(Arc::from),
+            sequence: flight.as_ref().map(|flight| flight.sequence),
+        };
         let mut writer = self.shared.writer();
-        writer.push_described(records, weight, Some(text.into()))
+        if last {
+            writer.push_last(records, weight, about)?;
+        } else {
+            writer.push_described(records, weight, about)?;
+        }
+        kill_point!("receiver.block.stored");
+        Ok(())
+    }
+
+    /// Whether blocks are written to a log before they are stored.
+    pub(super) fn is_logged(&self) -> bool {
+        self.shared.logging.log().is_some()
     }
 
     /// A block generator of this receiver's own, whose `listener` is told which
@@ -304,11 +357,13 @@ impl<T: Data, R: Receiver<T>> CustomSource<T, R> {
         writer: TypedWriter<T>,
         limiter: Option<RateLimiter>,
         block_interval: Duration,
+        logging: Arc<Logging<T>>,
     ) -> Self {
         let shared = Shared {
             stream_id,
             writer: Mutex::new(writer),
             limiter: limiter.map(Mutex::new),
+            logging,
             session: OnceLock::new(),
             generators: Mutex::default(),
             next_block: AtomicU64::new(0),

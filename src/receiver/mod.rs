@@ -10,6 +10,8 @@
 //! record, and by its ring, when that is full. [`Overflow`](crate::conf::Overflow) says
 //! what it does in the second case; by default it waits.
 //!
+//! With a write-ahead log what it stores is logged, too: see `log`.
+//!
 //! Deliberately not here: batches and streams. The tracker of the floor above
 //! starts and stops the supervisors.
 
@@ -17,6 +19,7 @@ mod backoff;
 mod blocks;
 mod custom;
 mod limiter;
+pub(crate) mod log;
 mod session;
 mod socket;
 mod supervisor;

@@ -2,12 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use super::JobScheduler;
+use super::logger::{Desk, Task};
+use super::{JobScheduler, Logger};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::Graph;
 use crate::error::{Error, Result};
+use crate::receiver::log::ReceiverLog;
+use crate::sync::engine::AtomicBool;
 use crate::time::{BatchTime, Clock, Deadline, Duration, WaitResult, Wake};
 
 /// Batches that were missed are cut one by one, if they are not more.
@@ -16,6 +19,16 @@ const MISSED: u128 = 1000;
 /// The longest time for which one batch stands in place of many: a directory is looked
 /// at often enough to know when its files came.
 const LONGEST: Duration = Duration::from_secs(30);
+
+/// When a generator cuts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CutTimes {
+    /// The first batch comes behind this one.
+    pub(crate) last: BatchTime,
+    /// What is drained at the end goes up to a multiple of this behind the zero time.
+    pub(crate) grid: Duration,
+    pub(crate) block_interval: Duration,
+}
 
 /// Handle to the generator's thread.
 #[derive(Debug)]
@@ -27,15 +40,13 @@ pub(crate) struct Generator {
 }
 
 impl Generator {
-    /// Starts cutting behind `last`. What is drained at the end goes up to a multiple
-    /// of `grid` behind the zero time.
+    /// Starts cutting.
     pub(crate) fn start(
         graph: Arc<Graph>,
         jobs: Arc<JobScheduler>,
+        logger: Option<&Logger>,
         clock: Arc<dyn Clock>,
-        last: BatchTime,
-        grid: Duration,
-        block_interval: Duration,
+        times: CutTimes,
         max_queued_batches: usize,
     ) -> Result<Self> {
         let wake = Wake::new();
@@ -43,15 +54,16 @@ impl Generator {
         let cutter = Cutting {
             graph,
             jobs,
+            logged: logger.map(|logger| (logger.log(), logger.desk())),
             clock,
-            grid,
-            block_interval,
+            grid: times.grid,
+            block_interval: times.block_interval,
             max_queued_batches,
             wake: wake.clone(),
             drain: Arc::clone(&drain),
         };
         let thread = thread::spawn("generator", None, move || {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| cutter.run(last))) {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| cutter.run(times.last))) {
                 // A clock or a subscriber of the program's own may do that. No
                 // batch will come any more: whoever waits must know.
                 let what = "the batch generator";
@@ -91,6 +103,8 @@ impl Generator {
 struct Cutting {
     graph: Arc<Graph>,
     jobs: Arc<JobScheduler>,
+    /// Batches go this way, if there is a log.
+    logged: Option<(Arc<ReceiverLog>, Arc<Desk>)>,
     clock: Arc<dyn Clock>,
     grid: Duration,
     block_interval: Duration,
@@ -119,6 +133,9 @@ impl Cutting {
             } else {
                 for input in self.graph.inputs() {
                     input.end_block();
+                }
+                if let Some((_, desk)) = &self.logged {
+                    desk.put(Task::Blocks);
                 }
             }
             if next == block {
@@ -156,7 +173,12 @@ impl Cutting {
                 interval.saturating_mul((LONGEST.as_millis() / interval.as_millis()) as u32);
             let step = step.min(longest.max(interval));
             while last + step + interval <= now && self.jobs.await_room(self.max_queued_batches) {
-                last = last + step;
+                let next = last + step;
+                // It is what it was.
+                last = self
+                    .next_restored()
+                    .filter(|time| *time < next)
+                    .unwrap_or(next);
                 self.cut(last);
             }
         }
@@ -164,11 +186,15 @@ impl Cutting {
     }
 
     fn generate(&self, time: BatchTime, passed: &mut Passed) {
-        let queued = self.jobs.backlog();
+        let waiting = self.logged.as_ref().map_or(0, |(_, desk)| desk.backlog());
+        let queued = self.jobs.backlog() + waiting;
         if queued >= self.max_queued_batches {
             // The data stays where it is; a later batch takes it.
             passed.warn(time);
-            self.jobs.skip(time, queued);
+            match &self.logged {
+                Some((_, desk)) => desk.put(Task::Skip(time, queued)),
+                None => self.jobs.skip(time, queued),
+            }
             return;
         }
         self.cut(time);
@@ -176,19 +202,41 @@ impl Cutting {
 
     fn cut(&self, time: BatchTime) {
         let inputs = self.graph.inputs();
+        if let Some((log, _)) = &self.logged {
+            // In this order: what is not under way any more is in its ring.
+            let under_way = log.first_under_way();
+            let logged = inputs.iter().filter_map(|input| input.logged());
+            let needed = logged.filter_map(|input| input.needed_behind(time));
+            log.mark(time, needed.fold(under_way, u64::min));
+        }
         let infos = inputs.iter().map(|input| input.cut(time)).collect();
         self.graph.set_last_cut(time);
+        if let Some((_, desk)) = &self.logged {
+            desk.put(Task::Batch(time, infos));
+            return;
+        }
         self.jobs.submit(time, infos);
         for input in inputs {
             input.queued();
         }
+    }
+
+    /// The next batch that has blocks of an earlier process.
+    fn next_restored(&self) -> Option<BatchTime> {
+        let inputs = self.graph.inputs();
+        let logged = inputs.iter().filter_map(|input| input.logged());
+        logged.filter_map(|input| input.next_restored()).min()
     }
 }
 
 impl Drop for Cutting {
     /// However the thread ends, nobody waits for further batches.
     fn drop(&mut self) {
-        self.jobs.seal();
+        match &self.logged {
+            // It does the same when all is logged.
+            Some((_, desk)) => desk.close(),
+            None => self.jobs.seal(),
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{RateControl, Scaling, Waiter};
 use crate::dstream::Graph;
@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::listener::{
     BatchInfo, Bus, Event, InputInfo, OutputOperationInfo, SkippedBatchInfo, StuckBatchInfo,
 };
+use crate::sync::engine::{AtomicUsize, Condvar, Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Deadline, Duration};
 
 /// Runs the jobs of batches in order.
@@ -40,8 +41,9 @@ pub(crate) struct Learners {
     pub(crate) on_done: OnDone,
 }
 
-/// Called for each batch that has ended, before its data is let go.
-pub(crate) type OnDone = Box<dyn Fn(BatchTime) + Send + Sync>;
+/// Called for each batch that has ended, before its data is let go, with whether it
+/// failed.
+pub(crate) type OnDone = Box<dyn Fn(BatchTime, bool) + Send + Sync>;
 
 #[derive(Default)]
 struct State {
@@ -313,7 +315,7 @@ impl JobScheduler {
             .iter()
             .filter_map(|input| input.report(batch.time))
             .collect();
-        {
+        let has_failed = {
             let mut info = batch.info();
             for report in reports {
                 let id = report.stream_id;
@@ -335,13 +337,14 @@ impl JobScheduler {
             if let Some(scaling) = &self.learners.scaling {
                 scaling.learn(&info);
             }
-        }
-        self.settle(batch.time);
+            info.outputs.iter().any(|output| output.error.is_some())
+        };
+        self.settle(batch.time, has_failed);
     }
 
     /// Lets go of what no later batch needs, then forgets the batch.
-    fn settle(&self, time: BatchTime) {
-        (self.learners.on_done)(time);
+    fn settle(&self, time: BatchTime, has_failed: bool) {
+        (self.learners.on_done)(time, has_failed);
         let done = {
             let mut state = self.lock();
             state.pending.remove(&time);

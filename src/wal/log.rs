@@ -9,8 +9,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread;
 
 use super::open::Found;
-use super::segment::{OVERHEAD, Segment, SegmentWriter, cannot};
-use super::{SyncMode, WalOptions, WalReader};
+use super::segment::{OVERHEAD, Segment, cannot, remove};
+use super::writer::{Place, Writer};
+use super::{WalOptions, WalReader};
 use crate::disk::{DirLock, Disk};
 use crate::error::{Error, Result};
 use crate::fault::kill_point;
@@ -63,7 +64,6 @@ pub struct WriteAheadLog {
     changed: Condvar,
     /// One clean-up at a time.
     cleaning: Mutex<()>,
-    _lock: DirLock,
 }
 
 struct State {
@@ -79,6 +79,8 @@ struct State {
     /// The number of the next record.
     end: u64,
     closed: bool,
+    /// Given up when the log is closed and nothing is being written any more.
+    lock: Option<DirLock>,
     stats: WalStats,
 }
 
@@ -141,24 +143,20 @@ impl WriteAheadLog {
             disk.lock(&dir)
         };
         let lock = prepare().map_err(|cause| cannot("use", &dir, cause))?;
-        let mut found = Found::read(&*disk, &dir, superseded, options.on_corruption)?;
-        let current = rewrite_tail(&disk, &dir, &mut found, superseded, &options, &*clock)?;
+        let mut found = Found::read(&*disk, &dir, options.on_corruption)?;
+        let current = found.settle(&disk, &dir, superseded, options.on_corruption, &*clock)?;
         let stats = WalStats {
             torn_bytes: found.torn_bytes,
             ..WalStats::default()
         };
         let state = State {
             waiting: Group::default(),
-            writer: Some(Writer {
-                current,
-                next_number: found.next_number,
-                leftover: None,
-                failures: 0,
-            }),
+            writer: Some(Writer::new(current, found.next_number)),
             writers: 0,
             segments: found.segments,
-            end: found.end.max(superseded),
+            end: found.end,
             closed: false,
+            lock: Some(lock),
             stats,
         };
         Ok(Self {
@@ -169,7 +167,6 @@ impl WriteAheadLog {
             state: Mutex::new(state),
             changed: Condvar::new(),
             cleaning: Mutex::new(()),
-            _lock: lock,
         })
     }
 
@@ -240,6 +237,14 @@ impl WriteAheadLog {
         )
     }
 
+    /// The number from which on there are records: those below were removed.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        let state = self.state();
+        let oldest = state.segments.front();
+        oldest.map_or(state.end, |segment| segment.first)
+    }
+
     /// The number that the next record gets: all below are in the log.
     #[must_use]
     pub fn end(&self) -> u64 {
@@ -258,13 +263,15 @@ impl WriteAheadLog {
             .lock()
             .unwrap_or_else(|poison| poison.into_inner());
         loop {
-            let Some(path) = self.state().superseded_segment(superseded) else {
+            let state = self.state();
+            let superseded = state.superseded_segment(superseded);
+            // Somebody else may have the directory by now.
+            let Some(path) = superseded.filter(|_| !state.closed) else {
                 return Ok(());
             };
+            drop(state);
             kill_point!("wal.remove.before");
-            self.disk
-                .remove(&path)
-                .map_err(|cause| cannot("remove", &path, cause))?;
+            remove(&*self.disk, &path)?;
             kill_point!("wal.remove.done");
             // A segment that comes back in a crash is removed again.
             self.state().segments.pop_front();
@@ -273,9 +280,12 @@ impl WriteAheadLog {
     }
 
     /// Takes no more records: whoever waits for room gets an error. What is being
-    /// written is written to its end.
+    /// written is written to its end; then the directory is free for another log.
     pub fn close(&self) {
-        self.state().closed = true;
+        let mut state = self.state();
+        state.closed = true;
+        state.unlock_if_done();
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -300,6 +310,15 @@ impl WriteAheadLog {
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.state().waiting.bodies.len()
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            disk: &*self.disk,
+            dir: &self.dir,
+            options: &self.options,
+            clock: &*self.clock,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -361,19 +380,16 @@ impl WriteAheadLog {
         drop(state);
         // A disk may be the program's own.
         let written = catch_unwind(AssertUnwindSafe(|| {
-            writer.write(self, first, &group.bodies, group.bytes)
+            writer.write(&self.place(), first, &group.bodies, group.bytes)
         }))
         .unwrap_or_else(|payload| {
-            writer.current = None;
-            Err(Error::from_panic(
-                payload,
-                "the disk of the write-ahead log",
-            ))
+            writer.give_up();
+            let what = "the disk of the write-ahead log";
+            Err(Error::from_panic(payload, what))
         });
         let mut state = self.state();
-        state.stats.failures += std::mem::take(&mut writer.failures);
-        if let (Ok(()), Some(current)) = (&written, &writer.current) {
-            let segment = current.segment();
+        state.stats.failures += writer.take_failures();
+        if let (Ok(()), Some(segment)) = (&written, writer.segment()) {
             match state.segments.back_mut() {
                 Some(last) if last.number == segment.number => last.bytes = segment.bytes,
                 _ => state.segments.push_back(segment.clone()),
@@ -384,6 +400,7 @@ impl WriteAheadLog {
             state.stats.groups += 1;
         }
         state.writer = Some(writer);
+        state.unlock_if_done();
         // Nobody else sets it.
         let _ = group.outcome.set(written.map(|()| first));
         self.changed.notify_all();
@@ -391,40 +408,13 @@ impl WriteAheadLog {
     }
 }
 
-/// Writes the records at the end of a log again of which it is not known that they are
-/// durable. After a crash of the process the system may have them, and lose them in a
-/// crash of the machine that comes later; but the next records follow on them.
-fn rewrite_tail(
-    disk: &Arc<dyn Disk>,
-    dir: &Path,
-    found: &mut Found,
-    superseded: u64,
-    options: &WalOptions,
-    clock: &dyn Clock,
-) -> Result<Option<SegmentWriter>> {
-    let first = found.durable.max(superseded);
-    if first >= found.end {
-        return Ok(None);
-    }
-    let number = found.next_number;
-    found.next_number += 1;
-    let now = clock.now_nanos();
-    let mut segment = SegmentWriter::create_hidden(&**disk, dir, number, first, now)?;
-    let mut tail = WalReader::new(
-        Arc::clone(disk),
-        options.on_corruption,
-        &found.segments,
-        first..found.end,
-    )?;
-    while let Some((_, body)) = tail.next_record()? {
-        segment.append(&[body])?;
-    }
-    segment.publish(&**disk, dir)?;
-    found.segments.push_back(segment.segment().clone());
-    Ok(Some(segment))
-}
-
 impl State {
+    fn unlock_if_done(&mut self) {
+        if self.closed && self.writer.is_some() && self.waiting.writers == 0 {
+            self.lock = None;
+        }
+    }
+
     fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
@@ -433,113 +423,6 @@ impl State {
     fn superseded_segment(&self, superseded: u64) -> Option<PathBuf> {
         let next = self.segments.get(1)?;
         (next.first <= superseded).then(|| self.segments[0].path.clone())
-    }
-}
-
-/// The end of the log that is written to.
-struct Writer {
-    /// None before the first record and after a failure.
-    current: Option<SegmentWriter>,
-    next_number: u64,
-    /// A segment without a record that counts, which could not be removed.
-    leftover: Option<PathBuf>,
-    /// Since somebody last took them.
-    failures: u64,
-}
-
-impl Writer {
-    /// Writes a group; to a new segment, if the first attempt fails.
-    fn write(
-        &mut self,
-        log: &WriteAheadLog,
-        first: u64,
-        bodies: &[Vec<u8>],
-        bytes: u64,
-    ) -> Result<()> {
-        self.roll_if_due(log, bytes);
-        self.attempt(log, first, bodies).or_else(|error| {
-            tracing::warn!(%error, "a new segment of the write-ahead log is begun");
-            self.attempt(log, first, bodies)
-        })
-    }
-
-    fn attempt(&mut self, log: &WriteAheadLog, first: u64, bodies: &[Vec<u8>]) -> Result<()> {
-        let written = self.current(log, first).and_then(|segment| {
-            segment.append(bodies)?;
-            match log.options.sync {
-                SyncMode::Always => segment.sync(),
-                SyncMode::Os => Ok(()),
-            }
-        });
-        if written.is_err() {
-            self.failures += 1;
-            self.abandon(log, first);
-        }
-        written
-    }
-
-    /// The segment in use, or a new one.
-    fn current(&mut self, log: &WriteAheadLog, first: u64) -> Result<&mut SegmentWriter> {
-        let segment = match self.current.take() {
-            Some(segment) => segment,
-            None => {
-                // Or a disk on which nothing works but this would fill with them.
-                self.remove_leftover(log)?;
-                let number = self.next_number;
-                self.next_number += 1;
-                let now = log.clock.now_nanos();
-                let path = Segment::path(&log.dir, number);
-                SegmentWriter::create(&*log.disk, &log.dir, number, first, now)
-                    .inspect_err(|_| self.leftover = Some(path))?
-            }
-        };
-        Ok(self.current.insert(segment))
-    }
-
-    /// Writes no more to the segment in use. It goes if it was begun for this group.
-    fn abandon(&mut self, log: &WriteAheadLog, first: u64) {
-        if let Some(segment) = self.current.take()
-            && segment.segment().first == first
-        {
-            self.leftover = Some(segment.segment().path.clone());
-        }
-        if let Err(error) = self.remove_leftover(log) {
-            tracing::warn!(%error, "a segment without records stays");
-        }
-    }
-
-    fn remove_leftover(&mut self, log: &WriteAheadLog) -> Result<()> {
-        if let Some(path) = &self.leftover {
-            match log.disk.remove(path) {
-                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(cannot("remove", path, cause));
-                }
-                _ => self.leftover = None,
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends the segment in use if it has its size or its age.
-    fn roll_if_due(&mut self, log: &WriteAheadLog, bytes: u64) {
-        let options = &log.options;
-        let is_due = |segment: &SegmentWriter| {
-            let age = log.clock.now_nanos().saturating_sub(segment.made_nanos());
-            let is_full = segment.segment().bytes + bytes > options.segment_bytes;
-            let is_old =
-                u128::try_from(age).is_ok_and(|age| age >= options.roll_interval.as_nanos());
-            segment.has_records() && (is_full || is_old)
-        };
-        let Some(mut segment) = self.current.take_if(|segment| is_due(segment)) else {
-            return;
-        };
-        // What is behind the last sync is in the last segment only.
-        if options.sync == SyncMode::Os
-            && let Err(error) = segment.sync()
-        {
-            self.failures += 1;
-            tracing::warn!(%error, "a crash of the machine may damage the write-ahead log");
-        }
     }
 }
 

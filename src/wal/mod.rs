@@ -38,6 +38,7 @@ mod scan;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 pub use log::{WalStats, WriteAheadLog};
 pub use options::{OnCorruption, SyncMode, WalOptions};

@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::OnCorruption;
-use super::scan::{Gap, Scan, Step};
-use super::segment::{HEADER, Segment, cannot};
+use super::scan::{Scan, Step};
+use super::segment::{HEADER, Segment, SegmentWriter, cannot, remove};
+use super::{OnCorruption, WalReader};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
+use crate::time::Clock;
 
 /// What a directory holds.
 #[derive(Debug, Default)]
@@ -25,13 +27,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Records below `superseded` may be missing.
-    pub(super) fn read(
-        disk: &dyn Disk,
-        dir: &Path,
-        superseded: u64,
-        policy: OnCorruption,
-    ) -> Result<Self> {
+    pub(super) fn read(disk: &dyn Disk, dir: &Path, policy: OnCorruption) -> Result<Self> {
         let mut found = Self::default();
         let entries = disk.list(dir).map_err(|cause| cannot("list", dir, cause))?;
         for name in entries.iter().filter_map(|entry| entry.file_name()) {
@@ -42,20 +38,8 @@ impl Found {
                 remove_unused(disk, &dir.join(name))?;
             }
         }
-        let mut unused = Vec::new();
-        while let Some(last) = found.segments.back().cloned() {
-            // A last segment without a good record was never used: nothing in it was
-            // acknowledged, and it may not even be there after the next crash. But all
-            // before it was.
-            let (path, least) = (last.path.clone(), found.end);
-            if found.find_end(disk, last, least, superseded, policy)? {
-                break;
-            }
-            unused.push(path);
-            found.segments.pop_back();
-        }
-        for path in unused {
-            remove_unused(disk, &path)?;
+        if let Some(last) = found.segments.back().cloned() {
+            found.find_end(disk, last, policy)?;
         }
         // What this start sees, the next ones see, too.
         disk.sync_dir(dir)
@@ -87,40 +71,27 @@ impl Found {
         }
     }
 
-    /// Reads the last segment, which has to reach to `least`. Says whether it counts.
-    fn find_end(
-        &mut self,
-        disk: &dyn Disk,
-        last: Segment,
-        least: u64,
-        superseded: u64,
-        policy: OnCorruption,
-    ) -> Result<bool> {
-        self.durable = last.first.max(least);
+    /// Reads the last segment.
+    fn find_end(&mut self, disk: &dyn Disk, last: Segment, policy: OnCorruption) -> Result<()> {
+        self.durable = last.first;
         self.end = last.first;
         let mut scan = Scan::open(disk, last, None)?;
         let mut gaps = Vec::new();
-        let mut has_records = false;
         loop {
             match scan.step()? {
                 Step::Record { sequence, synced } => {
                     self.end = sequence + 1;
-                    self.durable = synced.max(least);
-                    has_records = true;
+                    self.durable = synced;
                 }
                 Step::Gap(gap) => gaps.push(gap),
                 Step::End => break,
             }
         }
-        if self.end < least && !gaps.iter().any(Gap::is_open) {
-            gaps.push(scan.gap_at_end(least));
-        }
-        let counts = has_records || self.end < least;
         let path = &scan.segment().path;
         for gap in gaps {
             if gap.missing.start >= self.durable {
                 self.end = gap.missing.start;
-                self.torn_bytes += scan.size() - gap.offset;
+                self.torn_bytes = scan.size() - gap.offset;
                 tracing::warn!(
                     path = %path.display(),
                     offset = gap.offset,
@@ -129,25 +100,66 @@ impl Found {
                 );
                 break;
             }
-            let end = if gap.is_open() {
-                least
-            } else {
-                gap.missing.end
-            };
-            let is_loss = !gap.missing.is_empty() && end > superseded;
-            if is_loss && policy == OnCorruption::Fail {
+            if !gap.missing.is_empty() && policy == OnCorruption::Fail {
                 return Err(gap.error(path));
             }
-            self.end = self.end.max(least);
         }
-        Ok(counts)
+        Ok(())
+    }
+
+    /// Makes certain where a log ends, by a new segment with what is not known to be
+    /// durable.
+    ///
+    /// After a crash of the process the system may have records that it loses in a crash of
+    /// the machine later; but the next ones follow on them. And what was found not to count
+    /// must not come back: the tail of a segment, or what a segment overrides that has no
+    /// record yet, and may not be there the next time.
+    pub(super) fn settle(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        superseded: u64,
+        policy: OnCorruption,
+        clock: &dyn Clock,
+    ) -> Result<Option<SegmentWriter>> {
+        let end = self.end.max(superseded);
+        // What nobody needs does not have to be durable.
+        self.durable = self.durable.max(superseded);
+        if self.is_settled() {
+            self.end = end;
+            return Ok(None);
+        }
+        let first = self.durable.min(end);
+        let number = self.next_number;
+        self.next_number += 1;
+        let now = clock.now_nanos();
+        let mut segment = SegmentWriter::create_hidden(&**disk, dir, number, first, now)?;
+        let mut tail = WalReader::new(Arc::clone(disk), policy, &self.segments, first..self.end)?;
+        while let Some((_, body)) = tail.next_record()? {
+            segment.append(&[body])?;
+        }
+        segment.publish(&**disk, dir)?;
+        while let Some(last) = self.segments.pop_back_if(|last| last.first >= first) {
+            remove(&**disk, &last.path)?;
+        }
+        self.segments.push_back(segment.segment().clone());
+        self.end = end;
+        Ok(Some(segment))
+    }
+
+    /// Whether it is certain that the next start, after whatever crash, finds the log to
+    /// end here.
+    fn is_settled(&self) -> bool {
+        let has_records = |last: &Segment| last.first < self.end;
+        self.torn_bytes == 0
+            && self.durable >= self.end
+            && self.segments.back().is_none_or(has_records)
     }
 }
 
 fn remove_unused(disk: &dyn Disk, path: &Path) -> Result<()> {
     tracing::info!(path = %path.display(), "a segment that was never used is removed");
-    disk.remove(path)
-        .map_err(|cause| cannot("remove", path, cause))
+    remove(disk, path)
 }
 
 fn damaged(path: &Path, rule: &str) -> Error {

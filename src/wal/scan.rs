@@ -106,7 +106,8 @@ impl Scan {
             if self.end == u64::MAX {
                 return Ok(Step::End);
             }
-            return Ok(Step::Gap(self.gap_at_end(self.end)));
+            let cause = Error::new(ErrorKind::Corrupt, "the file ends here");
+            return Ok(Step::Gap(self.gap(self.end, offset, cause)));
         }
         let cause = match frames.next() {
             Ok(payload) => match payload.and_then(record) {
@@ -184,12 +185,6 @@ impl Scan {
         fits.then_some(sequence)
     }
 
-    /// The records before `next` that should stand behind the end of the file.
-    pub(super) fn gap_at_end(&mut self, next: u64) -> Gap {
-        let cause = Error::new(ErrorKind::Corrupt, "the file ends here");
-        self.gap(next, self.size, cause)
-    }
-
     fn gap(&mut self, next: u64, offset: u64, cause: Error) -> Gap {
         let missing = self.expected..next;
         self.expected = next;
@@ -202,11 +197,6 @@ impl Scan {
 }
 
 impl Gap {
-    /// Whether nothing is known of what follows.
-    pub(super) fn is_open(&self) -> bool {
-        self.missing.end == u64::MAX
-    }
-
     pub(super) fn error(&self, path: &Path) -> Error {
         let what = format!(
             "the write-ahead log is damaged: record {} is missing, at byte {} of {}",

@@ -280,3 +280,13 @@ pub(super) fn cannot(
     let what = format!("the write-ahead log cannot {what} {}", path.display());
     Error::new(ErrorKind::Io, what).with_source(cause)
 }
+
+/// Removes a file of the log, if it is there.
+pub(super) fn remove(disk: &dyn Disk, path: &Path) -> Result<()> {
+    match disk.remove(path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(cannot("remove", path, cause))
+        }
+        _ => Ok(()),
+    }
+}

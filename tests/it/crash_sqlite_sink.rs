@@ -1,4 +1,4 @@
-//! A program that writes each partition once into SQLite, and saves its batches as files,
+//! A program that writes each partition once into `SQLite`, and saves its batches as files,
 //! killed at any moment (G-1, G-12 to G-14).
 //!
 //! Its input are numbers of a source that has a position, and files that turn up at any

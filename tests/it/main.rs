@@ -37,3 +37,5 @@ mod text;
 mod threads;
 mod transformations;
 mod windows;
+#[cfg(feature = "checkpoint")]
+mod write_ahead_log;

@@ -22,7 +22,7 @@ mod tests;
 pub(crate) use budget::{Budget, Closed};
 pub(crate) use segment::{Block, Cutter, Taken};
 pub(crate) use text::{TextWriter, text_ring};
-pub(crate) use typed::{TypedBlock, TypedWriter, typed_ring};
+pub(crate) use typed::{About, TypedBlock, TypedWriter, typed_ring};
 
 /// How much a ring holds.
 #[derive(Clone, Copy, Debug)]

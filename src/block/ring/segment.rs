@@ -121,6 +121,10 @@ impl<B: Block> Outlet<B> {
         self.intake.wait_for(|| !self.queue.is_full())
     }
 
+    pub(super) fn is_queue_full(&self) -> bool {
+        self.queue.is_full()
+    }
+
     /// Whether a writer would have to wait for bytes, or for the queue if it `opens`
     /// a block.
     pub(super) fn is_full(&self, held: usize, least: usize, opens: bool) -> bool {

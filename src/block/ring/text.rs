@@ -22,7 +22,6 @@ impl Block for TextBlock {
     unsafe fn drop_records(&mut self, _end: usize) {}
 }
 
-#[cfg(test)]
 impl super::Taken<TextBlock> {
     /// The bytes of the range: whole lines with their terminators.
     pub(crate) fn bytes(&self) -> &[u8] {

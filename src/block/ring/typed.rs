@@ -19,8 +19,17 @@ type Slot<T> = UnsafeCell<MaybeUninit<T>>;
 /// The block does not know how many: that is the segment's progress.
 pub(crate) struct TypedBlock<T> {
     slots: Vec<Slot<T>>,
+    about: About,
+}
+
+/// What is known of a block that was stored as a whole. Such a block comes as one
+/// range.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
     /// What its receiver says about it.
-    metadata: Option<Arc<str>>,
+    pub(crate) metadata: Option<Arc<str>>,
+    /// Its number in the write-ahead log, if it is there already.
+    pub(crate) sequence: Option<u64>,
 }
 
 // SAFETY: a slot is written by one thread before its publication and only read
@@ -34,18 +43,18 @@ impl<T> TypedBlock<T> {
         unsafe { slots.set_len(capacity) };
         Self {
             slots,
-            metadata: None,
+            about: About::default(),
         }
     }
 
     /// A block of records that are there already; they are not moved.
-    fn from_vec(items: Vec<T>, metadata: Option<Arc<str>>) -> Self {
+    fn from_vec(items: Vec<T>, about: About) -> Self {
         let mut items = ManuallyDrop::new(items);
         let (start, len, capacity) = (items.as_mut_ptr(), items.len(), items.capacity());
         // SAFETY: the parts of a vector that is given up, and a slot has the
         // layout of its record.
         let slots = unsafe { Vec::from_raw_parts(start.cast::<Slot<T>>(), len, capacity) };
-        Self { slots, metadata }
+        Self { slots, about }
     }
 
     fn capacity(&self) -> usize {
@@ -91,10 +100,9 @@ impl<T: Send + Sync + 'static> Taken<TypedBlock<T>> {
         unsafe { std::slice::from_raw_parts(first, self.end() - self.start()) }
     }
 
-    /// What was said about the block when it was stored. Such a block comes as one
-    /// range.
-    pub(crate) fn metadata(&self) -> Option<&Arc<str>> {
-        self.block().metadata.as_ref()
+    /// What is known of the block.
+    pub(crate) fn about(&self) -> &About {
+        &self.block().about
     }
 }
 
@@ -227,10 +235,10 @@ impl<T: Send + Sync + 'static> TypedWriter<T> {
     /// # Panics
     /// If there are more than 2^31 - 1 records.
     pub(crate) fn push_block(&mut self, items: Vec<T>, weight: usize) -> Result<(), Vec<T>> {
-        self.push_described(items, weight, None)
+        self.push_described(items, weight, About::default())
     }
 
-    /// As [`push_block`](Self::push_block), with what is said about the block.
+    /// As [`push_block`](Self::push_block), with what is known of the block.
     ///
     /// # Errors
     /// The records, when the ring is closed.
@@ -241,26 +249,53 @@ impl<T: Send + Sync + 'static> TypedWriter<T> {
         &mut self,
         items: Vec<T>,
         weight: usize,
-        metadata: Option<Arc<str>>,
+        about: About,
     ) -> Result<(), Vec<T>> {
+        let intake = &self.outlet.intake;
+        let refused = intake.room(0, clamp(weight)).is_err() || self.outlet.wait().is_err();
+        if refused && !items.is_empty() {
+            return Err(items);
+        }
+        self.put(items, weight, about);
+        Ok(())
+    }
+
+    /// As [`push_described`](Self::push_described), also if the ring was closed, and
+    /// without waiting: for what was taken before that.
+    ///
+    /// # Errors
+    /// The records, if the queue of blocks is full.
+    ///
+    /// # Panics
+    /// As there.
+    pub(crate) fn push_last(
+        &mut self,
+        items: Vec<T>,
+        weight: usize,
+        about: About,
+    ) -> Result<(), Vec<T>> {
+        if self.outlet.is_queue_full() {
+            return Err(items);
+        }
+        self.put(items, weight, about);
+        Ok(())
+    }
+
+    fn put(&mut self, items: Vec<T>, weight: usize, about: About) {
         assert!(
             items.len() <= Progress::MAX_END,
             "a block holds less than 2^31 records"
         );
         if items.is_empty() {
-            return Ok(());
+            return;
         }
         let weight = clamp(weight);
-        if self.outlet.intake.room(0, weight).is_err() || self.outlet.wait().is_err() {
-            return Err(items);
-        }
         self.outlet.intake.take(weight);
         let progress = Progress::new(items.len(), weight).sealed();
-        let block = TypedBlock::from_vec(items, metadata);
+        let block = TypedBlock::from_vec(items, about);
         self.outlet.open(block, progress);
         // Only now: a cut that finds the old block sealed finds the new one.
         self.seal();
-        Ok(())
     }
 
     /// Closes the block that is being filled; the next record opens another.

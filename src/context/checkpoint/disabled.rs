@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::context::Inner;
 use crate::error::{Error, Result};
+use crate::receiver::log::ReceiverLog;
 use crate::shared::{DoubleAccumulator, LongAccumulator};
 use crate::time::{BatchTime, Deadline, Duration};
 
@@ -20,15 +21,32 @@ impl Setup {
         self,
         inner: &Inner,
         _last: BatchTime,
-    ) -> Result<Option<Arc<Checkpoints>>> {
-        if ["", "none"].contains(&&*inner.conf.checkpoint_directory) {
-            Ok(None)
+        _fresh_from: BatchTime,
+    ) -> Result<Durability> {
+        let is_off = ["", "none"].contains(&&*inner.conf.checkpoint_directory);
+        let setting = if inner.conf.receiver_write_ahead_log {
+            "receiver_write_ahead_log"
+        } else if is_off {
+            return Ok(Durability::default());
         } else {
-            Err(Error::illegal_state(
-                "checkpoint_directory is set, but the feature `checkpoint` is not built in",
-            ))
-        }
+            "checkpoint_directory"
+        };
+        Err(Error::illegal_state(format!(
+            "{setting} is set, but the feature `checkpoint` is not built in"
+        )))
     }
+}
+
+/// Nothing survives the process.
+#[derive(Debug, Default)]
+pub(in crate::context) struct Durability {
+    pub(in crate::context) checkpoints: Option<Arc<Checkpoints>>,
+    pub(in crate::context) log: Option<Arc<ReceiverLog>>,
+}
+
+impl Durability {
+    #[expect(clippy::unused_self, reason = "the same as with the feature")]
+    pub(in crate::context) fn give_up(&self, _inner: &Inner) {}
 }
 
 /// They are not saved.
@@ -50,7 +68,7 @@ impl Checkpoints {
         match *self {}
     }
 
-    pub(in crate::context) fn batch_done(&self, _time: BatchTime) {
+    pub(in crate::context) fn batch_done(&self, _time: BatchTime, _has_failed: bool) {
         match *self {}
     }
 

@@ -1,16 +1,19 @@
 //! A context with a directory of checkpoints.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 pub(in crate::context) use crate::checkpoint::Checkpointer as Checkpoints;
-use crate::checkpoint::{Program, Recovered, Store};
+use crate::checkpoint::{CheckpointTimes, OnKept, Program, Recovered, Store};
 use crate::conf::{Conf, Source};
 use crate::context::{Inner, StreamingContext};
-use crate::disk::{Disk, LocalDisk};
+use crate::disk::{self, Disk};
 use crate::dstream::StreamingContextState;
+use crate::dstream::input::logged::LoggedInput;
 use crate::error::{Error, Result};
-use crate::time::{BatchTime, Duration};
+use crate::receiver::log::{Again, ReceiverLog, Resume};
+use crate::time::{BatchTime, Deadline, Duration};
+use crate::wal::{OnCorruption, SyncMode};
 
 /// How often a checkpoint is taken unless somebody says how often.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -33,12 +36,14 @@ impl Setup {
         }
     }
 
-    /// Restores the streams, and begins to take checkpoints behind `last`.
+    /// Restores the streams, and begins to take checkpoints behind `last`. Batches
+    /// before `fresh_from` were perhaps cut by an earlier process.
     pub(in crate::context) fn start(
         self,
         inner: &Inner,
         last: BatchTime,
-    ) -> Result<Option<Arc<Checkpoints>>> {
+        fresh_from: BatchTime,
+    ) -> Result<Durability> {
         let Self {
             store,
             mut recovered,
@@ -47,8 +52,14 @@ impl Setup {
         // Also if there is no directory: the program is wrong in any case.
         let wished = inner.graph.checkpoint_interval()?;
         let store = match (store, &*inner.conf.checkpoint_directory) {
-            (None, "" | "none") => return Ok(None),
-            (None, dir) => Store::open(disk(), Path::new(dir))?,
+            (None, "" | "none") if inner.conf.receiver_write_ahead_log => {
+                return Err(Error::illegal_state(
+                    "receiver_write_ahead_log is on, but there is no checkpoint directory, in \
+                     which the log is: call checkpoint(), or set checkpoint_directory",
+                ));
+            }
+            (None, "" | "none") => return Ok(Durability::default()),
+            (None, dir) => Store::open(disk::of_contexts(), Path::new(dir))?,
             (Some(store), _) => store,
         };
         if inner.conf.concurrent_jobs != 1 {
@@ -74,16 +85,45 @@ impl Setup {
             }
         }
         let asked = inner.conf.checkpoint_interval;
-        let every = asked.or(wished).unwrap_or(INTERVAL);
+        let times = CheckpointTimes {
+            last,
+            interval: asked.or(wished).unwrap_or(INTERVAL),
+            hold: inner.conf.failed_batch_hold,
+        };
         let clock = Arc::clone(&inner.clock);
         let tell = (Arc::clone(&inner.bus), clock);
+        let place = store.subdirectory("wal");
+        let has_checkpoints = store.has_any()?;
+        let behind = recovered.as_ref().map(|recovered| recovered.time);
+        let log = Arc::<OnceLock<Arc<ReceiverLog>>>::default();
+        let on_kept = on_kept(Arc::clone(&log));
         let program = Program {
             graph: &inner.graph,
             accumulators: &inner.accumulators.0,
             settings: made(&inner.conf),
         };
-        let started = Checkpoints::start(program, store, tell, every, last, recovered)?;
-        Ok(Some(Arc::new(started)))
+        let checkpoints = Checkpoints::start(program, store, tell, times, recovered, on_kept)?;
+        let checkpoints = Some(Arc::new(checkpoints));
+        let mut started = Durability {
+            checkpoints,
+            log: None,
+        };
+        if inner.conf.receiver_write_ahead_log {
+            let again = match behind {
+                Some(time) => Again::Behind(time, saved(inner)),
+                None if has_checkpoints => Again::Nothing,
+                None => Again::Never,
+            };
+            let resume = Resume { last, fresh_from };
+            match open_log(inner, place, again, resume, &discarded) {
+                Ok(opened) => started.log = Some(Arc::clone(log.get_or_init(|| opened))),
+                Err(error) => {
+                    started.give_up(inner);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(started)
     }
 }
 
@@ -95,8 +135,85 @@ fn made(conf: &Conf) -> Vec<(String, String)> {
         .collect()
 }
 
-fn disk() -> Arc<dyn Disk> {
-    Arc::new(LocalDisk)
+/// Removes what no checkpoint needs of the log, when there is one.
+fn on_kept(log: Arc<OnceLock<Arc<ReceiverLog>>>) -> OnKept {
+    Box::new(move |oldest| {
+        if let Some(log) = log.get()
+            && let Err(error) = log.checkpointed(oldest)
+        {
+            tracing::warn!(%error, "the write-ahead log cannot be cleaned up");
+        }
+    })
+}
+
+/// The first record of the log that a receiver needs.
+fn saved(inner: &Inner) -> Option<u64> {
+    let inputs = inner.graph.inputs();
+    let logged = inputs.iter().filter_map(|input| input.logged());
+    logged.filter_map(LoggedInput::saved).min()
+}
+
+/// Opens the log, and gives the receivers' inputs what it has of them.
+fn open_log(
+    inner: &Inner,
+    (disk, dir): (Arc<dyn Disk>, PathBuf),
+    again: Again,
+    resume: Resume,
+    discarded: &[String],
+) -> Result<Arc<ReceiverLog>> {
+    let conf = &inner.conf;
+    let sync = match conf.write_ahead_log_sync {
+        true => SyncMode::Always,
+        false => SyncMode::Os,
+    };
+    let on_corruption = match conf.write_ahead_log_skip_damage {
+        true => OnCorruption::Skip,
+        false => OnCorruption::Fail,
+    };
+    let clock = Arc::clone(&inner.clock);
+    let inputs = inner.graph.inputs();
+    let logged = inputs.iter().filter_map(|input| input.logged());
+    let history = logged.map(LoggedInput::history).max().unwrap_or_default();
+    let log = ReceiverLog::open(disk, &dir, again, (sync, on_corruption), history, clock)?;
+    let mut streams = log.restore(resume.last, again)?;
+    for input in inputs {
+        if let Some(logged) = input.logged() {
+            let stream = streams.remove(&*logged.stream()).unwrap_or_default();
+            let name = input.name();
+            logged.begin(&log, stream, resume).map_err(|error| {
+                let what = format!("what the write-ahead log has of the {name}");
+                Error::new(error.kind(), what).with_source(error)
+            })?;
+        }
+    }
+    streams.retain(|stream, restored| {
+        let waits = !restored.batches.is_empty() || !restored.rest.is_empty();
+        waits && !discarded.contains(stream)
+    });
+    if let Some((stream, _)) = streams.pop_first() {
+        return Err(Error::illegal_state(format!(
+            "the write-ahead log has data of a stream {stream:?} that was not processed, and the \
+             program has none of that name: give its receiver this name by uid(), or let go of \
+             the data by discard_saved({stream:?})"
+        )));
+    }
+    Ok(log)
+}
+
+/// What makes a context survive its process.
+#[derive(Debug, Default)]
+pub(in crate::context) struct Durability {
+    pub(in crate::context) checkpoints: Option<Arc<Checkpoints>>,
+    pub(in crate::context) log: Option<Arc<ReceiverLog>>,
+}
+
+impl Durability {
+    /// Ends what was begun, before anything was taken.
+    pub(in crate::context) fn give_up(&self, inner: &Inner) {
+        if let Some(checkpoints) = &self.checkpoints {
+            let _ = checkpoints.finish(false, Deadline::after(inner.conf.stop_timeout));
+        }
+    }
 }
 
 /// # Checkpoints
@@ -118,7 +235,7 @@ impl StreamingContext {
         self.check_initialized("checkpoint")?;
         let mut setup = self.inner.setup();
         if setup.store.is_none() {
-            setup.store = Some(Store::open(disk(), directory.as_ref())?);
+            setup.store = Some(Store::open(disk::of_contexts(), directory.as_ref())?);
         }
         Ok(())
     }
@@ -167,7 +284,7 @@ impl StreamingContext {
         directory: impl AsRef<Path>,
         make: impl FnOnce() -> Result<Self>,
     ) -> Result<Self> {
-        let store = Store::open(disk(), directory.as_ref())?;
+        let store = Store::open(disk::of_contexts(), directory.as_ref())?;
         let recovered = store.recover()?;
         Self::with_store(store, recovered, make)
     }
@@ -182,7 +299,7 @@ impl StreamingContext {
         directory: impl AsRef<Path>,
         make: impl FnOnce() -> Result<Self>,
     ) -> Result<Self> {
-        let store = Store::open(disk(), directory.as_ref())?;
+        let store = Store::open(disk::of_contexts(), directory.as_ref())?;
         let recovered = store.recover().unwrap_or_else(|error| {
             tracing::error!(%error, "the context begins anew");
             None

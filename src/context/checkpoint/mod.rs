@@ -10,6 +10,6 @@ mod enabled;
 #[cfg(feature = "checkpoint")]
 pub(super) use accumulators::Accumulators;
 #[cfg(not(feature = "checkpoint"))]
-pub(super) use disabled::{Accumulators, Checkpoints, Setup};
+pub(super) use disabled::{Accumulators, Checkpoints, Durability, Setup};
 #[cfg(feature = "checkpoint")]
-pub(super) use enabled::{Checkpoints, Setup};
+pub(super) use enabled::{Checkpoints, Durability, Setup};

@@ -33,6 +33,7 @@ pub(crate) mod random;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{Cursor, Error, ErrorKind, Read, Result, Seek, SeekFrom};
@@ -61,6 +62,30 @@ struct State {
     calls: u64,
     faults: Vec<((Bound<u64>, Bound<u64>), Fault)>,
     locked: BTreeSet<PathBuf>,
+}
+
+thread_local! {
+    static IN_USE: RefCell<Option<SimDisk>> = const { RefCell::new(None) };
+}
+
+/// Contexts that `make` makes, and starts, on this thread have their checkpoints and
+/// logs on this disk.
+pub fn with_disk<R>(disk: &SimDisk, make: impl FnOnce() -> R) -> R {
+    struct Before(Option<SimDisk>);
+
+    impl Drop for Before {
+        fn drop(&mut self) {
+            IN_USE.set(self.0.take());
+        }
+    }
+
+    let _before = Before(IN_USE.replace(Some(disk.clone())));
+    make()
+}
+
+/// The disk of [`with_disk`].
+pub(super) fn in_use() -> Option<SimDisk> {
+    IN_USE.with_borrow(Clone::clone)
 }
 
 /// What an operation did.

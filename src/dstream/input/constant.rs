@@ -8,6 +8,7 @@ use crate::dstream::{DStream, Graph};
 use crate::error::Result;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
+use crate::time::BatchTime;
 
 /// Gives one Rdd again and again.
 pub(crate) struct ConstantIngest<T: Data>(Rdd<T>);
@@ -23,7 +24,7 @@ impl<T: Data> ConstantIngest<T> {
 }
 
 impl<T: Data> Ingest<T> for ConstantIngest<T> {
-    fn cut(&self) -> Cut<T> {
+    fn cut(&self, _: BatchTime) -> Cut<T> {
         Cut::plain(self.0.clone())
     }
 

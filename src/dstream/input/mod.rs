@@ -8,6 +8,7 @@
 pub(crate) mod constant;
 mod direct;
 pub(crate) mod file;
+pub(crate) mod logged;
 pub(crate) mod queue;
 pub(crate) mod receiver;
 pub(crate) mod source;
@@ -19,6 +20,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::DStream;
+use super::durable::Durable;
 use super::graph::Graph;
 use super::node::{Control, Meta, Stream};
 use crate::error::Result;
@@ -26,7 +28,9 @@ use crate::id::StreamId;
 use crate::listener::{InputInfo, Received};
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
+use crate::receiver::log::{Logging, RestoredStream, Resume};
 use crate::time::BatchTime;
+use logged::{LoggedInput, Part};
 
 /// What the scheduler does with an input.
 pub(crate) trait Input: Control {
@@ -66,6 +70,16 @@ pub(crate) trait Input: Control {
         None
     }
 
+    /// Whether its batches since a checkpoint come again after a restart.
+    fn comes_again(&self) -> bool {
+        true
+    }
+
+    /// Itself, if what it gives to batches goes to the write-ahead log.
+    fn logged(&self) -> Option<&dyn LoggedInput> {
+        None
+    }
+
     /// What is known of the batch `time` after it was processed, if that is more
     /// than the cut told.
     fn report(&self, _time: BatchTime) -> Option<InputInfo> {
@@ -90,8 +104,8 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
     /// Ends a block at a block interval inside a batch.
     fn end_block(&self) {}
 
-    /// Takes everything that is there now.
-    fn cut(&self) -> Cut<T>
+    /// Takes everything that is there now, for the batch `time`.
+    fn cut(&self, time: BatchTime) -> Cut<T>
     where
         T: Data;
 
@@ -100,6 +114,38 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
 
     /// Whether anything waits to be cut.
     fn is_waiting(&self) -> bool;
+
+    /// How its records get into the log, if they are ones that may.
+    fn logging(&self) -> Option<&Logging<T>> {
+        None
+    }
+
+    /// Takes what the log has; gives the batches before the checkpoint.
+    fn restore(
+        &self,
+        _stream: RestoredStream,
+        _resume: Resume,
+    ) -> Result<BTreeMap<BatchTime, Rdd<T>>>
+    where
+        T: Data,
+    {
+        Ok(BTreeMap::new())
+    }
+
+    /// See [`LoggedInput::next_restored`].
+    fn next_restored(&self) -> Option<BatchTime> {
+        None
+    }
+
+    /// See [`LoggedInput::needed_behind`].
+    fn needed_behind(&self, _time: BatchTime) -> Option<u64> {
+        None
+    }
+
+    /// See [`LoggedInput::waiting_parts`].
+    fn waiting_parts(&self) -> Vec<Arc<dyn Part>> {
+        Vec::new()
+    }
 }
 
 /// What an input gives to a batch.
@@ -107,6 +153,8 @@ pub(crate) struct Cut<T: Data> {
     rdd: Rdd<T>,
     records: u64,
     received: Received,
+    /// What the log has to have of it.
+    parts: Vec<Arc<dyn Part>>,
 }
 
 impl<T: Data> Cut<T> {
@@ -116,6 +164,7 @@ impl<T: Data> Cut<T> {
             records: rdd.known_count(),
             rdd,
             received: Received::default(),
+            parts: Vec::new(),
         }
     }
 }
@@ -132,8 +181,27 @@ pub(crate) struct InputNode<T: Data, I> {
 
 struct Batches<T: Data> {
     cut: BTreeMap<BatchTime, Rdd<T>>,
+    /// What the log has to have of those that were cut.
+    to_log: BTreeMap<BatchTime, Vec<Arc<dyn Part>>>,
+    before: Before<T>,
     /// Up to here all batches are done.
     done: BatchTime,
+}
+
+/// Batches from before the checkpoint.
+struct Before<T: Data> {
+    batches: BTreeMap<BatchTime, Rdd<T>>,
+    /// When this one has ended all windows have read them.
+    until: BatchTime,
+}
+
+impl<T: Data> Default for Before<T> {
+    fn default() -> Self {
+        Self {
+            batches: BTreeMap::new(),
+            until: BatchTime::from_millis(i64::MIN),
+        }
+    }
 }
 
 impl<T: Data, I: Ingest<T>> InputNode<T, I> {
@@ -155,6 +223,8 @@ impl<T: Data, I: Ingest<T>> InputNode<T, I> {
                 name,
                 batches: Mutex::new(Batches {
                     cut: BTreeMap::new(),
+                    to_log: BTreeMap::new(),
+                    before: Before::default(),
                     done: BatchTime::from_millis(i64::MIN),
                 }),
             })
@@ -174,9 +244,16 @@ impl<T: Data, I: Ingest<T>> Control for InputNode<T, I> {
         &self.meta
     }
 
+    fn durable(&self) -> Option<&dyn Durable> {
+        self.ingest.logging().map(|_| self as &dyn Durable)
+    }
+
     fn clear(&self, done: BatchTime) {
         let mut batches = self.batches();
-        let old = self.meta.take_old(&mut batches.cut, done);
+        let mut old = self.meta.take_old(&mut batches.cut, done);
+        if done >= batches.before.until {
+            old.append(&mut batches.before.batches);
+        }
         let before = batches.done.min(done);
         batches.done = batches.done.max(done);
         let kept: Vec<_> = batches
@@ -201,7 +278,10 @@ impl<T: Data, I: Ingest<T>> Stream<T> for InputNode<T, I> {
         if !self.meta.is_valid(&self.graph, time) {
             return Ok(None);
         }
-        let cut = self.batches().cut.get(&time).cloned();
+        let batches = self.batches();
+        let cut = batches.cut.get(&time);
+        let cut = cut.or_else(|| batches.before.batches.get(&time)).cloned();
+        drop(batches);
         // A time that was never cut, or is forgotten, has no records.
         Ok(Some(cut.unwrap_or_else(|| {
             Rdd::empty(Arc::clone(self.graph.executor()))
@@ -219,8 +299,13 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
     }
 
     fn cut(&self, time: BatchTime) -> InputInfo {
-        let cut = self.ingest.cut();
-        self.batches().cut.insert(time, cut.rdd);
+        let cut = self.ingest.cut(time);
+        let mut batches = self.batches();
+        batches.cut.insert(time, cut.rdd);
+        if !cut.parts.is_empty() {
+            batches.to_log.insert(time, cut.parts);
+        }
+        drop(batches);
         InputInfo::new(self.stream_id, self.name.clone(), cut.records).with_received(cut.received)
     }
 
@@ -251,5 +336,14 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
 
     fn unrecoverable(&self) -> Option<&'static str> {
         I::UNRECOVERABLE
+    }
+
+    fn comes_again(&self) -> bool {
+        self.ingest.logging().is_none_or(Logging::is_wanted)
+    }
+
+    fn logged(&self) -> Option<&dyn LoggedInput> {
+        let logging = self.ingest.logging()?;
+        logging.is_wanted().then_some(self)
     }
 }

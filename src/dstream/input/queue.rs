@@ -10,6 +10,7 @@ use crate::dstream::{DStream, Graph};
 use crate::error::Result;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Rdd, Union};
+use crate::time::BatchTime;
 
 /// A queue of Rdds for [`queue_stream`](crate::StreamingContext::queue_stream).
 ///
@@ -118,7 +119,7 @@ impl<T: Data> Ingest<T> for QueueIngest<T> {
     const UNRECOVERABLE: Option<&'static str> =
         Some("what a queue gave exists in this process only");
 
-    fn cut(&self) -> Cut<T> {
+    fn cut(&self, _: BatchTime) -> Cut<T> {
         let mut waiting = self.queue.lock();
         let rdd = if self.one_at_a_time || waiting.len() <= 1 {
             waiting.pop_front().unwrap_or_else(|| self.default.clone())

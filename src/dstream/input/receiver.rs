@@ -1,18 +1,23 @@
 //! Receiver inputs: what the cuts take from a ring.
 
+use std::collections::BTreeMap;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
+use super::logged::{Part, Restored, RestoredPart, TakenPart};
 use super::{Cut, Ingest, InputNode};
-use crate::block::{Budget, Cutter, Str, Taken, TextBlock, TypedBlock};
+use crate::block::{About, Budget, Cutter, Str, Taken, TextBlock, TypedBlock};
 use crate::dstream::{DStream, Graph};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::id::StreamId;
 use crate::listener::Received;
 use crate::rdd::pipe::Data;
-use crate::rdd::{Lines, Partition, Rdd};
+use crate::rdd::{AtRest, Lines, Partition, Rdd};
+use crate::receiver::log::{Logging, RestoredStream, Resume};
 use crate::receiver::{RateLimit, Supervisor};
+use crate::sync::engine::{Mutex, MutexGuard};
+use crate::time::{BatchTime, Duration};
 
 /// A receiver that was declared, for the tracker to start.
 pub(crate) struct DeclaredReceiver {
@@ -24,15 +29,20 @@ pub(crate) struct DeclaredReceiver {
 /// Cuts one ring.
 pub(crate) struct ReceiverIngest<B: IntoPartition> {
     executor: Arc<Executor>,
+    interval: Duration,
     limit: Option<Arc<RateLimit>>,
     budget: Arc<Budget>,
+    logging: Arc<Logging<B::Record>>,
     ring: Mutex<Ring<B>>,
+    restored: Mutex<Restored<B::Record>>,
 }
 
 struct Ring<B: IntoPartition> {
     cutter: Cutter<B>,
     /// Blocks of the batch that is being received.
-    blocks: Vec<Taken<B>>,
+    blocks: Vec<Arc<TakenPart<B>>>,
+    /// What a cut gives, for a moment.
+    taken: Vec<Taken<B>>,
     /// Records that were dropped before this batch.
     dropped: u64,
 }
@@ -43,10 +53,24 @@ pub(crate) trait IntoPartition: crate::block::Block + Sized {
 
     fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<Self::Record>>;
 
-    /// What its receiver said about it.
-    fn metadata(_: &Taken<Self>) -> Option<&Arc<str>> {
+    /// What is known of a block that was stored as a whole.
+    fn about(_: &Taken<Self>) -> Option<&About> {
         None
     }
+
+    /// Writes the records for the log.
+    fn encode(
+        taken: &Taken<Self>,
+        logging: &Logging<Self::Record>,
+        out: &mut Vec<u8>,
+    ) -> Result<()>;
+
+    /// Reads as many records as were written.
+    fn decode(
+        bytes: &[u8],
+        records: u64,
+        logging: &Logging<Self::Record>,
+    ) -> Result<Arc<dyn Partition<Self::Record>>>;
 }
 
 impl IntoPartition for TextBlock {
@@ -55,17 +79,43 @@ impl IntoPartition for TextBlock {
     fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<Str>> {
         Arc::new(Lines::from(taken))
     }
+
+    fn encode(taken: &Taken<Self>, _: &Logging<Str>, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(taken.bytes());
+        Ok(())
+    }
+
+    fn decode(bytes: &[u8], _: u64, _: &Logging<Str>) -> Result<Arc<dyn Partition<Str>>> {
+        Ok(Arc::new(Lines::copy_of(bytes)))
+    }
 }
 
 impl<T: Data> IntoPartition for TypedBlock<T> {
     type Record = T;
 
-    fn metadata(taken: &Taken<Self>) -> Option<&Arc<str>> {
-        taken.metadata()
-    }
-
     fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<T>> {
         Arc::new(taken)
+    }
+
+    fn about(taken: &Taken<Self>) -> Option<&About> {
+        Some(taken.about())
+    }
+
+    fn encode(taken: &Taken<Self>, logging: &Logging<T>, out: &mut Vec<u8>) -> Result<()> {
+        let codec = logging.codec()?;
+        let mut records = taken.as_slice().iter();
+        records.try_for_each(|record| (codec.encode)(record, out))
+    }
+
+    fn decode(
+        mut bytes: &[u8],
+        records: u64,
+        logging: &Logging<T>,
+    ) -> Result<Arc<dyn Partition<T>>> {
+        let codec = logging.codec()?;
+        let read = (0..records).map(|_| (codec.decode)(&mut bytes));
+        let read = read.collect::<Result<_>>()?;
+        Ok(Arc::new(AtRest::new(read)))
     }
 }
 
@@ -76,6 +126,7 @@ impl<B: IntoPartition> ReceiverIngest<B> {
         graph: &Arc<Graph>,
         kind: &'static str,
         site: &'static Location<'static>,
+        logging: &Arc<Logging<B::Record>>,
         make: impl FnOnce(StreamId) -> (Cutter<B>, Supervisor),
     ) -> Result<DStream<B::Record>> {
         let mut declared = None;
@@ -89,47 +140,82 @@ impl<B: IntoPartition> ReceiverIngest<B> {
             });
             Self {
                 executor: Arc::clone(graph.executor()),
+                interval: graph.batch_interval(),
                 limit,
                 budget,
+                logging: Arc::clone(logging),
                 ring: Mutex::new(Ring {
                     cutter,
                     blocks: Vec::new(),
+                    taken: Vec::new(),
                     dropped: 0,
                 }),
+                restored: Mutex::default(),
             }
         })?;
         graph.add_receivers(declared);
         Ok(stream)
     }
 
-    fn ring(&self) -> MutexGuard<'_, Ring<B>> {
-        self.ring
+    /// The ring, with all that was published in it cut.
+    fn cut_ring(&self) -> MutexGuard<'_, Ring<B>> {
+        let mut ring = self
+            .ring
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner());
+        let Ring {
+            cutter,
+            blocks,
+            taken,
+            ..
+        } = &mut *ring;
+        cutter.cut(taken);
+        let parts = taken.drain(..);
+        blocks.extend(parts.map(|taken| Arc::new(TakenPart::new(taken, &self.logging))));
+        ring
+    }
+
+    fn restored(&self) -> MutexGuard<'_, Restored<B::Record>> {
+        self.restored
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())
     }
 }
 
-impl<B: IntoPartition> Ring<B> {
-    fn cut(&mut self) {
-        self.cutter.cut(&mut self.blocks);
-    }
-}
-
 impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
     fn end_block(&self) {
-        self.ring().cut();
+        drop(self.cut_ring());
     }
 
-    fn cut(&self) -> Cut<B::Record> {
-        let mut ring = self.ring();
-        ring.cut();
-        let blocks = std::mem::take(&mut ring.blocks);
+    fn cut(&self, time: BatchTime) -> Cut<B::Record> {
+        let (restored, is_new) = self.restored().take(time);
+        let mut ring = self.cut_ring();
+        let blocks = match is_new {
+            true => std::mem::take(&mut ring.blocks),
+            false => Vec::new(),
+        };
         let dropped = self.budget.dropped();
         let dropped_records = dropped - std::mem::replace(&mut ring.dropped, dropped);
         drop(ring);
-        let records = blocks.iter().map(|block| block.records() as u64).sum();
-        let metadata = blocks.iter().filter_map(B::metadata).cloned().collect();
-        let partitions = blocks.into_iter().map(B::into_partition).collect();
+        let records = restored.iter().map(|part| part.records);
+        let taken = blocks.iter().map(|part| part.taken.records() as u64);
+        let records = records.chain(taken).sum();
+        let about = |part: &Arc<TakenPart<B>>| B::about(&part.taken)?.metadata.clone();
+        let metadata = restored.iter().filter_map(|part| part.metadata.clone());
+        let metadata = metadata.chain(blocks.iter().filter_map(about)).collect();
+        let partitions = restored.iter().map(|part| Arc::clone(&part.partition));
+        let taken = blocks
+            .iter()
+            .map(|part| B::into_partition(part.taken.clone()));
+        let partitions = partitions.chain(taken).collect();
+        let parts = match self.logging.log() {
+            Some(_) => {
+                let restored = restored.into_iter().map(|part| part as Arc<dyn Part>);
+                let blocks = blocks.into_iter().map(|part| part as Arc<dyn Part>);
+                restored.chain(blocks).collect()
+            }
+            None => Vec::new(),
+        };
         Cut {
             rdd: Rdd::ready(partitions, Arc::clone(&self.executor)),
             records,
@@ -138,6 +224,7 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
                 dropped_records,
                 metadata,
             },
+            parts,
         }
     }
 
@@ -147,8 +234,60 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
     }
 
     fn is_waiting(&self) -> bool {
-        let mut ring = self.ring();
-        ring.cut();
-        !ring.blocks.is_empty()
+        !self.restored().is_empty() || !self.cut_ring().blocks.is_empty()
+    }
+
+    fn logging(&self) -> Option<&Logging<B::Record>> {
+        Some(&self.logging)
+    }
+
+    fn restore(
+        &self,
+        mut stream: RestoredStream,
+        resume: Resume,
+    ) -> Result<BTreeMap<BatchTime, Rdd<B::Record>>> {
+        let before = std::mem::take(&mut stream.before).into_iter();
+        let before = before.map(|(time, blocks)| {
+            let parts = blocks.into_iter().map(|block| {
+                let part = RestoredPart::new::<B>(block, &self.logging)?;
+                Ok(part.partition)
+            });
+            let partitions = parts.collect::<Result<_>>()?;
+            Ok((time, Rdd::ready(partitions, Arc::clone(&self.executor))))
+        });
+        let before = before.collect::<Result<_>>()?;
+        let restored = Restored::new::<B>(stream, resume, self.interval, &self.logging)?;
+        *self.restored() = restored;
+        Ok(before)
+    }
+
+    fn next_restored(&self) -> Option<BatchTime> {
+        self.restored().next_time()
+    }
+
+    fn needed_behind(&self, time: BatchTime) -> Option<u64> {
+        let restored = self.restored();
+        let needed = restored.needed_behind(time);
+        if restored.takes_new(time) {
+            return needed;
+        }
+        drop(restored);
+        // What was stored meanwhile waits for a later batch.
+        let ring = self.cut_ring();
+        let waiting = ring.blocks.iter().filter_map(|part| part.sequence());
+        waiting.chain(needed).min()
+    }
+
+    fn waiting_parts(&self) -> Vec<Arc<dyn Part>> {
+        // Otherwise they would come between a look at what waits and its note.
+        if !self.restored().is_over() {
+            return Vec::new();
+        }
+        let ring = self.cut_ring();
+        let parts = ring
+            .blocks
+            .iter()
+            .map(|part| Arc::clone(part) as Arc<dyn Part>);
+        parts.filter(|part| part.sequence().is_none()).collect()
     }
 }

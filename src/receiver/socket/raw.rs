@@ -1,10 +1,12 @@
 //! Frames from a socket: a length, then that many bytes, stored as they are.
 
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 
 use super::Peer;
 use crate::block::TypedWriter;
+use crate::codec::RecordCodec;
+use crate::error::{Error, ErrorKind};
 use crate::receiver::{Exit, Session, Source};
 
 /// A small buffer: it is there for the lengths, large bodies go past it.
@@ -26,6 +28,26 @@ impl RawSocket {
         }
     }
 
+    /// How frames are written to the log: the length, little-endian, and the bytes.
+    pub(crate) fn codec() -> RecordCodec<Arc<[u8]>> {
+        RecordCodec {
+            encode: |frame, out| {
+                // It is not longer than its setting allows.
+                out.extend_from_slice(&(frame.len() as u32).to_le_bytes());
+                out.extend_from_slice(frame);
+                Ok(())
+            },
+            decode: |input| {
+                let cut_off = || Error::new(ErrorKind::Corrupt, "a frame was cut off");
+                let (length, rest) = input.split_first_chunk().ok_or_else(cut_off)?;
+                let length = u32::from_le_bytes(*length) as usize;
+                let (frame, rest) = rest.split_at_checked(length).ok_or_else(cut_off)?;
+                *input = rest;
+                Ok(Arc::from(frame))
+            },
+        }
+    }
+
     /// The next frame, or none where the stream ends between two frames.
     fn frame(&self, from: &mut impl Read) -> std::io::Result<Option<Arc<[u8]>>> {
         let mut length = [0; 4];
@@ -38,7 +60,7 @@ impl RawSocket {
                 "a frame of {length} bytes is longer than max_frame_bytes = {}",
                 self.max_frame
             );
-            return Err(std::io::Error::new(ErrorKind::InvalidData, rule));
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, rule));
         }
         let mut frame: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
         let bytes = Arc::get_mut(&mut frame).expect("nobody else has the new frame");
@@ -53,7 +75,7 @@ fn read_first(from: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<bool> {
         match from.read(&mut bytes[..1]) {
             Ok(0) => return Ok(false),
             Ok(_) => break,
-            Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
+            Err(cause) if cause.kind() == std::io::ErrorKind::Interrupted => {}
             Err(cause) => return Err(cause),
         }
     }
