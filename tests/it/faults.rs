@@ -422,8 +422,13 @@ fn f_26_a_child_has_no_descriptor_of_the_engine() {
 /// on (F-27).
 #[test]
 fn f_27_without_threads_a_context_is_refused_and_others_go_on() {
-    // Stacks of threads are address space.
-    let limited = ["sh", "-c", r#"ulimit -v 2000000 && exec "$0" "$@""#];
+    // Stacks of threads are address space. Large ones: where the next does not fit there is
+    // still room for what a thread that has begun asks for.
+    let limited = [
+        "sh",
+        "-c",
+        r#"ulimit -v 4000000 && RUST_MIN_STACK=268435456 exec "$0" "$@""#,
+    ];
     let name = "faults::f_27_without_threads_a_context_is_refused_and_others_go_on";
     in_own_process_under(&limited, name, || {
         let program = Program::with(|builder| builder.workers(1));
@@ -437,7 +442,6 @@ fn f_27_without_threads_a_context_is_refused_and_others_go_on() {
         program.push(&queue, [1, 2]);
         program.tick();
         assert_eq!(seen.take(), [(1000, vec![2, 3])]);
-        let program = Program::with(|builder| builder.workers(1));
         program.stop();
     });
 }
