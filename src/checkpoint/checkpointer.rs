@@ -161,16 +161,13 @@ impl Checkpointer {
         self.grid
     }
 
-    /// Takes the first checkpoint of all, before the first batch, if an output writes its
-    /// batches once, or receivers have a log: so those of a process that ends at any moment
-    /// come again.
+    /// Takes the first checkpoint of all, before the first batch: so those of a process that
+    /// ends at any moment come again.
     ///
     /// # Errors
     /// If it cannot be written.
     pub(crate) fn take_first(&self) -> Result<()> {
-        let has_once = self.graph.outputs().iter().any(|it| it.once().is_some());
-        let has_log = self.graph.inputs().iter().any(|it| it.logged().is_some());
-        if !self.is_new || !(has_once || has_log) {
+        if !self.is_new {
             return Ok(());
         }
         self.take(&mut self.state())?;

@@ -110,6 +110,7 @@ fn r_6_no_checkpoint_is_of_a_later_batch_than_the_one_that_runs() {
         },
     );
     program.start();
+    assert_eq!(taken.recv().unwrap().batch_time, at(0));
     for second in 1..=2 {
         program.tick();
         assert_eq!(taken.recv().unwrap().batch_time, at(second * 1000));
@@ -150,6 +151,7 @@ fn r_19_when_the_directory_is_back_checkpoints_go_on() {
     let note = move |sum| seen.store(sum, Ordering::Relaxed);
     let (program, taken) = adding(&dir, 0, |builder| builder, note);
     program.start();
+    assert_eq!(taken.recv().unwrap().batch_time, at(0));
     for second in 1..=6_i64 {
         match second {
             3 => fs::rename(&dir, &aside).unwrap(),

@@ -354,6 +354,7 @@ fn f_10_a_checkpoint_that_fails_half_way_loses_nothing() {
         (program, seen, taken)
     };
     let (program, _, taken) = start(0);
+    assert_eq!(taken.recv().unwrap().batch_time, at(0));
     for second in 1..=4_u32 {
         fails.store([2, 3].contains(&second), Ordering::Relaxed);
         log.add(&[(second, 1), (9, 1)]);
