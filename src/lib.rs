@@ -94,6 +94,9 @@ pub(crate) mod executor;
 pub mod fault;
 #[cfg(not(feature = "fault-inject"))]
 pub(crate) mod fault;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod guide;
 pub(crate) mod hash;
 pub mod id;

@@ -2,6 +2,8 @@
 
 mod line;
 mod memory;
+#[cfg(any(all(test, not(loom)), feature = "fuzz"))]
+pub(crate) mod naive;
 mod range;
 mod reader;
 mod ring;

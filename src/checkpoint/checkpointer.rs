@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::file::Partitioning;
 use super::store::{Recovered, Store};
@@ -14,6 +14,7 @@ use crate::dstream::{Control, Graph};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::{Bus, CheckpointInfo, Event};
 use crate::shared::Registry;
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Deadline, Duration, first_batch_time};
 
 /// A stream that keeps something, with its name.
@@ -161,8 +162,8 @@ impl Checkpointer {
         self.grid
     }
 
-    /// Takes the first checkpoint of all, before the first batch: so those of a process that
-    /// ends at any moment come again.
+    /// Takes the first checkpoint of all, before the first batch: so the batches of a process
+    /// that ends at any moment come again.
     ///
     /// # Errors
     /// If it cannot be written.

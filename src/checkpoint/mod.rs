@@ -38,6 +38,8 @@ mod inspect;
 mod store;
 mod writer;
 
+#[cfg(all(test, shuttle))]
+mod model;
 #[cfg(test)]
 mod tests;
 

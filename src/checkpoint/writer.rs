@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::batch_log::BatchLog;
 use super::file::{self, Contents, FileBytes, Partitioning, Place, StreamPieces};
@@ -11,6 +11,7 @@ use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::{Error, Result};
 use crate::listener::{Bus, CheckpointInfo, Event};
 use crate::shared::SavedAccumulator;
+use crate::sync::engine::{Condvar, Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Duration};
 
 /// How often a file is tried before it is an error.

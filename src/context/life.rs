@@ -1,7 +1,7 @@
 //! Start, stop, and what lies between.
 
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use super::checkpoint::{Checkpoints, Durability, Setup};
 use super::{Inner, StreamingContext, active};
@@ -14,6 +14,7 @@ use crate::scheduler::{
     CutTimes, Generator, JobScheduler, Learners, Logger, OnDone, RateControl, ReceiverTracker,
     Scaling, ScalingOptions,
 };
+use crate::sync::engine::MutexGuard;
 use crate::task::in_task;
 use crate::time::{BatchTime, Duration, first_batch_time};
 

@@ -13,9 +13,12 @@ mod shared;
 mod signals;
 mod stop;
 
+#[cfg(all(test, shuttle))]
+mod model;
+
 use std::fmt;
 use std::panic::Location;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 pub use builder::StreamingContextBuilder;
 use life::Running;
@@ -27,6 +30,7 @@ use crate::error::Result;
 use crate::executor::Executor;
 use crate::listener::{Bus, StreamingListener};
 use crate::scheduler::Waiter;
+use crate::sync::engine::Mutex;
 use crate::time::{Clock, Duration};
 
 /// The entry point: declares streams, starts and stops them.

@@ -7,14 +7,14 @@
 use std::{
     cell::Cell,
     io,
-    sync::{Arc, Condvar, Mutex, PoisonError},
-    thread::{Builder, JoinHandle},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use core_affinity::CoreId;
 
 use super::topology::allowed_cpus;
+use crate::sync::engine::{Builder, Condvar, JoinHandle, Mutex, thread_local};
 
 /// What all names of our threads begin with, to find them in a program that embeds us.
 const NAME_PREFIX: &str = "ms-";
@@ -54,7 +54,7 @@ pub(crate) fn spawn(
                 "cannot pin the thread; it runs unpinned"
             );
         }
-        ENGINE.set(true);
+        ENGINE.with(|engine| engine.set(true));
         body();
     })?;
     Ok(Thread { handle, ended })
@@ -122,7 +122,7 @@ thread_local! {
 /// Whether the calling thread was started by [`spawn`]: such a thread must not wait for the end of
 /// the threads of its context, as it is one of them.
 pub(crate) fn is_engine_thread() -> bool {
-    ENGINE.get()
+    ENGINE.with(Cell::get)
 }
 
 /// Pins the calling thread to `cpu` and says whether that worked.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::durable::Durable;
@@ -13,6 +13,7 @@ use super::output::Output;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::id::{NodeId, OutputId, StreamId};
+use crate::sync::engine::AtomicU8;
 use crate::time::{BatchTime, Duration};
 
 /// The life of a context. It only goes forward.

@@ -13,7 +13,7 @@ pub(crate) mod durable;
 mod graph;
 pub(crate) mod input;
 mod lift;
-mod node;
+pub(crate) mod node;
 mod op;
 pub(crate) mod output;
 mod stateful;

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::{
     BatchInfo, CheckpointInfo, ReceiverInfo, SkippedBatchInfo, StreamingListener, StuckBatchInfo,
 };
+use crate::sync::engine::{Condvar, Mutex, MutexGuard};
 
 /// Events that may wait for a slow listener.
 const QUEUE: usize = 10_000;

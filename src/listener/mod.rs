@@ -7,6 +7,9 @@
 mod bus;
 mod info;
 
+#[cfg(all(test, shuttle))]
+mod model;
+
 pub(crate) use bus::{Bus, Event};
 pub(crate) use info::Received;
 pub use info::{

@@ -22,12 +22,13 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::{ReceiverHandle, weight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::BlockId;
 use crate::rdd::Data;
+use crate::sync::engine::{Mutex, MutexGuard};
 
 /// Is told what a [`BlockGenerator`] stores.
 ///

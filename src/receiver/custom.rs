@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use super::blocks::{BlockGenerator, BlockGeneratorListener, Blocks};
 use super::log::Logging;
@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::fault::kill_point;
 use crate::id::{BlockId, StreamId};
 use crate::rdd::Data;
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::Duration;
 
 /// A source of records that the program brings

@@ -3,9 +3,10 @@
 //! Two ends, as of a ring: the [`RateLimiter`] is the receiver's own and hands out
 //! permits, one per record; the [`RateLimit`] is what others set, see and close.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{Clock, Duration, Wake};
 
 /// The rate that stands for no limit.

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::io::Result;
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::{Exit, RateLimit};
 use crate::error::Error;
 use crate::id::StreamId;
 use crate::listener::{Bus, Event, ReceiverInfo};
+use crate::sync::engine::{Condvar, Mutex, MutexGuard};
 use crate::time::{Clock, Wake};
 
 /// The running of one source, from the start of the context to its stop.

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::logger::{Desk, Task};
 use super::{JobScheduler, Logger};
@@ -10,6 +10,7 @@ use crate::cpu::thread::{self, Thread};
 use crate::dstream::Graph;
 use crate::error::{Error, Result};
 use crate::receiver::log::ReceiverLog;
+use crate::sync::engine::AtomicBool;
 use crate::time::{BatchTime, Clock, Deadline, Duration, WaitResult, Wake};
 
 /// Batches that were missed are cut one by one, if they are not more.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{RateControl, Scaling, Waiter};
 use crate::dstream::Graph;
@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::listener::{
     BatchInfo, Bus, Event, InputInfo, OutputOperationInfo, SkippedBatchInfo, StuckBatchInfo,
 };
+use crate::sync::engine::{AtomicUsize, Condvar, Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Deadline, Duration};
 
 /// Runs the jobs of batches in order.

@@ -1,9 +1,9 @@
 //! Where `await_termination` waits: for the stop, or for the first error.
 
-use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::sync::engine::{Condvar, Mutex, MutexGuard};
 
 /// The end of a context, and the first error on the way.
 #[derive(Debug, Default)]

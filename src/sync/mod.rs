@@ -1,9 +1,19 @@
-//! Atomics and locks of what loom models, the ring; loom's own under `cfg(loom)`.
+//! Atomics, locks and threads: those of the system, or in a model those of the checker.
+//!
+//! Loom models the ring, with all that its memory orders allow. Shuttle models the ring and
+//! the threads around it, with random orders of their steps; what only shuttle models is in
+//! [`engine`].
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 mod model;
 
-#[cfg(not(loom))]
+#[cfg(all(test, shuttle))]
+mod explore;
+
+#[cfg(all(test, shuttle))]
+pub(crate) use explore::explore;
+
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use {
     crossbeam_queue::ArrayQueue,
     std::sync::{Condvar, Mutex, MutexGuard},
@@ -15,10 +25,39 @@ pub(crate) use {
     model::ArrayQueue,
 };
 
+#[cfg(shuttle)]
+pub(crate) use {
+    model::ArrayQueue,
+    shuttle::sync::{Condvar, Mutex, MutexGuard},
+};
+
 pub(crate) mod atomic {
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
     #[cfg(loom)]
     pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+
+    #[cfg(shuttle)]
+    pub(crate) use shuttle::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+}
+
+/// Of the threads that receive, cut, run jobs, tell listeners and write checkpoints. A lock
+/// that may be held while another thread gets its turn has to be one of these.
+pub(crate) mod engine {
+    #[cfg(not(shuttle))]
+    pub(crate) use std::{
+        sync::atomic::{AtomicBool, AtomicU8, AtomicUsize},
+        sync::{Condvar, Mutex, MutexGuard},
+        thread::{Builder, JoinHandle},
+        thread_local,
+    };
+
+    #[cfg(shuttle)]
+    pub(crate) use shuttle::{
+        sync::atomic::{AtomicBool, AtomicU8, AtomicUsize},
+        sync::{Condvar, Mutex, MutexGuard},
+        thread::{Builder, JoinHandle},
+        thread_local,
+    };
 }

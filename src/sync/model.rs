@@ -1,9 +1,9 @@
-//! What stands in for code that loom cannot look into.
+//! What stands in for code that the checkers cannot look into.
 
 use std::collections::VecDeque;
 use std::fmt;
 
-use loom::sync::Mutex;
+use super::Mutex;
 
 /// The part of `crossbeam_queue::ArrayQueue` that we use.
 ///

@@ -1,10 +1,11 @@
 //! Reading the time and waiting for it.
 
 use std::fmt::Debug;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::duration::whole_nanos;
+use crate::sync::engine::{Condvar, Mutex};
 
 /// Where the engine gets the time from.
 ///

@@ -1,11 +1,12 @@
 //! A clock that a test moves.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::batch_time::BatchTime;
 use super::clock::{Clock, WaitResult, Wake};
 use super::duration::whole_nanos;
+use crate::sync::engine::{Condvar, Mutex, MutexGuard};
 
 /// A clock that stands still until it is told the time. Its clones are the same clock.
 ///

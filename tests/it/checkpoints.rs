@@ -172,7 +172,12 @@ impl Run {
             program,
             taken,
         };
+        let is_new = dir.is_some() && run.program.ssc.recovered_time().is_none();
         run.program.start();
+        if is_new {
+            // Before the first batch.
+            assert_eq!(run.taken.recv().unwrap().batch_time, at(millis));
+        }
         run
     }
 
@@ -585,9 +590,12 @@ fn f_12_of_damaged_checkpoints_the_newest_whole_one_is_taken() {
         fs::write(&newest, &whole[..at_byte]).unwrap();
         assert_eq!(found().unwrap(), Some(at(1000)), "cut at {at_byte}");
     }
-    fs::write(dir.join("checkpoint-1000"), "nothing").unwrap();
+    let names = ["checkpoint-0", "checkpoint-1000", "checkpoint-2000"];
+    for name in names {
+        fs::write(dir.join(name), "nothing").unwrap();
+    }
     let error = error_of(found());
-    for name in ["checkpoint-1000", "checkpoint-2000"] {
+    for name in names {
         assert!(error.contains(name), "{error}");
     }
     let make = || context(&ManualClock::new(0), 1);
@@ -603,7 +611,7 @@ fn ckp_6_old_checkpoints_go() {
     for second in 0..200 {
         run.tick(&log, &[(second % 50, 1)], true);
         let files = fs::read_dir(&*dir).unwrap().count();
-        // Ten checkpoints, what they need of older ones, and the lock.
+        // Ten checkpoints, what they need of older ones, the log of batches, and the lock.
         assert!(files <= 110, "{files}");
     }
     run.crash();

@@ -398,13 +398,7 @@ pub(crate) mod recovered {
                 .build()
         })
         .unwrap();
-        let lines = ssc.text_file_stream(dir.join("files")).unwrap();
-        let seen = watch(&lines);
-        let counts = lines.count();
-        let store = Store::default();
-        // For the sake of the first checkpoint.
-        let declared = counts.for_each_partition_once("counts", store.connections());
-        declared.unwrap();
+        let seen = watch(&ssc.text_file_stream(dir.join("files")).unwrap());
         let program = Program { ssc, clock };
         program.start();
         (program, seen)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::logged::{Part, Restored, RestoredPart, TakenPart};
 use super::{Cut, Ingest, InputNode};
@@ -16,6 +16,7 @@ use crate::rdd::pipe::Data;
 use crate::rdd::{AtRest, Lines, Partition, Rdd};
 use crate::receiver::log::{Logging, RestoredStream, Resume};
 use crate::receiver::{RateLimit, Supervisor};
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{BatchTime, Duration};
 
 /// A receiver that was declared, for the tracker to start.

@@ -97,9 +97,10 @@ fn each_writer_is_told_what_became_of_its_own() {
                 .collect()
         });
         told.sort();
+        // Large groups leave some of the failures over.
+        disk.mend();
         assert_eq!(records(&log, 0).unwrap(), told);
         drop(log);
-        disk.mend();
         let survives = match sync {
             SyncMode::Always => crate::disk::sim::Survives::Durable,
             SyncMode::Os => crate::disk::sim::Survives::Written,
