@@ -128,6 +128,8 @@ fn main() -> millstream::Result<()> {
 
 /// Begins, or goes on.
 fn start(input: &Input, database: &Path) -> millstream::Result<StreamingContext> {
+    // A new database is set up by one connection, not by several at once.
+    Words::open(database)?;
     let ssc = StreamingContext::get_or_create(database.with_extension("checkpoints"), || {
         let ssc = StreamingContext::builder()
             .app_name("SqliteSink")

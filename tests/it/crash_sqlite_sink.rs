@@ -123,6 +123,9 @@ fn the_process_that_is_killed() {
     let now = variable("SINK_NOW").unwrap() as i64;
     let is_last = variable("SINK_LAST").is_some();
     let mut seed = variable("SINK_SEED").unwrap();
+    // SQLite does not let several connections change the mode of a new database at once,
+    // however long they would wait.
+    let _first = Database::open(&database);
     let clock = ManualClock::new(now);
     let path = dir.join("numbers");
     let numbers = || {
