@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use shuttle::thread;
 
-use super::{Checkpointer, Program, Store};
+use super::{CheckpointTimes, Checkpointer, Program, Store};
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk};
 use crate::dstream::Graph;
@@ -143,7 +143,13 @@ fn run(stop_early: bool, faults: u64) -> Written {
         settings: Vec::new(),
     };
     let store_now = store().unwrap();
-    let checkpointer = Checkpointer::start(program, store_now, tell, SECOND, at(0), None);
+    let times = CheckpointTimes {
+        interval: SECOND,
+        hold: Duration::ZERO,
+        last: at(0),
+    };
+    let on_kept = Box::new(|_| ());
+    let checkpointer = Checkpointer::start(program, store_now, tell, times, None, on_kept);
     let checkpointer = Arc::new(checkpointer.unwrap());
     let calls = disk.calls();
     disk.fail(calls..calls + faults, Fault::Io);
@@ -156,7 +162,7 @@ fn run(stop_early: bool, faults: u64) -> Written {
         thread::spawn(move || {
             for second in 1..=4 {
                 batches.add(second);
-                checkpointer.batch_done(at(second));
+                checkpointer.batch_done(at(second), false);
             }
         })
     };
