@@ -5,8 +5,8 @@
 //! [`porting`] has every call of it beside ours, [`differences`] says where this
 //! crate departs from Spark on purpose, [`outputs`] what arrives outside when a process
 //! ends at any moment, [`overload`] what happens when more comes in than can be processed,
-//! [`fault_tolerance`] what is lost when something fails, and [`deploying`] how to run a
-//! program for years.
+//! [`fault_tolerance`] what is lost when something fails, [`deploying`] how to run a
+//! program for years, and [`performance`] how to tune it.
 //!
 //! | section of the guide | here |
 //! | --- | --- |
@@ -29,9 +29,7 @@
 //! | Deploying Applications, Upgrading Application Code | [`deploying`] |
 //! | Deploying Applications: maximum rate, back-pressure | [`overload`] |
 //! | Monitoring Applications | [`listener`](crate::listener) |
-//! | Reducing the Batch Processing Times | [`conf::KEYS`](crate::conf::KEYS): `workers`, `default_parallelism`, `block_interval`, `pin`, `dynamic_allocation_enabled` |
-//! | Setting the Right Batch Interval | [`listener::BatchInfo`](crate::listener::BatchInfo): the delays of each batch |
-//! | Memory Tuning | [`overload`] |
+//! | Performance Tuning: batch processing times, batch interval, memory | [`performance`], [`overload`] |
 //! | Fault-tolerance Semantics | [`fault_tolerance`], [`outputs`] |
 
 #[doc = include_str!("porting.md")]
@@ -51,3 +49,20 @@ pub mod fault_tolerance {}
 
 #[doc = include_str!("deploying.md")]
 pub mod deploying {}
+
+#[doc = include_str!("performance.md")]
+#[doc = ""]
+#[doc = include_str!("plots/interval.svg")]
+#[doc = ""]
+#[doc = include_str!("performance_records.md")]
+#[doc = ""]
+#[doc = include_str!("plots/records.svg")]
+#[doc = ""]
+#[doc = include_str!("performance_keys.md")]
+#[doc = ""]
+#[doc = include_str!("plots/keys.svg")]
+#[doc = ""]
+#[doc = include_str!("performance_window.md")]
+#[doc = ""]
+#[doc = include_str!("plots/window.svg")]
+pub mod performance {}
