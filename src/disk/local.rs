@@ -15,6 +15,26 @@ const LOCK_FILE: &str = "LOCK";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalDisk;
 
+/// A directory that was made, or is there, as `look` says.
+pub(super) fn made_or_there(
+    made: Result<()>,
+    look: impl FnOnce() -> Result<Metadata>,
+) -> Result<()> {
+    match made {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if look()?.is_dir() {
+                Ok(())
+            } else {
+                Err(Error::new(
+                    ErrorKind::NotADirectory,
+                    "it is there, and is no directory",
+                ))
+            }
+        }
+        made => made,
+    }
+}
+
 impl Disk for LocalDisk {
     fn create(&self, path: &Path) -> Result<Box<dyn AppendFile>> {
         let file = retry(|| owners().write(true).create_new(true).open(path))?;
@@ -67,19 +87,7 @@ impl Disk for LocalDisk {
         let mut builder = fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        match retry(|| builder.create(dir)) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                if fs::symlink_metadata(dir)?.is_dir() {
-                    Ok(())
-                } else {
-                    Err(Error::new(
-                        ErrorKind::NotADirectory,
-                        "it is there, and is no directory",
-                    ))
-                }
-            }
-            made => made,
-        }
+        made_or_there(retry(|| builder.create(dir)), || fs::symlink_metadata(dir))
     }
 
     fn lock(&self, dir: &Path) -> Result<DirLock> {

@@ -1,10 +1,10 @@
 //! The file system, for files that others read.
 
 use std::fs::{self, File};
-use std::io::{Error, ErrorKind, Result};
+use std::io::{ErrorKind, Result};
 use std::path::Path;
 
-use super::local::{LocalFile, retry};
+use super::local::{LocalFile, made_or_there, retry};
 use super::{AppendFile, DirLock, Disk, Entry, LocalDisk, ReadFile};
 
 /// As [`LocalDisk`], but who may read what is made is up to the system's rules, and a
@@ -58,19 +58,7 @@ impl Disk for SharedDisk {
     }
 
     fn create_dir(&self, dir: &Path) -> Result<()> {
-        match retry(|| fs::create_dir(dir)) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                if fs::metadata(dir)?.is_dir() {
-                    Ok(())
-                } else {
-                    Err(Error::new(
-                        ErrorKind::NotADirectory,
-                        "it is there, and is no directory",
-                    ))
-                }
-            }
-            made => made,
-        }
+        made_or_there(retry(|| fs::create_dir(dir)), || fs::metadata(dir))
     }
 
     fn lock(&self, dir: &Path) -> Result<DirLock> {
