@@ -13,7 +13,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use millstream::dstream::{InputBatch, InputSource};
 use millstream::prelude::*;
 use millstream::shared::{Accumulate, Accumulator, LongAccumulator};
-use millstream::time::ManualClock;
 use serde::{Deserialize, Serialize};
 
 use crate::helpers::*;
@@ -69,21 +68,9 @@ struct Begun {
 
 /// Goes on from a checkpoint, if there is one. They are taken every three seconds.
 fn begin(dir: &Path, millis: i64, workers: usize) -> Begun {
-    let clock = ManualClock::new(millis);
-    let make = || {
-        StreamingContext::builder()
-            .batch_interval(SECOND)
-            .workers(workers)
-            .set("checkpoint_interval", "3s")
-            .clock(clock.clone())
-            .ignore_environment()
-            .build()
-    };
-    let ssc = StreamingContext::get_or_create(dir, make).unwrap();
-    let program = Program {
-        ssc,
-        clock: clock.clone(),
-    };
+    let program = recover(dir, millis, |builder| {
+        builder.workers(workers).set("checkpoint_interval", "3s")
+    });
     let numbers = program.ssc.input_stream(Tens(Arc::default())).unwrap();
     Begun { program, numbers }
 }

@@ -16,7 +16,6 @@ use millstream::checkpoint::inspect;
 use millstream::dstream::{InputBatch, InputSource};
 use millstream::listener::{BatchInfo, CheckpointInfo, StreamingListener};
 use millstream::prelude::*;
-use millstream::time::ManualClock;
 
 use crate::checkpoints::Taken;
 use crate::helpers::*;
@@ -53,17 +52,12 @@ fn adding(
     change: impl Fn(StreamingContextBuilder) -> StreamingContextBuilder,
     meanwhile: impl Fn(u64) + Send + Sync + 'static,
 ) -> (Program, mpsc::Receiver<CheckpointInfo>) {
-    let clock = ManualClock::new(millis);
-    let builder = || {
-        StreamingContext::builder()
-            .batch_interval(SECOND)
-            .workers(1)
-    };
-    let make = || change(builder().clock(clock.clone()).ignore_environment()).build();
-    let ssc = StreamingContext::get_or_create(dir, make).unwrap();
+    let program = recover(dir, millis, |builder| change(builder.workers(1)));
     let (told, taken) = mpsc::channel();
-    ssc.add_listener(Taken(told));
-    ssc.input_stream(Numbers::default())
+    program.ssc.add_listener(Taken(told));
+    program
+        .ssc
+        .input_stream(Numbers::default())
         .unwrap()
         .map(|number| ((), number))
         .update_state_by_key(|new: &[u64], old: Option<&u64>| {
@@ -76,8 +70,6 @@ fn adding(
             meanwhile(sum);
             Ok(())
         });
-    let clock = clock.clone();
-    let program = Program { ssc, clock };
     (program, taken)
 }
 

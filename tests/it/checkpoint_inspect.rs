@@ -12,7 +12,6 @@ use std::sync::mpsc;
 use millstream::checkpoint::{Inspection, Status, inspect};
 use millstream::dstream::{InputBatch, InputSource};
 use millstream::prelude::*;
-use millstream::time::ManualClock;
 
 use crate::checkpoints::Taken;
 use crate::helpers::*;
@@ -45,21 +44,7 @@ impl InputSource<u32> for Numbers {
 /// A process with a checkpoint before its first batch, if there is none to go on from,
 /// and one behind each.
 fn process(dir: &Path, millis: i64, batches: usize) {
-    let clock = ManualClock::new(millis);
-    let make = || {
-        StreamingContext::builder()
-            .app_name("Sums")
-            .batch_interval(SECOND)
-            .workers(1)
-            .clock(clock.clone())
-            .ignore_environment()
-            .build()
-    };
-    let ssc = StreamingContext::get_or_create(dir, make).unwrap();
-    let program = Program {
-        ssc,
-        clock: clock.clone(),
-    };
+    let program = recover(dir, millis, |builder| builder.app_name("Sums").workers(1));
     let (told, taken) = mpsc::channel();
     program.ssc.add_listener(Taken(told));
     let seen = program.ssc.long_accumulator("seen\u{1b}[2J");

@@ -29,6 +29,24 @@ impl Cut for Program {
     }
 }
 
+/// A program that goes on from the checkpoints in a directory, if there are any: batches of
+/// a second, and what `change` says.
+#[cfg(feature = "checkpoint")]
+pub(crate) fn recover(
+    dir: &Path,
+    millis: i64,
+    change: impl Fn(millstream::StreamingContextBuilder) -> millstream::StreamingContextBuilder,
+) -> Program {
+    let clock = millstream::time::ManualClock::new(millis);
+    let builder = || {
+        let builder = StreamingContext::builder().batch_interval(SECOND);
+        builder.clock(clock.clone()).ignore_environment()
+    };
+    let ssc = StreamingContext::get_or_create(dir, || change(builder()).build());
+    let ssc = ssc.expect("a context can be made of what is there");
+    Program { ssc, clock }
+}
+
 /// A directory that goes away with its test.
 pub(crate) struct Scratch(PathBuf);
 

@@ -178,19 +178,10 @@ fn raw_windows_are_what_they_were() {
 #[test]
 fn r_9_a_batch_that_failed_runs_again() {
     let start = |dir: &Path, millis, hold: &str, fails: bool| {
-        let clock = ManualClock::new(millis);
-        let make = || {
-            StreamingContext::builder()
-                .batch_interval(SECOND)
-                .workers(2)
-                .clock(clock.clone())
-                .set("receiver_write_ahead_log", "true")
-                .set("failed_batch_hold", hold)
-                .ignore_environment()
-                .build()
-        };
-        let ssc = StreamingContext::get_or_create(dir, make).unwrap();
-        let program = Program { ssc, clock };
+        let program = recover(dir, millis, |builder| {
+            let builder = builder.workers(2).set("receiver_write_ahead_log", "true");
+            builder.set("failed_batch_hold", hold)
+        });
         let (given, handle) = mpsc::channel();
         let numbers = program.ssc.receiver_stream(Given(given)).unwrap();
         let numbers = numbers.checkpoint(SECOND).unwrap();
