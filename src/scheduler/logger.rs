@@ -221,15 +221,17 @@ impl Work {
 
     fn write(&self, time: BatchTime, parts: &Parts) -> Result<()> {
         let bodies = self.encode(parts.iter().flat_map(|(_, parts)| parts).cloned())?;
-        let place = |part: &Arc<dyn Part>| match part.sequence() {
+        // The bodies are in the order of their parts.
+        let mut new = bodies.iter().enumerate().peekable();
+        let mut place = |part: &Arc<dyn Part>| match part.sequence() {
             Some(sequence) => Some(Place::Known(sequence)),
             None => {
-                let new = bodies.iter().position(|(new, _)| Arc::ptr_eq(new, part));
-                new.map(Place::New)
+                let found = new.next_if(|(_, (new, _))| Arc::ptr_eq(new, part));
+                found.map(|(index, _)| Place::New(index))
             }
         };
         let places = parts.iter().map(|(stream, parts)| {
-            let places = parts.iter().filter_map(place).collect();
+            let places = parts.iter().filter_map(&mut place).collect();
             (Arc::clone(stream), places)
         });
         let places: Vec<_> = places.collect();

@@ -14,6 +14,9 @@ use crate::fault::kill_point;
 use crate::time::{BatchTime, Clock, Duration};
 use crate::wal::{OnCorruption, SyncMode, WalOptions, WriteAheadLog};
 
+/// Notes of what batches need, at the most.
+const NOTES: usize = 1 << 16;
+
 /// The write-ahead log of a context's receivers.
 pub(crate) struct ReceiverLog {
     wal: WriteAheadLog,
@@ -178,7 +181,21 @@ impl ReceiverLog {
 
     /// Notes the first record that batches behind `time` may need.
     pub(crate) fn mark(&self, time: BatchTime, needed: u64) {
-        self.state().needed.insert(time, needed);
+        let notes = &mut self.state().needed;
+        let last = notes.last_key_value().map(|(_, last)| *last);
+        if last == Some(needed) {
+            return;
+        }
+        notes.insert(time, needed);
+        // As long as no checkpoint can be written. In place of a note that is gone the one
+        // before it serves: then more is kept than is needed.
+        if notes.len() > NOTES {
+            let mut is_kept = false;
+            notes.retain(|_, _| {
+                is_kept = !is_kept;
+                is_kept
+            });
+        }
     }
 
     /// The first record that is needed behind a checkpoint of `time`.
@@ -285,5 +302,38 @@ fn missing(stream: &str, time: BatchTime, number: u64, policy: OnCorruption) -> 
             tracing::error!(%error, "a block is skipped");
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::sim::SimDisk;
+    use crate::time::ManualClock;
+
+    #[test]
+    fn notes_are_bounded_and_never_say_too_much() {
+        let log = ReceiverLog::open(
+            Arc::new(SimDisk::new()),
+            Path::new("/log"),
+            Again::Never,
+            (SyncMode::Os, OnCorruption::Fail),
+            Duration::ZERO,
+            Arc::new(ManualClock::new(0)),
+        );
+        let log = log.unwrap();
+        // Nothing new at every third time.
+        let needed = |millis: i64| (millis - i64::from(millis % 3 == 0)) as u64;
+        for millis in 1..=300_000 {
+            log.mark(BatchTime::from_millis(millis), needed(millis));
+        }
+        assert!(log.state().needed.len() <= NOTES);
+        let mut before = 0;
+        for millis in 1..=300_000 {
+            let told = log.needed_behind(BatchTime::from_millis(millis));
+            assert!(told >= before && told <= needed(millis), "{millis}: {told}");
+            before = told;
+        }
+        assert!(before > 290_000, "{before}");
     }
 }
