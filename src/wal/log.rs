@@ -11,7 +11,7 @@ use std::thread;
 use super::open::Found;
 use super::segment::{OVERHEAD, Segment, cannot, remove};
 use super::writer::{Place, Writer};
-use super::{WalOptions, WalReader};
+use super::{SyncMode, WalOptions, WalReader};
 use crate::disk::{DirLock, Disk};
 use crate::error::{Error, Result};
 use crate::fault::kill_point;
@@ -367,12 +367,16 @@ impl WriteAheadLog {
         mut state: MutexGuard<'a, State>,
         mut writer: Writer,
     ) -> MutexGuard<'a, State> {
-        let mut turns = 0;
-        while state.waiting.writers < state.writers && turns < TURNS {
+        let mut turns = match self.options.sync {
+            SyncMode::Always => TURNS,
+            // There is no sync to share.
+            SyncMode::Os => 0,
+        };
+        while state.waiting.writers < state.writers && turns > 0 {
             drop(state);
             thread::yield_now();
             state = self.state();
-            turns += 1;
+            turns -= 1;
         }
         let group = std::mem::take(&mut state.waiting);
         state.writers = group.writers;
