@@ -13,12 +13,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use crate::codec::Codec;
 use crate::disk::Disk;
 use crate::dstream::durable::{Noted, Notes};
 use crate::error::Result;
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock};
 use crate::wal::{OnCorruption, WalOptions, WriteAheadLog};
 

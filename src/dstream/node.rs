@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::id::NodeId;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
+use crate::sync::engine;
 use crate::time::{BatchTime, Duration};
 
 /// What the graph does with every node.
@@ -165,7 +166,7 @@ pub(crate) trait Operator: Send + Sync + 'static {
     }
 }
 
-thread_local! {
+engine::thread_local! {
     /// The graph and the number of the node that this thread computes, the
     /// innermost one if a node asks others.
     static COMPUTING: Cell<Option<(*const Graph, NodeId)>> = const { Cell::new(None) };
@@ -178,14 +179,14 @@ struct Computing {
 
 impl Computing {
     fn enter(graph: &Arc<Graph>, node: NodeId) -> Self {
-        let outer = COMPUTING.replace(Some((Arc::as_ptr(graph), node)));
+        let outer = COMPUTING.with(|computing| computing.replace(Some((Arc::as_ptr(graph), node))));
         Self { outer }
     }
 }
 
 impl Drop for Computing {
     fn drop(&mut self) {
-        COMPUTING.set(self.outer);
+        COMPUTING.with(|computing| computing.set(self.outer));
     }
 }
 
@@ -194,7 +195,7 @@ impl Drop for Computing {
 /// locks of nodes, and takes them from later ones to earlier ones.
 pub(crate) fn may_ask(graph: &Arc<Graph>, node: NodeId) -> bool {
     COMPUTING
-        .get()
+        .with(Cell::get)
         .is_none_or(|(inside, computed)| inside == Arc::as_ptr(graph) && node < computed)
 }
 
@@ -203,7 +204,7 @@ pub(crate) struct Node<O: Operator> {
     graph: Arc<Graph>,
     meta: Meta,
     operator: O,
-    memo: Mutex<Memo<O::Item>>,
+    memo: engine::Mutex<Memo<O::Item>>,
 }
 
 /// What was computed for each time; nothing where the stream gives nothing. An
@@ -217,7 +218,7 @@ impl<O: Operator> Node<O> {
             graph: Arc::clone(graph),
             meta,
             operator,
-            memo: Mutex::default(),
+            memo: engine::Mutex::default(),
         });
         graph.add_node(Arc::clone(&node) as Arc<dyn Control>);
         node
@@ -228,7 +229,7 @@ impl<O: Operator> Node<O> {
         self.operator.compute(time)
     }
 
-    fn memo(&self) -> MutexGuard<'_, Memo<O::Item>> {
+    fn memo(&self) -> engine::MutexGuard<'_, Memo<O::Item>> {
         self.memo
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())

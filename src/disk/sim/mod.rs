@@ -42,6 +42,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{AppendFile, DirLock, Disk, Entry, ReadFile};
+use crate::sync::engine::step;
 use contents::{Contents, FileId};
 pub use crash::Survives;
 
@@ -221,6 +222,7 @@ impl SimDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
+        step();
         self.state
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())

@@ -13,8 +13,8 @@
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::Input;
 use crate::dstream::DStream;
@@ -26,6 +26,7 @@ use crate::id::{NodeId, StreamId};
 use crate::listener::InputInfo;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
+use crate::sync::engine::{AtomicBool, Mutex, MutexGuard};
 use crate::time::BatchTime;
 
 /// Where the batches of such an input come from.
