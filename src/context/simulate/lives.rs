@@ -137,8 +137,9 @@ impl Lives {
         let Some(running) = self.start() else {
             return;
         };
-        // A graceful stop may have cut batches before their time.
-        while running.boundary() < running.behind + 2 * INTERVAL {
+        // New batches; a graceful stop may have cut some before their time.
+        let until = running.boundary().max(running.behind) + 2 * INTERVAL;
+        while running.boundary() < until {
             running.clock.advance(INTERVAL);
         }
         running.ssc.await_batch(running.boundary());

@@ -205,11 +205,8 @@ impl Truth {
             self.blame(format!("the batch {time} comes out of order"));
         }
         self.shown_last = Some(time);
-        if !is_next && !self.has_gap {
-            self.has_gap = true;
-            if !self.has_faults {
-                self.blame(format!("there is a batch missing before that of {time}"));
-            }
+        if !is_next {
+            self.miss(time);
         }
         if self.has_gap {
             return;
@@ -224,6 +221,14 @@ impl Truth {
             Some(_) => {}
             None => self.add_batch(time, partitions),
         }
+    }
+
+    /// A batch up to `time` could not be shown.
+    fn miss(&mut self, time: BatchTime) {
+        if !self.has_gap && !self.has_faults {
+            self.blame(format!("there is no batch {time}, or none before it"));
+        }
+        self.has_gap = true;
     }
 
     fn add_batch(&mut self, time: BatchTime, partitions: Vec<Vec<u64>>) {
@@ -249,7 +254,7 @@ impl Truth {
     /// An output shows the records of a window over what the receiver gave.
     pub(super) fn shows_records(&mut self, name: &'static str, time: BatchTime, shown: Vec<u64>) {
         let window = self.within(time, self.plan.window_length());
-        let expected = window.copied().filter(|record| record % 2 == 0).collect();
+        let expected = window.filter(|record| record % 2 == 0).collect();
         self.compare(name, time, shown, expected);
     }
 
@@ -267,7 +272,7 @@ impl Truth {
         shown: Vec<(u64, u64)>,
     ) {
         let mut largest = BTreeMap::new();
-        for &record in self.within(time, self.plan.window_length()) {
+        for record in self.within(time, self.plan.window_length()) {
             let before = largest.entry(key(record)).or_insert(record);
             *before = record.max(*before);
         }
@@ -288,6 +293,9 @@ impl Truth {
         expected: T,
     ) {
         self.note_hidden(&format!("{name} {time} {shown:?}"));
+        if self.shown_last != Some(time) {
+            self.miss(time);
+        }
         self.outputs.insert((time, name));
         if shown != expected && !self.has_gap {
             self.blame(format!(
@@ -297,10 +305,10 @@ impl Truth {
     }
 
     /// The records of the batches up to `time`, so long before it.
-    fn within(&self, time: BatchTime, length: Duration) -> impl Iterator<Item = &u64> {
+    fn within(&self, time: BatchTime, length: Duration) -> impl Iterator<Item = u64> {
         let until = self.batches.range(..=time);
         let within = until.filter(move |(at, _)| (time - **at) < length);
-        within.flat_map(|(_, partitions)| partitions.iter().flatten())
+        within.flat_map(|(_, partitions)| partitions.iter().flatten().copied())
     }
 
     pub(super) fn is_written(&self, time: BatchTime, partition: usize) -> bool {
@@ -359,9 +367,9 @@ impl Truth {
     }
 }
 
-fn sums(records: impl Iterator<Item = &u64>) -> Sums {
+fn sums(records: impl Iterator<Item = u64>) -> Sums {
     let mut sums = BTreeMap::<_, (u64, u64)>::new();
-    for &record in records {
+    for record in records {
         let (count, sum) = sums.entry(key(record)).or_default();
         *count += 1;
         *sum += record;
