@@ -173,7 +173,7 @@ impl Checkpointer {
     /// # Errors
     /// If that cannot be noted, durably.
     pub(crate) fn note_cut(&self, time: BatchTime) -> Result<()> {
-        self.batches.note(CUT, vec![(time, Vec::new())])
+        self.batches.note(CUT, &[(time, Vec::new())])
     }
 
     /// Takes the first checkpoint of all, before the first batch: so the batches of a process

@@ -97,8 +97,18 @@ pub(crate) struct DirectNode<T: Data, S> {
     /// Where batches are noted, if anywhere, and as whose. Gone when the context was
     /// stopped, whose handles may live longer.
     notes: OnceLock<(Arc<str>, Weak<dyn Notes>)>,
+    /// Changed by who holds the source.
+    due: Mutex<Due>,
     /// Written by who stops the input; who holds the source then stops it.
     stopping: AtomicBool,
+}
+
+/// What has to be noted before the source is asked again.
+enum Due {
+    Nothing,
+    /// These batches; the source is still to say what of them.
+    Times(Vec<BatchTime>),
+    Notes(Vec<(BatchTime, Vec<u8>)>),
 }
 
 impl<T: Data, S: Direct<T>> DirectNode<T, S> {
@@ -122,6 +132,7 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
                 batches: Mutex::default(),
                 saved: Mutex::default(),
                 notes: OnceLock::new(),
+                due: Mutex::new(Due::Nothing),
                 stopping: AtomicBool::new(false),
             })
         });
@@ -152,8 +163,7 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
         let times = self.take_pending(until);
         let together = if S::AHEAD { times.len() } else { 1 };
         for times in times.chunks(together.max(1)) {
-            let mut made = self.make(source.as_mut(), times);
-            self.note(source.as_mut(), times, &mut made);
+            let made = self.make_noted(source.as_mut(), times);
             self.batches().extend(times.iter().copied().zip(made));
         }
         drop(source);
@@ -196,23 +206,49 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
         made
     }
 
-    /// Notes batches before anybody gets them.
-    fn note(&self, source: Option<&mut S>, times: &[BatchTime], made: &mut [Made<T>]) {
-        let (Some(source), Some((uid, notes))) = (source, self.notes.get()) else {
-            return;
+    /// Makes batches, and notes them before anybody gets them. What cannot be noted fails, and
+    /// is noted before the source is asked again: batches behind it would have what it had
+    /// when they come again.
+    fn make_noted(&self, source: Option<&mut S>, times: &[BatchTime]) -> Vec<Made<T>> {
+        let Some(source) = source else {
+            return self.make(None, times);
         };
-        // A source of the program's own.
-        let noted = catch_unwind(AssertUnwindSafe(|| source.note(times)))
-            .unwrap_or_else(|payload| Err(Error::from_panic(payload, "the input")))
-            .and_then(|batches| match notes.upgrade() {
-                Some(notes) => notes.note(uid, batches),
-                None => Err(Error::illegal_state("the context was stopped")),
-            });
-        if let Err(error) = noted {
-            for (made, &time) in made.iter_mut().zip(times) {
-                *made = self.fail(time, error.clone());
-            }
+        let noted = self.note(source).and_then(|()| {
+            let made = self.make(Some(source), times);
+            *self.due() = Due::Times(times.to_vec());
+            self.note(source).map(|()| made)
+        });
+        noted.unwrap_or_else(|error| {
+            let failed = times.iter().map(|&time| self.fail(time, error.clone()));
+            failed.collect()
+        })
+    }
+
+    /// Notes what is due.
+    fn note(&self, source: &mut S) -> Result<()> {
+        let Some((uid, notes)) = self.notes.get() else {
+            return Ok(());
+        };
+        let mut due = self.due();
+        if let Due::Times(times) = &*due {
+            // A source of the program's own.
+            let noted = catch_unwind(AssertUnwindSafe(|| source.note(times)))
+                .unwrap_or_else(|payload| Err(Error::from_panic(payload, "the input")))?;
+            *due = Due::Notes(noted);
         }
+        if let Due::Notes(batches) = &*due {
+            let stopped = || Error::illegal_state("the context was stopped");
+            let notes = notes.upgrade().ok_or_else(stopped)?;
+            notes.note(uid, batches)?;
+            *due = Due::Nothing;
+        }
+        Ok(())
+    }
+
+    fn due(&self) -> MutexGuard<'_, Due> {
+        self.due
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
     }
 
     fn fail(&self, time: BatchTime, error: Error) -> Made<T> {
@@ -474,6 +510,7 @@ mod tests {
             batches: Mutex::default(),
             saved: Mutex::default(),
             notes: OnceLock::new(),
+            due: Mutex::new(Due::Nothing),
             stopping: AtomicBool::new(false),
         })
     }
