@@ -112,6 +112,7 @@ impl Checkpointer {
                 durable.note_batches(uid, &notes);
             }
         }
+        store.remove_behind(times.last)?;
         let zero = graph.zero();
         let grid = grid(graph, &streams);
         let desk = Arc::<Desk>::default();

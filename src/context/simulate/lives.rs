@@ -10,7 +10,7 @@ use crate::context::StreamingContext;
 use crate::disk::sim::random::Random;
 use crate::disk::sim::{Fault, SimDisk, Survives, with_disk};
 use crate::error::Result;
-use crate::time::{BatchTime, Clock, ManualClock};
+use crate::time::{BatchTime, Clock, ManualClock, first_batch_time};
 
 const DIR: &str = "/checkpoints";
 
@@ -171,13 +171,14 @@ impl Lives {
     fn try_start(&self, life: &Life, clock: ManualClock) -> Result<Running> {
         with_disk(&self.disk, || {
             let ssc = StreamingContext::get_or_create(DIR, || build(&self.plan, &clock))?;
-            let recovered = ssc.recovered_time();
-            life.with(|truth| truth.note(format!("it goes on behind {recovered:?}")));
+            let zero = first_batch_time(self.now.as_millis(), INTERVAL) - INTERVAL;
+            let behind = ssc.recovered_time().unwrap_or(zero);
+            life.with(|truth| truth.begin_life(behind));
             let received = declare(&ssc, &self.plan, life)?;
             ssc.start()?;
             Ok(Running {
                 ssc,
-                behind: recovered.unwrap_or(self.now),
+                behind,
                 clock,
                 received,
                 storing: Vec::new(),
@@ -280,7 +281,7 @@ impl Lives {
         let changes = format!("{:?}", self.disk);
         self.life.with(|truth| {
             truth.note(format!("{survives:?} of the disk after {at}"));
-            truth.note_hidden(&changes);
+            truth.note_changes(&changes);
             if truth.life == self.life.number() {
                 truth.end_life();
             }

@@ -46,8 +46,8 @@ pub(super) struct Truth {
     pub(super) life: u32,
     /// Whether this life has done anything outside.
     pub(super) was_heard: bool,
-    /// The batch that this life showed last.
-    shown_last: Option<BatchTime>,
+    /// The batch that this life showed last, or behind which it begins.
+    shown_last: BatchTime,
     /// A batch of this life failed, with what followed from it: it has to come again.
     has_gap: bool,
     /// Something was made to fail in this life, so that batches may.
@@ -81,7 +81,7 @@ impl Truth {
             wrong: Vec::new(),
             life: 0,
             was_heard: false,
-            shown_last: None,
+            shown_last: BatchTime::from_millis(0),
             has_gap: false,
             has_faults: false,
             given: BTreeMap::new(),
@@ -104,9 +104,12 @@ impl Truth {
         }
     }
 
-    /// Notes what would be too much to tell.
-    pub(super) fn note_hidden(&mut self, what: &str) {
-        what.hash(&mut self.trace);
+    /// Notes what is told by `SIMULATE_SEED` only.
+    pub(super) fn note_changes(&mut self, changes: &str) {
+        changes.hash(&mut self.trace);
+        if self.tells {
+            println!("{}", changes.replace(", ", "\n    "));
+        }
     }
 
     pub(super) fn trace(&self) -> u64 {
@@ -132,11 +135,21 @@ impl Truth {
         assert!(self.wrong.is_empty(), "{:#?}", self.wrong);
     }
 
+    /// A life begins: its first batch comes behind the batch `time`.
+    pub(super) fn begin_life(&mut self, time: BatchTime) {
+        self.note(format!("it goes on behind {time}"));
+        self.shown_last = time;
+        if let Some((newest, _)) = self.batches.last_key_value()
+            && *newest < time
+        {
+            self.blame(format!("it goes on behind {time}, and {newest} was seen last"));
+        }
+    }
+
     /// The life that went on is over.
     pub(super) fn end_life(&mut self) {
         self.life += 1;
         self.was_heard = false;
-        self.shown_last = None;
         self.has_gap = false;
         self.has_faults = false;
         self.refusals.clear();
@@ -194,18 +207,11 @@ impl Truth {
     /// An output shows the partitions of a batch.
     pub(super) fn shows_batch(&mut self, time: BatchTime, partitions: Vec<Vec<u64>>) {
         self.note(format!("batch {time}: {partitions:?}"));
-        let newest = self.batches.last_key_value().map(|(time, _)| *time);
-        let is_next = match (self.shown_last, newest) {
-            (Some(last), _) => time == last + INTERVAL,
-            // Behind its checkpoint, whichever that is of.
-            (None, Some(newest)) => time <= newest + INTERVAL,
-            (None, None) => true,
-        };
-        if self.shown_last.is_some_and(|last| time <= last) {
-            self.blame(format!("the batch {time} comes out of order"));
+        let last = std::mem::replace(&mut self.shown_last, time);
+        if time <= last {
+            self.blame(format!("the batch {time} comes behind that of {last}"));
         }
-        self.shown_last = Some(time);
-        if !is_next {
+        if time != last + INTERVAL {
             self.miss(time);
         }
         if self.has_gap {
@@ -292,8 +298,8 @@ impl Truth {
         shown: T,
         expected: T,
     ) {
-        self.note_hidden(&format!("{name} {time} {shown:?}"));
-        if self.shown_last != Some(time) {
+        format!("{name} {time} {shown:?}").hash(&mut self.trace);
+        if self.shown_last != time {
             self.miss(time);
         }
         self.outputs.insert((time, name));
