@@ -102,7 +102,8 @@ impl Scope {
     pub(crate) fn leave(self) -> Effects {
         EFFECTS
             .with(Cell::take)
-            .map(|effects| *effects).unwrap_or_default()
+            .map(|effects| *effects)
+            .unwrap_or_default()
     }
 }
 

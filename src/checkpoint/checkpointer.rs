@@ -366,7 +366,9 @@ fn grid(graph: &Graph, streams: &[Named]) -> Duration {
         let (reach, slide) = (node.reach(), node.meta().slide);
         (!reach.is_zero() && reach < slide).then_some(slide)
     });
-    saved.chain(windows).fold(graph.batch_interval(), common_multiple)
+    saved
+        .chain(windows)
+        .fold(graph.batch_interval(), common_multiple)
 }
 
 /// Finds what would not be saved.

@@ -142,7 +142,9 @@ impl Truth {
         if let Some((newest, _)) = self.batches.last_key_value()
             && *newest < time
         {
-            self.blame(format!("it goes on behind {time}, and {newest} was seen last"));
+            self.blame(format!(
+                "it goes on behind {time}, and {newest} was seen last"
+            ));
         }
     }
 
