@@ -135,15 +135,18 @@ pub(super) enum End {
     Graceful,
     /// It stops at once.
     Hard,
+    /// It is there no more while it stops as it should.
+    Interrupted,
     /// It is there no more.
     Crash,
 }
 
 impl End {
     pub(super) fn choose(chance: &mut Random) -> Self {
-        match chance.below(6) {
+        match chance.below(8) {
             0 => Self::Graceful,
             1 => Self::Hard,
+            2 => Self::Interrupted,
             _ => Self::Crash,
         }
     }

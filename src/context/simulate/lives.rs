@@ -10,9 +10,12 @@ use crate::context::StreamingContext;
 use crate::disk::sim::random::Random;
 use crate::disk::sim::{Fault, SimDisk, Survives, with_disk};
 use crate::error::Result;
-use crate::time::{BatchTime, Clock, ManualClock, first_batch_time};
+use crate::time::{BatchTime, Clock, Duration, ManualClock, first_batch_time};
 
 const DIR: &str = "/checkpoints";
+
+/// A batch that could not be written to the log is tried again by then.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// What came of seeds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,11 +127,16 @@ impl Lives {
                 let stopped = running.ssc.stop(false);
                 self.end(running, stopped, false);
             }
-            End::Crash => {
-                // No thread does anything between the two.
-                let at = self.disk.operations();
-                self.crash(running, at);
+            End::Interrupted => {
+                self.mend(&running);
+                let ssc = running.ssc.clone();
+                let stopping = thread::spawn(move || ssc.stop(true));
+                (0..self.chance.below(300)).for_each(|_| thread::yield_now());
+                self.crash_now(running);
+                // Nobody hears how that ended.
+                let _ = stopping.join().expect("it does not panic");
             }
+            End::Crash => self.crash_now(running),
         }
     }
 
@@ -230,11 +238,17 @@ impl Lives {
         }
     }
 
-    /// Stops as it should.
-    fn stop(&mut self, running: Running) {
+    /// Lets the disk work again, and what waits be tried again: no time passes during a stop.
+    fn mend(&self, running: &Running) {
         self.disk.mend();
+        running.clock.advance(RETRY);
         self.life
             .with(|truth| truth.note("graceful stop".to_owned()));
+    }
+
+    /// Stops as it should.
+    fn stop(&mut self, running: Running) {
+        self.mend(&running);
         let stopped = running.ssc.stop(true);
         self.end(running, stopped, true);
     }
@@ -251,16 +265,21 @@ impl Lives {
         self.end_disk(survives, None);
     }
 
+    fn crash_now(&mut self, running: Running) {
+        // No thread does anything between the two.
+        let at = self.disk.operations();
+        self.crash(running, at);
+    }
+
     /// The process, or the machine, is gone when the disk was changed so often.
     fn crash(&mut self, running: Running, at: usize) {
         self.life.with(|truth| {
             truth.note("crash".to_owned());
             truth.end_life();
         });
-        let (old, survives) = (self.disk.clone(), survives(&mut self.chance, &self.plan));
+        let survives = survives(&mut self.chance, &self.plan);
         self.end_disk(survives, Some(at));
         // Its threads are still there, but are seen and heard no more.
-        old.fail(old.calls().., Fault::Io);
         let _ = running.ssc.stop(false);
         self.let_go(running);
     }
