@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::durable::{Durable, Uid};
 use super::graph::Graph;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::id::NodeId;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
-use crate::sync::engine;
+use crate::sync::engine::{Mutex, MutexGuard, thread_local};
 use crate::time::{BatchTime, Duration};
 
 /// What the graph does with every node.
@@ -166,7 +166,7 @@ pub(crate) trait Operator: Send + Sync + 'static {
     }
 }
 
-engine::thread_local! {
+thread_local! {
     /// The graph and the number of the node that this thread computes, the
     /// innermost one if a node asks others.
     static COMPUTING: Cell<Option<(*const Graph, NodeId)>> = const { Cell::new(None) };
@@ -204,7 +204,7 @@ pub(crate) struct Node<O: Operator> {
     graph: Arc<Graph>,
     meta: Meta,
     operator: O,
-    memo: engine::Mutex<Memo<O::Item>>,
+    memo: Mutex<Memo<O::Item>>,
 }
 
 /// What was computed for each time; nothing where the stream gives nothing. An
@@ -218,7 +218,7 @@ impl<O: Operator> Node<O> {
             graph: Arc::clone(graph),
             meta,
             operator,
-            memo: engine::Mutex::default(),
+            memo: Mutex::default(),
         });
         graph.add_node(Arc::clone(&node) as Arc<dyn Control>);
         node
@@ -229,7 +229,7 @@ impl<O: Operator> Node<O> {
         self.operator.compute(time)
     }
 
-    fn memo(&self) -> engine::MutexGuard<'_, Memo<O::Item>> {
+    fn memo(&self) -> MutexGuard<'_, Memo<O::Item>> {
         self.memo
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())

@@ -110,7 +110,9 @@ impl Lives {
         let operations = self.disk.operations();
         if self.chance.below(8) == 0 && !self.life.with(|truth| truth.was_heard) {
             let at = begun + self.chance.below(operations - begun + 1);
-            self.crash(running, at);
+            self.crash(at);
+            let _ = running.ssc.stop(false);
+            self.let_go(running);
             return;
         }
         for _ in 0..5 + self.chance.below(50) {
@@ -128,15 +130,19 @@ impl Lives {
                 self.end(running, stopped, false);
             }
             End::Interrupted => {
-                self.mend(&running);
-                let ssc = running.ssc.clone();
-                let stopping = thread::spawn(move || ssc.stop(true));
+                let stopping = self.begin_stop(&running);
                 (0..self.chance.below(300)).for_each(|_| thread::yield_now());
-                self.crash_now(running);
-                // Nobody hears how that ended.
-                let _ = stopping.join().expect("it does not panic");
+                let has_faults = self.life.with(|truth| truth.has_faults);
+                self.crash_now();
+                // Nobody hears how that ends.
+                let _ = running.await_stop(stopping, has_faults);
+                self.let_go(running);
             }
-            End::Crash => self.crash_now(running),
+            End::Crash => {
+                self.crash_now();
+                let _ = running.ssc.stop(false);
+                self.let_go(running);
+            }
         }
     }
 
@@ -238,18 +244,20 @@ impl Lives {
         }
     }
 
-    /// Lets the disk work again, and what waits be tried again: no time passes during a stop.
-    fn mend(&self, running: &Running) {
+    /// Begins to stop as it should, with a disk that works again.
+    fn begin_stop(&self, running: &Running) -> JoinHandle<Result<()>> {
         self.disk.mend();
-        running.clock.advance(RETRY);
         self.life
             .with(|truth| truth.note("graceful stop".to_owned()));
+        let ssc = running.ssc.clone();
+        thread::spawn(move || ssc.stop(true))
     }
 
     /// Stops as it should.
     fn stop(&mut self, running: Running) {
-        self.mend(&running);
-        let stopped = running.ssc.stop(true);
+        let stopping = self.begin_stop(&running);
+        let has_faults = self.life.with(|truth| truth.has_faults);
+        let stopped = running.await_stop(stopping, has_faults);
         self.end(running, stopped, true);
     }
 
@@ -265,23 +273,21 @@ impl Lives {
         self.end_disk(survives, None);
     }
 
-    fn crash_now(&mut self, running: Running) {
+    fn crash_now(&mut self) {
         // No thread does anything between the two.
         let at = self.disk.operations();
-        self.crash(running, at);
+        self.crash(at);
     }
 
-    /// The process, or the machine, is gone when the disk was changed so often.
-    fn crash(&mut self, running: Running, at: usize) {
+    /// The process, or the machine, is gone when the disk was changed so often. Its threads are
+    /// still there, but are seen and heard no more.
+    fn crash(&mut self, at: usize) {
         self.life.with(|truth| {
             truth.note("crash".to_owned());
             truth.end_life();
         });
         let survives = survives(&mut self.chance, &self.plan);
         self.end_disk(survives, Some(at));
-        // Its threads are still there, but are seen and heard no more.
-        let _ = running.ssc.stop(false);
-        self.let_go(running);
     }
 
     /// Waits for the source's threads, and drops the context.
@@ -310,6 +316,15 @@ impl Lives {
 }
 
 impl Running {
+    /// Waits for a stop. If something may have to be tried again, time passes.
+    fn await_stop(&self, stopping: JoinHandle<Result<()>>, is_tried_again: bool) -> Result<()> {
+        while is_tried_again && !stopping.is_finished() {
+            self.clock.advance(RETRY);
+            (0..200).for_each(|_| thread::yield_now());
+        }
+        stopping.join().expect("it does not panic")
+    }
+
     /// The batch time of the last boundary.
     fn boundary(&self) -> BatchTime {
         BatchTime::from_millis(self.clock.now_millis()).floor(INTERVAL)
