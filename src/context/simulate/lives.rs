@@ -1,5 +1,8 @@
 //! The lives of a program, one after the other on what each leaves on the disk.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use shuttle::thread::{self, JoinHandle};
 
 use super::events::{End, Event, INTERVAL, Plan, survives};
@@ -10,6 +13,7 @@ use crate::context::StreamingContext;
 use crate::disk::sim::random::Random;
 use crate::disk::sim::{Fault, SimDisk, Survives, with_disk};
 use crate::error::Result;
+use crate::sync::engine::AtomicBool;
 use crate::time::{BatchTime, Clock, Duration, ManualClock, first_batch_time};
 
 const DIR: &str = "/checkpoints";
@@ -92,6 +96,12 @@ struct Running {
     received: Option<Received>,
     /// Threads of the receiver's source.
     storing: Vec<JoinHandle<()>>,
+}
+
+/// A graceful stop on a thread of its own.
+struct Stopping {
+    thread: JoinHandle<Result<()>>,
+    has_ended: Arc<AtomicBool>,
 }
 
 impl Lives {
@@ -245,12 +255,18 @@ impl Lives {
     }
 
     /// Begins to stop as it should, with a disk that works again.
-    fn begin_stop(&self, running: &Running) -> JoinHandle<Result<()>> {
+    fn begin_stop(&self, running: &Running) -> Stopping {
         self.disk.mend();
         self.life
             .with(|truth| truth.note("graceful stop".to_owned()));
-        let ssc = running.ssc.clone();
-        thread::spawn(move || ssc.stop(true))
+        let (ssc, has_ended) = (running.ssc.clone(), Arc::<AtomicBool>::default());
+        let ended = Arc::clone(&has_ended);
+        let thread = thread::spawn(move || {
+            let stopped = ssc.stop(true);
+            ended.store(true, Ordering::SeqCst);
+            stopped
+        });
+        Stopping { thread, has_ended }
     }
 
     /// Stops as it should.
@@ -317,12 +333,12 @@ impl Lives {
 
 impl Running {
     /// Waits for a stop. If something may have to be tried again, time passes.
-    fn await_stop(&self, stopping: JoinHandle<Result<()>>, is_tried_again: bool) -> Result<()> {
-        while is_tried_again && !stopping.is_finished() {
+    fn await_stop(&self, stopping: Stopping, is_tried_again: bool) -> Result<()> {
+        while is_tried_again && !stopping.has_ended.load(Ordering::SeqCst) {
             self.clock.advance(RETRY);
             (0..200).for_each(|_| thread::yield_now());
         }
-        stopping.join().expect("it does not panic")
+        stopping.thread.join().expect("it does not panic")
     }
 
     /// The batch time of the last boundary.
