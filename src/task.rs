@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use crate::error::Result;
+use crate::sync::engine::thread_local;
 
 /// What the tasks of one thread did beside their results.
 pub(crate) trait Effect: Any + Send {
@@ -33,7 +34,7 @@ thread_local! {
 /// Whether this thread is running a task now.
 #[inline]
 pub(crate) fn in_task() -> bool {
-    INSIDE.get()
+    INSIDE.with(Cell::get)
 }
 
 /// Changes the effect that the tasks of this thread have on what `key` names;
@@ -92,21 +93,25 @@ pub(crate) struct Scope {
 impl Scope {
     pub(crate) fn enter() -> Self {
         Self {
-            outer_inside: INSIDE.replace(true),
-            outer_effects: EFFECTS.take(),
+            outer_inside: INSIDE.with(|inside| inside.replace(true)),
+            outer_effects: EFFECTS.with(Cell::take),
         }
     }
 
     /// What the tasks did.
     pub(crate) fn leave(self) -> Effects {
-        EFFECTS.take().map(|effects| *effects).unwrap_or_default()
+        EFFECTS
+            .with(Cell::take)
+            .map(|effects| *effects)
+            .unwrap_or_default()
     }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        INSIDE.set(self.outer_inside);
-        drop(EFFECTS.replace(self.outer_effects.take()));
+        INSIDE.with(|inside| inside.set(self.outer_inside));
+        let outer = self.outer_effects.take();
+        drop(EFFECTS.with(|effects| effects.replace(outer)));
     }
 }
 

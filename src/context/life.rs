@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::rate::{PidOptions, PidRateEstimator};
 use crate::receiver::log::ReceiverLog;
 use crate::scheduler::{
-    CutTimes, Generator, JobScheduler, Learners, Logger, OnDone, RateControl, ReceiverTracker,
-    Scaling, ScalingOptions,
+    CutTimes, Generator, JobScheduler, Learners, Logger, OnDone, OnDrained, RateControl,
+    ReceiverTracker, Scaling, ScalingOptions,
 };
 use crate::sync::engine::MutexGuard;
 use crate::task::in_task;
@@ -233,6 +233,14 @@ fn on_done(checkpoints: Option<Arc<Checkpoints>>) -> OnDone {
     })
 }
 
+/// What happens before a batch is cut to empty the inputs.
+fn on_drained(checkpoints: Option<Arc<Checkpoints>>) -> OnDrained {
+    Box::new(move |time| match &checkpoints {
+        Some(checkpoints) => checkpoints.note_cut(time),
+        None => Ok(()),
+    })
+}
+
 impl Running {
     fn start(inner: &Inner) -> Result<Self> {
         let interval = inner.graph.batch_interval();
@@ -328,6 +336,7 @@ impl Running {
                 block_interval: inner.conf.block_interval,
             },
             inner.conf.max_queued_batches,
+            on_drained(self.checkpoints.clone()),
         )?);
         Ok(())
     }

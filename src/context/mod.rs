@@ -15,6 +15,8 @@ mod stop;
 
 #[cfg(all(test, shuttle))]
 mod model;
+#[cfg(all(test, shuttle))]
+mod simulate;
 
 use std::fmt;
 use std::panic::Location;

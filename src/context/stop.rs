@@ -19,7 +19,7 @@ impl Running {
     pub(super) fn stop(self, context: &Inner, graceful: bool) -> Result<()> {
         let mut left = Left::default();
         self.receivers.shut_down();
-        let drained = !graceful || self.drain(graceful_limit(context));
+        let drained = !graceful || self.drain(context);
         let limit = context.conf.stop_timeout;
         let deadline = Deadline::after(limit);
         if let Some(generator) = &self.generator {
@@ -78,9 +78,10 @@ impl Running {
         left.into_result(context, graceful)
     }
 
-    /// Waits until all that was received is processed, for `limit` at the most;
+    /// Waits until all that was received is processed, as long as a graceful stop may take;
     /// says whether it is.
-    fn drain(&self, limit: Duration) -> bool {
+    fn drain(&self, context: &Inner) -> bool {
+        let limit = graceful_limit(context);
         let deadline = Deadline::after(limit);
         // First, so that everything that was stored is there to be cut. Not for
         // the whole time: a receiver that never ends must not cost the others
@@ -89,7 +90,9 @@ impl Running {
         if let Some(generator) = &self.generator {
             generator.drain();
         }
-        self.jobs.drain(deadline) && complete
+        let inputs = context.graph.inputs();
+        // One that waits still was not cut, as that could not be noted.
+        self.jobs.drain(deadline) && complete && !inputs.iter().any(|input| input.is_waiting())
     }
 
     /// Tells all threads to end without waiting for them.

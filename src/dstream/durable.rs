@@ -65,7 +65,7 @@ pub(crate) type Noted = BTreeMap<BatchTime, Vec<u8>>;
 /// Where inputs note what they gave to batches, so that these can come again.
 pub(crate) trait Notes: Send + Sync {
     /// Notes batches of the input `uid`: durably, when this returns.
-    fn note(&self, uid: &str, batches: Vec<(BatchTime, Vec<u8>)>) -> Result<()>;
+    fn note(&self, uid: &str, batches: &[(BatchTime, Vec<u8>)]) -> Result<()>;
 }
 
 /// The batches that a process before this one may have made.

@@ -288,10 +288,13 @@ impl Graph {
     /// `remember` is the least that the settings ask for.
     pub(crate) fn initialize(&self, zero: BatchTime, remember: Option<Duration>) {
         self.zero.store(zero.as_millis(), Ordering::Release);
-        let state = self.lock();
-        let least = state.remember.max(remember).unwrap_or_default();
+        let (nodes, least) = {
+            let state = self.lock();
+            (state.nodes.clone(), state.remember.max(remember))
+        };
+        let least = least.unwrap_or_default();
         // Children first: each tells its parents what it needs of them.
-        for node in state.nodes.iter().rev() {
+        for node in nodes.iter().rev() {
             let durable = node.durable().map(Durable::node);
             let is_saved = durable == Some(node.meta().id);
             node.meta().pass_demand(least, node.reach(), is_saved);

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::durable::{Durable, Uid};
 use super::graph::Graph;
@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::id::NodeId;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
+use crate::sync::engine::{Mutex, MutexGuard, thread_local};
 use crate::time::{BatchTime, Duration};
 
 /// What the graph does with every node.
@@ -178,14 +179,14 @@ struct Computing {
 
 impl Computing {
     fn enter(graph: &Arc<Graph>, node: NodeId) -> Self {
-        let outer = COMPUTING.replace(Some((Arc::as_ptr(graph), node)));
+        let outer = COMPUTING.with(|computing| computing.replace(Some((Arc::as_ptr(graph), node))));
         Self { outer }
     }
 }
 
 impl Drop for Computing {
     fn drop(&mut self) {
-        COMPUTING.set(self.outer);
+        COMPUTING.with(|computing| computing.set(self.outer));
     }
 }
 
@@ -194,7 +195,7 @@ impl Drop for Computing {
 /// locks of nodes, and takes them from later ones to earlier ones.
 pub(crate) fn may_ask(graph: &Arc<Graph>, node: NodeId) -> bool {
     COMPUTING
-        .get()
+        .with(Cell::get)
         .is_none_or(|(inside, computed)| inside == Arc::as_ptr(graph) && node < computed)
 }
 

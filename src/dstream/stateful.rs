@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::DStream;
 use super::durable::{Durable, Kept, Piece, Saved, Uid};
@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::id::NodeId;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{BatchTime, Duration};
 
 /// What a stateful node does from one of its times to the next.

@@ -174,8 +174,10 @@ impl Executor {
         // Once: it may change.
         let active = self.active();
         let mut states = Vec::new();
-        if n <= 1 || weight <= SMALL {
-            let limit = if n <= 1 { None } else { Some(ALONE) };
+        // A checker of models knows no other threads than those that it runs.
+        let is_alone = n <= 1 || cfg!(shuttle);
+        if is_alone || weight <= SMALL {
+            let limit = if is_alone { None } else { Some(ALONE) };
             states.push(work.alone(limit));
         }
         if !work.is_done() {

@@ -30,6 +30,10 @@ pub(crate) struct CutTimes {
     pub(crate) block_interval: Duration,
 }
 
+/// Called before a batch is cut that is to empty the inputs at the end, perhaps before its
+/// time. If it fails, that batch is not cut.
+pub(crate) type OnDrained = Box<dyn Fn(BatchTime) -> Result<()> + Send>;
+
 /// Handle to the generator's thread.
 #[derive(Debug)]
 pub(crate) struct Generator {
@@ -48,6 +52,7 @@ impl Generator {
         clock: Arc<dyn Clock>,
         times: CutTimes,
         max_queued_batches: usize,
+        on_drained: OnDrained,
     ) -> Result<Self> {
         let wake = Wake::new();
         let drain = Arc::new(AtomicBool::new(false));
@@ -59,6 +64,7 @@ impl Generator {
             grid: times.grid,
             block_interval: times.block_interval,
             max_queued_batches,
+            on_drained,
             wake: wake.clone(),
             drain: Arc::clone(&drain),
         };
@@ -109,6 +115,7 @@ struct Cutting {
     grid: Duration,
     block_interval: Duration,
     max_queued_batches: usize,
+    on_drained: OnDrained,
     wake: Wake,
     drain: Arc<AtomicBool>,
 }
@@ -148,6 +155,10 @@ impl Cutting {
             && (self.graph.inputs().iter().any(|input| input.is_waiting())
                 || !(batch - interval).is_on_grid(self.graph.zero(), self.grid))
         {
+            if let Err(error) = (self.on_drained)(batch) {
+                self.jobs.report(error.in_batch(batch.as_millis()));
+                break;
+            }
             self.cut(batch);
             batch = batch + interval;
         }

@@ -16,7 +16,7 @@ mod scaling;
 mod tracker;
 mod waiter;
 
-pub(crate) use generator::{CutTimes, Generator};
+pub(crate) use generator::{CutTimes, Generator, OnDrained};
 pub(crate) use jobs::{JobScheduler, Learners, OnDone};
 pub(crate) use logger::Logger;
 pub(crate) use rates::RateControl;

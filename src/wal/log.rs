@@ -5,8 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
-use std::thread;
+use std::sync::{Arc, OnceLock};
 
 use super::open::Found;
 use super::segment::{OVERHEAD, Segment, cannot, remove};
@@ -15,6 +14,7 @@ use super::{WalOptions, WalReader};
 use crate::disk::{DirLock, Disk};
 use crate::error::{Error, Result};
 use crate::fault::kill_point;
+use crate::sync::engine::{Condvar, Mutex, MutexGuard, yield_now};
 use crate::time::Clock;
 
 /// How often who writes a group lets others go first, if it is smaller than the one
@@ -370,7 +370,7 @@ impl WriteAheadLog {
         let mut turns = 0;
         while state.waiting.writers < state.writers && turns < TURNS {
             drop(state);
-            thread::yield_now();
+            yield_now();
             state = self.state();
             turns += 1;
         }

@@ -345,6 +345,52 @@ pub(crate) mod recovered {
         }
     }
 
+    /// A graceful stop may cut batches before their time. They are no new ones for a process
+    /// that is started before that has come.
+    #[test]
+    fn g_14_a_batch_that_a_stop_cut_before_its_time_comes_again_as_it_was() {
+        let dir = Scratch::new("once-early");
+        let (store, there) = (Store::default(), Arc::<AtomicU64>::default());
+        let start = |millis| {
+            let program = recover(&dir, millis, |builder| builder.workers(1));
+            let there = Arc::clone(&there);
+            let numbers = program.ssc.input_stream(Numbers { there, next: 0 });
+            let numbers = numbers.unwrap();
+            numbers
+                .for_each_partition_once("numbers", store.connections())
+                .unwrap();
+            // So that a stop goes on to a multiple of three seconds.
+            let slide = 3 * SECOND;
+            let sums = numbers.map(|number| ((), number));
+            let sums = sums.reduce_by_key_and_window(|a, b| a + b, 2 * slide, slide);
+            sums.unwrap().checkpoint(slide).unwrap().print();
+            program.start();
+            program
+        };
+        let first = start(0);
+        there.store(2, SeqCst);
+        first.tick();
+        // Then no checkpoint passes over this one.
+        store.next_attempts(&[Attempt::Refuse; 3]);
+        there.store(3, SeqCst);
+        first.tick();
+        first.ssc.stop(true).unwrap();
+        assert_eq!(sorted(&store)[&3000], [0; 0]);
+        there.store(5, SeqCst);
+        let second = start(2500);
+        second.tick();
+        second.tick();
+        second.stop();
+        let expected = [
+            (1000, vec![0, 1]),
+            (2000, vec![2]),
+            (3000, vec![]),
+            (4000, vec![3, 4]),
+        ];
+        let all: Vec<_> = sorted(&store).into_iter().collect();
+        assert_eq!(all[..4], expected);
+    }
+
     /// What the store refuses comes again with the next process (F-8).
     #[test]
     fn f_8_no_checkpoint_passes_over_a_batch_that_failed() {

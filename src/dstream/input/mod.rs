@@ -17,7 +17,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::DStream;
 use super::durable::Durable;
@@ -29,6 +29,7 @@ use crate::listener::{InputInfo, Received};
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
 use crate::receiver::log::{Logging, RestoredStream, Resume};
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::BatchTime;
 use logged::{LoggedInput, Part};
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::record::{self, Record};
 use super::{Again, RestoredBlock, RestoredStream, StreamBlocks};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Duration};
 use crate::wal::{OnCorruption, SyncMode, WalOptions, WriteAheadLog};
 

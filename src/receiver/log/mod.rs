@@ -27,6 +27,8 @@ mod disabled;
 #[cfg(feature = "checkpoint")]
 mod enabled;
 mod logging;
+#[cfg(all(test, shuttle))]
+mod model;
 #[cfg(feature = "checkpoint")]
 mod record;
 
