@@ -13,11 +13,18 @@
 //! nest deeply or to count for long.
 
 #[cfg(feature = "checkpoint")]
+mod by_shape;
+#[cfg(feature = "checkpoint")]
+mod describe;
+#[cfg(feature = "checkpoint")]
 pub(crate) mod frame;
 #[cfg(feature = "checkpoint")]
 mod postcard;
+pub(crate) mod records;
+pub(crate) mod shape;
 
-use crate::error::Result;
+use self::shape::Shape;
+use crate::error::{Error, Result};
 
 /// Records that can be written as bytes and read back.
 ///
@@ -52,7 +59,7 @@ use crate::error::Result;
     note = "derive serde's `Serialize` and `Deserialize` for it",
     note = "millstream's feature `checkpoint` is needed, which is on by default"
 )]
-pub trait Codec: sealed::Sealed + Sized {
+pub trait Codec: sealed::Sealed {
     /// Appends the bytes of this record to `out`.
     ///
     /// # Errors
@@ -73,6 +80,10 @@ pub trait Codec: sealed::Sealed + Sized {
 pub(crate) struct RecordCodec<T> {
     pub(crate) encode: fn(&T, &mut Vec<u8>) -> Result<()>,
     pub(crate) decode: fn(&mut &[u8]) -> Result<T>,
+    /// Takes in what a record shows of the shape of all; tells whether that was anything new.
+    pub(crate) describe: fn(&T, &mut Shape) -> Result<bool>,
+    /// Reads a record that was written in this shape.
+    pub(crate) decode_as: fn(&mut &[u8], &Shape) -> Result<T>,
 }
 
 impl<T: Codec> RecordCodec<T> {
@@ -80,6 +91,8 @@ impl<T: Codec> RecordCodec<T> {
         Self {
             encode: T::encode,
             decode: T::decode,
+            describe: T::describe,
+            decode_as: T::decode_as,
         }
     }
 }
@@ -93,8 +106,29 @@ impl<K: Codec, V: Codec> RecordCodec<(K, V)> {
                 value.encode(out)
             },
             decode: |input| Ok((K::decode(input)?, V::decode(input)?)),
+            describe: |(key, value), shape| {
+                if *shape == Shape::Unknown {
+                    *shape = Shape::Tuple(vec![Shape::Unknown; 2]);
+                }
+                let Shape::Tuple(parts) = shape else {
+                    return Err(no_pair(shape));
+                };
+                let is_new = key.describe(&mut parts[0])?;
+                Ok(value.describe(&mut parts[1])? || is_new)
+            },
+            decode_as: |input, shape| match shape {
+                Shape::Tuple(parts) if parts.len() == 2 => Ok((
+                    K::decode_as(input, &parts[0])?,
+                    V::decode_as(input, &parts[1])?,
+                )),
+                _ => Err(no_pair(shape)),
+            },
         }
     }
+}
+
+fn no_pair(saved: &Shape) -> Error {
+    Error::illegal_state(format!("saved as {saved}, and a key and a value now"))
 }
 
 impl<T: Codec> RecordCodec<((), T)> {
@@ -103,6 +137,8 @@ impl<T: Codec> RecordCodec<((), T)> {
         Self {
             encode: |((), value), out| value.encode(out),
             decode: |input| Ok(((), T::decode(input)?)),
+            describe: |((), value), shape| value.describe(shape),
+            decode_as: |input, shape| Ok(((), T::decode_as(input, shape)?)),
         }
     }
 }
@@ -116,12 +152,18 @@ impl<T> Clone for RecordCodec<T> {
 impl<T> Copy for RecordCodec<T> {}
 
 mod sealed {
+    use super::shape::Shape;
+    use crate::error::Result;
+
     #[expect(
         unnameable_types,
         reason = "what cannot be named cannot be implemented"
     )]
-    pub trait Sealed {}
+    pub trait Sealed: Sized {
+        /// See [`RecordCodec::describe`](super::RecordCodec::describe).
+        fn describe(&self, shape: &mut Shape) -> Result<bool>;
 
-    #[cfg(feature = "checkpoint")]
-    impl<T: serde::Serialize + serde::de::DeserializeOwned> Sealed for T {}
+        /// See [`RecordCodec::decode_as`](super::RecordCodec::decode_as).
+        fn decode_as(input: &mut &[u8], shape: &Shape) -> Result<Self>;
+    }
 }

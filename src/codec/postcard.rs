@@ -5,7 +5,9 @@ use std::any::type_name;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Codec;
+use super::sealed::Sealed;
+use super::shape::Shape;
+use super::{Codec, by_shape, describe};
 use crate::error::{Error, ErrorKind, Result};
 
 impl<T: Serialize + DeserializeOwned> Codec for T {
@@ -32,6 +34,27 @@ impl<T: Serialize + DeserializeOwned> Codec for T {
                 Err(Error::new(ErrorKind::Corrupt, what).with_source(cause))
             }
         }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Sealed for T {
+    fn describe(&self, shape: &mut Shape) -> Result<bool> {
+        describe::describe(self, shape).map_err(|odd| {
+            let what = format!("a {} could not be read back", type_name::<T>());
+            Error::invalid_argument(what).with_source(odd)
+        })
+    }
+
+    fn decode_as(input: &mut &[u8], shape: &Shape) -> Result<Self> {
+        by_shape::take(input, shape).map_err(|unfit| {
+            let (saved, now) = (shape, type_name::<T>());
+            let what = format!("saved as {saved}, which cannot be read as a {now} now");
+            let kind = match unfit.is_corrupt {
+                true => ErrorKind::Corrupt,
+                false => ErrorKind::IllegalState,
+            };
+            Error::new(kind, what).with_source(unfit)
+        })
     }
 }
 

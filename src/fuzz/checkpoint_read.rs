@@ -13,7 +13,7 @@ use crate::disk::sim::SimDisk;
 const DIR: &str = "/checkpoints";
 
 /// What the file of a checkpoint begins with.
-const MAGIC: &[u8] = b"msckpt\x02\x00";
+const MAGIC: &[u8] = b"msckpt\x03\x00";
 
 /// The batch time of the file, in its name.
 const TIME: i64 = 1000;

@@ -1,0 +1,166 @@
+//! Records beside their shape: what is read by a program whose types may have changed.
+//!
+//! ```text
+//! records  shape    as in `shape::bytes`; nothing at all if there are no records
+//!          bytes    what the owner puts there: records, as their codec writes them, and others
+//! ```
+//!
+//! **Writing.** A record is looked at ([`describe`](RecordCodec::describe)) until its shape
+//! can have nothing new: the first one, or the first few, and all of them if there is an
+//! enum in it, whose other variants are not known.
+//!
+//! **Reading.** As long as it is not known whether the type is what it was, a record is read
+//! as if it were, and looked at. If that has the shape that was saved, it is right, as its
+//! bytes were taken for what they are; and when all of the shape was seen in this way, the
+//! rest is only read. If it has another shape, or cannot be read, then from there on all is
+//! read by the names of fields and variants.
+
+#[cfg(all(test, feature = "checkpoint"))]
+mod tests;
+
+use super::RecordCodec;
+use super::shape::Shape;
+use crate::error::{Error, Result};
+
+/// Writes records, and notes their shape.
+pub(crate) struct RecordWriter<T> {
+    codec: RecordCodec<T>,
+    shape: Shape,
+    /// No record can tell anything new.
+    is_closed: bool,
+    /// What was written. The owner may put bytes between the records.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl<T> RecordWriter<T> {
+    pub(crate) fn new(codec: RecordCodec<T>) -> Self {
+        Self {
+            codec,
+            shape: Shape::Unknown,
+            is_closed: false,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Appends the bytes of a record.
+    ///
+    /// # Errors
+    /// If its type refuses it, or could not be read back.
+    pub(crate) fn write(&mut self, record: &T) -> Result<()> {
+        if !self.is_closed && (self.codec.describe)(record, &mut self.shape)? {
+            self.is_closed = self.shape.is_closed();
+        }
+        (self.codec.encode)(record, &mut self.bytes)
+    }
+
+    /// Appends the shape and all that was written to `out`.
+    pub(crate) fn finish(self, out: &mut Vec<u8>) {
+        write(&self.shape, &[&self.bytes], out);
+    }
+}
+
+/// What several wrote of one type: the shape of all, `head`, and the bytes of one behind
+/// those of the other.
+///
+/// # Errors
+/// If no record can have all of their shapes.
+pub(crate) fn joined<T>(head: &[u8], writers: &[RecordWriter<T>]) -> Result<Vec<u8>> {
+    let mut shape = Shape::Unknown;
+    for writer in writers {
+        shape.merge(&writer.shape).map_err(|_| {
+            let one = &writer.shape;
+            Error::invalid_argument(format!(
+                "records have no shape in common: {shape} and {one}"
+            ))
+        })?;
+    }
+    let mut parts = vec![head];
+    parts.extend(writers.iter().map(|writer| &*writer.bytes));
+    let mut out = Vec::new();
+    write(&shape, &parts, &mut out);
+    Ok(out)
+}
+
+fn write(shape: &Shape, parts: &[&[u8]], out: &mut Vec<u8>) {
+    let len = parts.iter().map(|part| part.len()).sum();
+    // There are records without bytes, which have a shape.
+    if len > 0 || *shape != Shape::Unknown {
+        shape.write(out);
+        out.reserve_exact(len);
+        parts.iter().for_each(|part| out.extend_from_slice(part));
+    }
+}
+
+/// Reads records that were written beside their shape.
+pub(crate) struct RecordReader<T> {
+    codec: RecordCodec<T>,
+    saved: Shape,
+    /// That of the records that were read, as the type of now has it.
+    now: Shape,
+    how: How,
+}
+
+/// How the next record is read.
+enum How {
+    /// As the type of now is written, if that turns out to be right.
+    Trying,
+    /// As the type of now is written: nothing has changed.
+    Plain,
+    /// By the names in the shape that was saved.
+    ByName,
+}
+
+impl<T> RecordReader<T> {
+    /// Takes the shape off the front of what was written.
+    ///
+    /// # Errors
+    /// Of kind [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
+    pub(crate) fn new(codec: RecordCodec<T>, input: &mut &[u8]) -> Result<Self> {
+        Ok(Self {
+            codec,
+            saved: Shape::take(input)?,
+            now: Shape::Unknown,
+            how: How::Trying,
+        })
+    }
+
+    /// Takes a record off the front of `input`.
+    ///
+    /// # Errors
+    /// If what was saved is none of the type of now: which field, and both sides. Of kind
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt), if the bytes are no record at all.
+    pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<T> {
+        match self.how {
+            How::Plain => (self.codec.decode)(input),
+            How::Trying => self.find_out(input),
+            How::ByName => (self.codec.decode_as)(input, &self.saved),
+        }
+    }
+
+    #[cold]
+    fn find_out(&mut self, input: &mut &[u8]) -> Result<T> {
+        let mut rest = *input;
+        if let Ok(record) = (self.codec.decode)(&mut rest)
+            && self.is_as_saved(&record)
+        {
+            *input = rest;
+            return Ok(record);
+        }
+        self.how = How::ByName;
+        self.read(input)
+    }
+
+    /// Whether a record of now has the shape that was saved.
+    fn is_as_saved(&mut self, record: &T) -> bool {
+        match (self.codec.describe)(record, &mut self.now) {
+            Ok(false) => true,
+            Ok(true) if self.saved.has(&self.now) => {
+                if self.now.has(&self.saved) {
+                    self.how = How::Plain;
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+}
