@@ -395,6 +395,10 @@ macro_rules! fields {
                 self.field(name, value)
             }
 
+            fn skip_field(&mut self, name: &'static str) -> Result<(), Odd> {
+                Err(self.sometimes(name))
+            }
+
             fn end(self) -> Result<(), Odd> {
                 Fields::end(self)
             }

@@ -141,7 +141,7 @@ impl<T> RecordReader<T> {
     fn find_out(&mut self, input: &mut &[u8]) -> Result<T> {
         let mut rest = *input;
         if let Ok(record) = (self.codec.decode)(&mut rest)
-            && self.is_as_saved(&record)
+            && self.is_as_saved(&record, input)
         {
             *input = rest;
             return Ok(record);
@@ -150,11 +150,11 @@ impl<T> RecordReader<T> {
         self.read(input)
     }
 
-    /// Whether a record of now has the shape that was saved.
-    fn is_as_saved(&mut self, record: &T) -> bool {
+    /// Whether a record that was read from `input` has the shape that was saved.
+    fn is_as_saved(&mut self, record: &T, input: &[u8]) -> bool {
         match (self.codec.describe)(record, &mut self.now) {
             Ok(false) => true,
-            Ok(true) if self.saved.has(&self.now) => {
+            Ok(true) if self.saved.has(&self.now) && self.is_as_named(record, input) => {
                 if self.now.has(&self.saved) {
                     self.how = How::Plain;
                 }
@@ -162,5 +162,18 @@ impl<T> RecordReader<T> {
             }
             _ => false,
         }
+    }
+
+    /// Whether a record is not another one if it is read by name: serde numbers variants in
+    /// one way to write them and in another to read them, if it has to skip one.
+    fn is_as_named(&self, record: &T, mut input: &[u8]) -> bool {
+        let Ok(other) = (self.codec.decode_as)(&mut input, &self.saved) else {
+            // That tells nothing against it.
+            return true;
+        };
+        let [mut one, mut two] = [const { Shape::Unknown }; 2];
+        let one_is = (self.codec.describe)(record, &mut one);
+        let two_is = (self.codec.describe)(&other, &mut two);
+        one_is.is_ok() && two_is.is_ok() && one.has(&two) && two.has(&one)
     }
 }
