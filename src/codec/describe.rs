@@ -28,42 +28,49 @@ pub(super) fn describe<T: Serialize + ?Sized>(record: &T, shape: &mut Shape) -> 
     Ok(is_new.get())
 }
 
-/// A record is not as those before it.
+/// A record is not as those before it. In a box, as results without one are returned at
+/// each value.
 #[derive(Debug)]
-pub(super) struct Odd {
+pub(super) struct Odd(Box<OddRecord>);
+
+#[derive(Debug)]
+struct OddRecord {
     what: String,
     /// The fields around it, from the inside.
     path: Vec<&'static str>,
 }
 
 impl Odd {
+    #[cold]
     fn new(known: &Shape, now: impl fmt::Display) -> Self {
         ser::Error::custom(format_args!("{known} in one record, and {now} in another"))
     }
 
+    #[cold]
     fn inside(mut self, name: &'static str) -> Self {
-        self.path.push(name);
+        self.0.path.push(name);
         self
     }
 }
 
 impl fmt::Display for Odd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for name in self.path.iter().rev() {
+        for name in self.0.path.iter().rev() {
             write!(f, "{name}: ")?;
         }
-        f.write_str(&self.what)
+        f.write_str(&self.0.what)
     }
 }
 
 impl std::error::Error for Odd {}
 
 impl ser::Error for Odd {
+    #[cold]
     fn custom<T: fmt::Display>(what: T) -> Self {
-        Self {
+        Self(Box::new(OddRecord {
             what: what.to_string(),
             path: Vec::new(),
-        }
+        }))
     }
 }
 
@@ -84,13 +91,10 @@ struct Describer<'a> {
 impl<'a> Describer<'a> {
     /// The shape, and what its parts have around them. If nothing is known of it, it begins
     /// as `new`.
-    fn begin(self, name: &'static str, new: impl FnOnce() -> Shape) -> (&'a mut Shape, Around<'a>) {
-        if *self.shape == Shape::Unknown {
-            *self.shape = match self.nests_in_itself(name) {
-                true => Shape::Deep,
-                false => new(),
-            };
-            self.is_new.set(true);
+    #[inline]
+    fn begin(mut self, name: &'static str, new: impl FnOnce() -> Shape) -> (&'a mut Shape, Around<'a>) {
+        if matches!(self.shape, Shape::Unknown) {
+            self.learn(name, new());
         }
         let around = Around {
             is_new: self.is_new,
@@ -100,6 +104,15 @@ impl<'a> Describer<'a> {
             },
         };
         (self.shape, around)
+    }
+
+    #[cold]
+    fn learn(&mut self, name: &'static str, new: Shape) {
+        *self.shape = match self.nests_in_itself(name) {
+            true => Shape::Deep,
+            false => new,
+        };
+        self.is_new.set(true);
     }
 
     fn nests_in_itself(&self, name: &str) -> bool {
@@ -112,6 +125,7 @@ impl<'a> Describer<'a> {
         depth >= MAX_DEPTH || same >= MAX_NESTED
     }
 
+    #[inline]
     fn leaf(self, leaf: Leaf) -> Result<(), Odd> {
         match self.begin("", || Shape::Leaf(leaf)).0 {
             Shape::Leaf(known) if *known == leaf => Ok(()),
@@ -120,8 +134,9 @@ impl<'a> Describer<'a> {
         }
     }
 
+    #[inline]
     fn positions(self, name: &'static str, len: usize) -> Result<Positions<'a>, Odd> {
-        let is_first = *self.shape == Shape::Unknown;
+        let is_first = matches!(self.shape, Shape::Unknown);
         let (shape, around) = self.begin(name, || Shape::Tuple(Vec::with_capacity(len)));
         let is_known = |parts: &Vec<_>| is_first || parts.len() == len;
         if !matches!(shape, Shape::Deep) && !matches!(shape, Shape::Tuple(parts) if is_known(parts))
@@ -138,13 +153,14 @@ impl<'a> Describer<'a> {
         })
     }
 
+    #[inline]
     fn fields(
         self,
         name: &'static str,
         named: &'static str,
         len: usize,
     ) -> Result<Fields<'a>, Odd> {
-        let is_first = *self.shape == Shape::Unknown;
+        let is_first = matches!(self.shape, Shape::Unknown);
         let new = || Shape::Struct(Name::Borrowed(named), Vec::with_capacity(len));
         let (shape, around) = self.begin(name, new);
         let fields = match shape {
@@ -162,6 +178,7 @@ impl<'a> Describer<'a> {
     }
 
     /// Looks at what a variant has.
+    #[inline]
     fn variant(
         self,
         name: &'static str,
@@ -210,7 +227,12 @@ struct Around<'a> {
 }
 
 impl Around<'_> {
+    #[inline]
     fn describe<T: Serialize + ?Sized>(&self, part: &T, shape: &mut Shape) -> Result<(), Odd> {
+        // That can show nothing new.
+        if matches!(shape, Shape::Leaf(_)) {
+            return Ok(());
+        }
         part.serialize(Describer {
             shape,
             is_new: self.is_new,
@@ -299,6 +321,7 @@ struct Positions<'a> {
 }
 
 impl Positions<'_> {
+    #[inline]
     fn part<T: Serialize + ?Sized>(&mut self, part: &T) -> Result<(), Odd> {
         let Some(parts) = &mut self.parts else {
             return Ok(());
@@ -346,6 +369,7 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
+    #[inline]
     fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Odd> {
         let Some(fields) = &mut self.fields else {
             return Ok(());
@@ -353,7 +377,10 @@ impl Fields<'_> {
         if self.is_first {
             fields.push((Name::Borrowed(name), Shape::Unknown));
         }
-        let Some((_, shape)) = fields.get_mut(self.next).filter(|(known, _)| known == name) else {
+        let Some((_, shape)) = fields
+            .get_mut(self.next)
+            .filter(|(known, _)| is_same(known, name))
+        else {
             return Err(self.sometimes(name));
         };
         self.next += 1;
@@ -374,11 +401,17 @@ impl Fields<'_> {
 
     fn sometimes(&self, name: &str) -> Odd {
         ser::Error::custom(format_args!(
-            "the field {name:?} of {} is not in all records: skip_serializing_if cannot be read \
-             back here",
+            "the field {name:?} of {} is left out in some records, by skip_serializing_if perhaps: \
+             that cannot be read back",
             self.named
         ))
     }
+}
+
+/// Most often one place in the program has both.
+#[inline]
+fn is_same(known: &Name, name: &'static str) -> bool {
+    std::ptr::addr_eq(known.as_ptr(), name.as_ptr()) && known.len() == name.len() || known == name
 }
 
 macro_rules! fields {

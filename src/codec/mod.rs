@@ -22,6 +22,8 @@ pub(crate) mod frame;
 mod postcard;
 pub(crate) mod records;
 pub(crate) mod shape;
+#[cfg(feature = "checkpoint")]
+mod whole;
 
 use self::shape::Shape;
 use crate::error::{Error, Result};

@@ -7,18 +7,24 @@ use serde::de::DeserializeOwned;
 
 use super::sealed::Sealed;
 use super::shape::Shape;
+use super::whole::Whole;
 use super::{Codec, by_shape, describe};
 use crate::error::{Error, ErrorKind, Result};
 
 impl<T: Serialize + DeserializeOwned> Codec for T {
     fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
         let before = out.len();
-        match postcard::to_io(self, &mut *out) {
+        match postcard::to_io(&Whole(self), &mut *out) {
             Ok(_) => Ok(()),
             Err(cause) => {
                 out.truncate(before);
                 let what = format!("a {} cannot be written as bytes", type_name::<T>());
-                Err(Error::invalid_argument(what).with_source(cause))
+                let error = Error::invalid_argument(what);
+                Err(match describe::describe(self, &mut Shape::Unknown) {
+                    // It has more words.
+                    Err(odd) => error.with_source(odd),
+                    Ok(_) => error.with_source(cause),
+                })
             }
         }
     }
