@@ -92,7 +92,11 @@ impl<'a> Describer<'a> {
     /// The shape, and what its parts have around them. If nothing is known of it, it begins
     /// as `new`.
     #[inline]
-    fn begin(mut self, name: &'static str, new: impl FnOnce() -> Shape) -> (&'a mut Shape, Around<'a>) {
+    fn begin(
+        mut self,
+        name: &'static str,
+        new: impl FnOnce() -> Shape,
+    ) -> (&'a mut Shape, Around<'a>) {
         if matches!(self.shape, Shape::Unknown) {
             self.learn(name, new());
         }

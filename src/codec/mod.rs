@@ -6,6 +6,21 @@
 //! written as one type cannot be read as another. In files such bytes stand in
 //! frames, with a length and a checksum.
 //!
+//! What a program of another version may read has its shape beside it, once for many
+//! records: the names of fields and variants, and the kinds of values. So checkpoints and
+//! the log of receivers are read by types that have changed since: a field that is new has
+//! serde's default, one that is gone is passed over, and what does not fit is an error
+//! that names both sides. Object files have no shape.
+//!
+//! | what | where |
+//! | --- | --- |
+//! | records beside their shape, written and read | `records` |
+//! | a shape: its bytes, and what two know together | `shape` |
+//! | finding the shape of a record | `describe` |
+//! | reading by a shape, into a type that may be another | `by_shape` |
+//! | the format of records, without any shape | `postcard`, `whole` |
+//! | frames | `frame` |
+//!
 //! **Bounds.** What the bytes say of lengths is believed only as far as there are
 //! bytes to prove it, so that damaged ones cost no memory. Damage is found by the
 //! checksums. Bytes that somebody made in order to do harm are another matter: a
@@ -66,7 +81,7 @@ pub trait Codec: sealed::Sealed {
     ///
     /// # Errors
     /// If the type refuses it, or serde cannot tell the length of a sequence in
-    /// it. Then `out` is as it was.
+    /// it, or leaves a field out (`skip_serializing_if`). Then `out` is as it was.
     fn encode(&self, out: &mut Vec<u8>) -> Result<()>;
 
     /// Reads a record from the front of `input` and moves `input` behind it.

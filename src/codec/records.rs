@@ -15,7 +15,8 @@
 //! rest is only read. If it has another shape, or cannot be read, then from there on all is
 //! read by the names of fields and variants.
 
-#[cfg(all(test, feature = "checkpoint"))]
+#[cfg(test)]
+#[cfg(feature = "checkpoint")]
 mod tests;
 
 use super::RecordCodec;

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::take;
+use crate::block::Str;
 use crate::checkpoint::{Recovered, Store};
-use crate::codec::Codec;
 use crate::codec::frame::{write_end, write_frame};
+use crate::codec::records::RecordReader;
+use crate::codec::{Codec, RecordCodec};
 use crate::disk::Disk;
 use crate::disk::sim::SimDisk;
 
@@ -19,7 +21,8 @@ const MAGIC: &[u8] = b"msckpt\x03\x00";
 const TIME: i64 = 1000;
 
 /// Reads a checkpoint of these bytes, or of frames that have good checksums and whatever in
-/// them. What is recovered is what stands in the frames, and is the same each time.
+/// them. What is recovered is what stands in the frames, and is the same each time. Its
+/// pieces are records of any shape, or an error.
 pub fn checkpoint_read(mut input: &[u8]) {
     let [shape] = take(&mut input);
     let frames = if shape == 0 {
@@ -54,6 +57,22 @@ pub fn checkpoint_read(mut input: &[u8]) {
             assert_eq!((piece.time.as_millis(), file), (time, TIME));
             let parts = &pieces[first as usize..][..count as usize];
             assert_eq!(piece.bytes, parts.concat());
+            read_records(&piece.bytes);
+        }
+    }
+}
+
+/// Reads a piece as records of some type.
+fn read_records(mut bytes: &[u8]) {
+    let codec = RecordCodec::<(Str, Vec<Option<(u64, char)>>)>::new();
+    let Ok(mut records) = RecordReader::new(codec, &mut bytes) else {
+        return;
+    };
+    while !bytes.is_empty() {
+        let before = bytes.len();
+        match records.read(&mut bytes) {
+            Ok(_) => assert!(bytes.len() < before, "a record has bytes"),
+            Err(_) => return,
         }
     }
 }
