@@ -5,6 +5,7 @@
 //! serde's default, and variants are found by their names. Numbers may have become wider,
 //! and a value may have become an option; everything else is an error that names the place.
 
+use std::cell::Cell;
 use std::fmt;
 
 use postcard::Deserializer as Postcard;
@@ -22,10 +23,15 @@ pub(super) fn take<'de, T: Deserialize<'de>>(
     shape: &Shape,
 ) -> Result<T, Unfit> {
     let mut bytes = Postcard::from_bytes(input);
+    let seen = Seen::default();
     let record = T::deserialize(Reader {
         shape,
         bytes: &mut bytes,
+        seen: &seen,
     })?;
+    if seen.is_deep.get() && seen.differs.get() {
+        return Err(de::Error::custom(NESTS));
+    }
     *input = bytes.finalize().map_err(Unfit::corrupt)?;
     Ok(record)
 }
@@ -90,10 +96,26 @@ impl de::Error for Unfit {
     }
 }
 
+/// What was seen of a record.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Something in it has another shape than it had.
+    differs: Cell<bool>,
+    /// A type nests in itself so deep that the shape does not tell of it any more. That is
+    /// read as the type of now is written, so nothing may differ.
+    is_deep: Cell<bool>,
+}
+
+/// A false length must not count for ever.
+const MAX_WITHOUT_BYTES: usize = 1 << 16;
+
+const NESTS: &str = "it nests in itself, so it can be read in no other shape";
+
 /// Reads one value.
 struct Reader<'a, 'de> {
     shape: &'a Shape,
     bytes: &'a mut Postcard<'de, Slice<'de>>,
+    seen: &'a Seen,
 }
 
 impl<'de> Reader<'_, 'de> {
@@ -102,26 +124,67 @@ impl<'de> Reader<'_, 'de> {
         T::deserialize(&mut *self.bytes).map_err(Unfit::corrupt)
     }
 
-    fn len(&mut self) -> Result<usize, Unfit> {
-        self.plain()
+    /// How many elements there are. If they have no bytes, that is all there is to say so.
+    fn len(&mut self, elements_have_bytes: bool) -> Result<usize, Unfit> {
+        match self.plain()? {
+            len if elements_have_bytes || len <= MAX_WITHOUT_BYTES => Ok(len),
+            _ => Err(Unfit::corrupt(postcard::Error::DeserializeBadEncoding)),
+        }
     }
 
     fn unfit<T>(&self, now: impl fmt::Display) -> Result<T, Unfit> {
-        Err(de::Error::custom(match self.shape {
-            Shape::Deep => "it nests in itself, so it can be read in no other shape".to_owned(),
-            shape => format!("saved as {shape}, and {now} now"),
-        }))
+        let saved = self.shape;
+        Err(de::Error::custom(format_args!(
+            "saved as {saved}, and {now} now"
+        )))
+    }
+
+    /// Values of these shapes, one after the other.
+    fn visited<'s, I: ExactSizeIterator<Item = &'s Shape>, T>(
+        self,
+        shapes: I,
+        visit: impl FnOnce(&mut Parts<'_, 'de, I>) -> Result<T, Unfit>,
+    ) -> Result<T, Unfit> {
+        let mut parts = Parts {
+            shapes: shapes.enumerate(),
+            bytes: self.bytes,
+            seen: self.seen,
+        };
+        let value = visit(&mut parts)?;
+        all_read(parts.shapes.len(), value)
+    }
+
+    fn is_deep(&self) -> bool {
+        matches!(self.shape, Shape::Deep)
+    }
+
+    /// A value of which the shape does not tell any more.
+    fn deep<T>(
+        self,
+        read: impl FnOnce(&mut Postcard<'de, Slice<'de>>) -> postcard::Result<T>,
+    ) -> Result<T, Unfit> {
+        self.seen.is_deep.set(true);
+        if self.seen.differs.get() {
+            return Err(de::Error::custom(NESTS));
+        }
+        read(self.bytes).map_err(Unfit::corrupt)
     }
 
     fn leaf<V: Visitor<'de>>(self, leaf: Leaf, visitor: V) -> Result<V::Value, Unfit> {
         match self.shape {
-            Shape::Leaf(saved) if saved.fits(leaf) => self.deserialize_any(visitor),
+            Shape::Leaf(saved) if saved.fits(leaf) => {
+                if *saved != leaf {
+                    self.seen.differs.set(true);
+                }
+                self.deserialize_any(visitor)
+            }
             _ => self.unfit(leaf.name()),
         }
     }
 
     fn positions<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Unfit> {
         match self.shape {
+            Shape::Deep => self.deep(|bytes| bytes.deserialize_tuple(len, visitor)),
             Shape::Tuple(parts) if parts.len() == len => self.deserialize_any(visitor),
             _ => self.unfit(format_args!("a tuple of {len}")),
         }
@@ -134,9 +197,16 @@ impl<'de> Reader<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, Unfit> {
         let (saved, now) = (self.shape, format!("{name} {{{}}}", fields.join(", ")));
-        let Shape::Struct(..) = saved else {
+        let Shape::Struct(_, known) = saved else {
             return self.unfit(now);
         };
+        if !known
+            .iter()
+            .map(|(name, _)| &**name)
+            .eq(fields.iter().copied())
+        {
+            self.seen.differs.set(true);
+        }
         self.deserialize_any(visitor).map_err(|mut unfit| {
             // What is told of a field says enough.
             if unfit.path.is_empty() && !unfit.is_corrupt {
@@ -178,6 +248,9 @@ impl Leaf {
 macro_rules! leaves {
     ($($deserialize:ident $leaf:ident,)*) => {$(
         fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
+            if self.is_deep() {
+                return self.deep(|bytes| bytes.$deserialize(visitor));
+            }
             self.leaf(Leaf::$leaf, visitor)
         }
     )*};
@@ -233,26 +306,22 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
             },
             Shape::Option(of) => match self.plain::<u8>()? {
                 0 => visitor.visit_none(),
-                1 => visitor.visit_some(Reader {
-                    shape: of,
-                    bytes: self.bytes,
-                }),
+                1 => visitor.visit_some(Reader { shape: of, ..self }),
                 _ => Err(Unfit::corrupt(postcard::Error::DeserializeBadOption)),
             },
             Shape::Seq(of) => {
-                let len = self.len()?;
+                let len = self.len(has_bytes(of))?;
                 let shapes = std::iter::repeat_n(&**of, len);
-                visited(shapes, self.bytes, |elements| visitor.visit_seq(elements))
+                self.visited(shapes, |elements| visitor.visit_seq(elements))
             }
-            Shape::Tuple(parts) => {
-                visited(parts.iter(), self.bytes, |parts| visitor.visit_seq(parts))
-            }
+            Shape::Tuple(parts) => self.visited(parts.iter(), |parts| visitor.visit_seq(parts)),
             Shape::Map(of) => {
-                let len = self.len()?;
+                let len = self.len(has_bytes(&of.0) || has_bytes(&of.1))?;
                 let mut entries = Entries {
                     of,
                     left: len,
                     bytes: self.bytes,
+                    seen: self.seen,
                 };
                 let value = visitor.visit_map(&mut entries)?;
                 all_read(entries.left, value)
@@ -261,6 +330,7 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
                 let mut fields = Fields {
                     left: fields,
                     bytes: self.bytes,
+                    seen: self.seen,
                 };
                 let value = visitor.visit_map(&mut fields)?;
                 all_read(fields.left.len(), value)
@@ -271,12 +341,13 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
                     Some(variant) => visitor.visit_enum(OneVariant {
                         variant,
                         bytes: self.bytes,
+                        seen: self.seen,
                     }),
                     None => Err(Unfit::corrupt(postcard::Error::DeserializeBadEnum)),
                 }
             }
             Shape::Unknown => Err(Unfit::corrupt(postcard::Error::DeserializeBadEncoding)),
-            Shape::Deep => self.unfit(""),
+            Shape::Deep => self.deep(|bytes| bytes.deserialize_any(visitor)),
         }
     }
 
@@ -287,7 +358,11 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
         match self.shape {
             Shape::Option(_) => self.deserialize_any(visitor),
-            _ => visitor.visit_some(self),
+            Shape::Deep => self.deep(|bytes| bytes.deserialize_option(visitor)),
+            _ => {
+                self.seen.differs.set(true);
+                visitor.visit_some(self)
+            }
         }
     }
 
@@ -296,7 +371,7 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
         _: &'static str,
         visitor: V,
     ) -> Result<V::Value, Unfit> {
-        self.leaf(Leaf::Unit, visitor)
+        self.deserialize_unit(visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -310,6 +385,7 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
         match self.shape {
             Shape::Seq(_) => self.deserialize_any(visitor),
+            Shape::Deep => self.deep(|bytes| bytes.deserialize_seq(visitor)),
             _ => self.unfit("a list"),
         }
     }
@@ -330,6 +406,7 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
         match self.shape {
             Shape::Map(_) => self.deserialize_any(visitor),
+            Shape::Deep => self.deep(|bytes| bytes.deserialize_map(visitor)),
             _ => self.unfit("a map"),
         }
     }
@@ -340,6 +417,9 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Unfit> {
+        if self.is_deep() {
+            return self.deep(|bytes| bytes.deserialize_struct(name, fields, visitor));
+        }
         self.fields(name, fields, visitor)
     }
 
@@ -350,7 +430,14 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, Unfit> {
         match self.shape {
-            Shape::Enum(..) => self.deserialize_any(visitor),
+            Shape::Enum(_, saved) => {
+                let is_same = |it: &Variant| variants.get(it.index as usize) == Some(&&*it.name);
+                if !saved.iter().all(is_same) {
+                    self.seen.differs.set(true);
+                }
+                self.deserialize_any(visitor)
+            }
+            Shape::Deep => self.deep(|bytes| bytes.deserialize_enum(name, variants, visitor)),
             _ => self.unfit(format_args!("{name} <{}>", variants.join(", "))),
         }
     }
@@ -358,6 +445,16 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     /// As postcard, which writes nothing for people.
     fn is_human_readable(&self) -> bool {
         false
+    }
+}
+
+/// Whether each value takes a byte at the least.
+fn has_bytes(shape: &Shape) -> bool {
+    match shape {
+        Shape::Leaf(Leaf::Unit) => false,
+        Shape::Tuple(parts) => parts.iter().any(has_bytes),
+        Shape::Struct(_, fields) => fields.iter().any(|(_, shape)| has_bytes(shape)),
+        _ => true,
     }
 }
 
@@ -375,17 +472,7 @@ fn all_read<T>(left: usize, value: T) -> Result<T, Unfit> {
 struct Parts<'a, 'de, I> {
     shapes: std::iter::Enumerate<I>,
     bytes: &'a mut Postcard<'de, Slice<'de>>,
-}
-
-fn visited<'a, 'de, I: ExactSizeIterator<Item = &'a Shape>, T>(
-    shapes: I,
-    bytes: &mut Postcard<'de, Slice<'de>>,
-    visit: impl FnOnce(&mut Parts<'_, 'de, I>) -> Result<T, Unfit>,
-) -> Result<T, Unfit> {
-    let shapes = shapes.enumerate();
-    let mut parts = Parts { shapes, bytes };
-    let value = visit(&mut parts)?;
-    all_read(parts.shapes.len(), value)
+    seen: &'a Seen,
 }
 
 impl<'a, 'de, I: ExactSizeIterator<Item = &'a Shape>> SeqAccess<'de> for &mut Parts<'_, 'de, I> {
@@ -398,8 +485,8 @@ impl<'a, 'de, I: ExactSizeIterator<Item = &'a Shape>> SeqAccess<'de> for &mut Pa
         let Some((number, shape)) = self.shapes.next() else {
             return Ok(None);
         };
-        let bytes = &mut *self.bytes;
-        let value = seed.deserialize(Reader { shape, bytes });
+        let (bytes, seen) = (&mut *self.bytes, self.seen);
+        let value = seed.deserialize(Reader { shape, bytes, seen });
         value
             .map(Some)
             .map_err(|unfit| unfit.inside(number.to_string()))
@@ -413,6 +500,7 @@ struct Entries<'a, 'de> {
     of: &'a (Shape, Shape),
     left: usize,
     bytes: &'a mut Postcard<'de, Slice<'de>>,
+    seen: &'a Seen,
 }
 
 impl<'de> MapAccess<'de> for &mut Entries<'_, 'de> {
@@ -426,14 +514,14 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, 'de> {
             return Ok(None);
         }
         self.left -= 1;
-        let (shape, bytes) = (&self.of.0, &mut *self.bytes);
-        let key = seed.deserialize(Reader { shape, bytes });
+        let (shape, bytes, seen) = (&self.of.0, &mut *self.bytes, self.seen);
+        let key = seed.deserialize(Reader { shape, bytes, seen });
         key.map(Some).map_err(|unfit| unfit.inside("its keys"))
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Unfit> {
-        let (shape, bytes) = (&self.of.1, &mut *self.bytes);
-        let value = seed.deserialize(Reader { shape, bytes });
+        let (shape, bytes, seen) = (&self.of.1, &mut *self.bytes, self.seen);
+        let value = seed.deserialize(Reader { shape, bytes, seen });
         value.map_err(|unfit| unfit.inside("its values"))
     }
 }
@@ -442,6 +530,7 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, 'de> {
 struct Fields<'a, 'de> {
     left: &'a [(Name, Shape)],
     bytes: &'a mut Postcard<'de, Slice<'de>>,
+    seen: &'a Seen,
 }
 
 impl<'de> MapAccess<'de> for &mut Fields<'_, 'de> {
@@ -460,8 +549,8 @@ impl<'de> MapAccess<'de> for &mut Fields<'_, 'de> {
             return Err(de::Error::custom("more fields are read than there are"));
         };
         self.left = left;
-        let bytes = &mut *self.bytes;
-        let value = seed.deserialize(Reader { shape, bytes });
+        let (bytes, seen) = (&mut *self.bytes, self.seen);
+        let value = seed.deserialize(Reader { shape, bytes, seen });
         value.map_err(|unfit| unfit.inside(name.clone()))
     }
 }
@@ -474,13 +563,14 @@ fn named(name: &Name) -> de::value::StrDeserializer<'_, Unfit> {
 struct OneVariant<'a, 'de> {
     variant: &'a Variant,
     bytes: &'a mut Postcard<'de, Slice<'de>>,
+    seen: &'a Seen,
 }
 
 impl<'a, 'de> OneVariant<'a, 'de> {
     /// Reads what the variant has.
     fn inner<T>(self, read: impl FnOnce(Reader<'a, 'de>) -> Result<T, Unfit>) -> Result<T, Unfit> {
-        let (shape, bytes) = (&self.variant.shape, self.bytes);
-        let value = read(Reader { shape, bytes });
+        let (shape, bytes, seen) = (&self.variant.shape, self.bytes, self.seen);
+        let value = read(Reader { shape, bytes, seen });
         value.map_err(|unfit| unfit.inside(self.variant.name.clone()))
     }
 }

@@ -19,11 +19,14 @@ impl<T: Serialize + DeserializeOwned> Codec for T {
             Err(cause) => {
                 out.truncate(before);
                 let what = format!("a {} cannot be written as bytes", type_name::<T>());
-                let error = Error::invalid_argument(what);
+                // Which has more words, if it looks as far.
                 Err(match describe::describe(self, &mut Shape::Unknown) {
-                    // It has more words.
-                    Err(odd) => error.with_source(odd),
-                    Ok(_) => error.with_source(cause),
+                    Err(odd) => Error::invalid_argument(what).with_source(odd),
+                    Ok(_) => {
+                        let why = "its type refuses it, or leaves a field out by \
+                                   skip_serializing_if, which cannot be read back";
+                        Error::invalid_argument(format!("{what}: {why}")).with_source(cause)
+                    }
                 })
             }
         }

@@ -7,13 +7,13 @@
 //!
 //! **Writing.** A record is looked at ([`describe`](RecordCodec::describe)) until its shape
 //! can have nothing new: the first one, or the first few, and all of them if there is an
-//! enum in it, whose other variants are not known.
+//! enum in it, whose other variants are not known. What is new is read back at once, so a
+//! type that cannot be says so now.
 //!
 //! **Reading.** As long as it is not known whether the type is what it was, a record is read
-//! as if it were, and looked at. If that has the shape that was saved, it is right, as its
-//! bytes were taken for what they are; and when all of the shape was seen in this way, the
-//! rest is only read. If it has another shape, or cannot be read, then from there on all is
-//! read by the names of fields and variants.
+//! by the names of fields and variants, and looked at. When all of the shape that was saved
+//! was seen again, the rest is read as the type of now is written. If a record has another
+//! shape, all is read by name to the end.
 
 #[cfg(test)]
 #[cfg(feature = "checkpoint")]
@@ -21,7 +21,7 @@ mod tests;
 
 use super::RecordCodec;
 use super::shape::Shape;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Writes records, and notes their shape.
 pub(crate) struct RecordWriter<T> {
@@ -48,10 +48,23 @@ impl<T> RecordWriter<T> {
     /// # Errors
     /// If its type refuses it, or could not be read back.
     pub(crate) fn write(&mut self, record: &T) -> Result<()> {
-        if !self.is_closed && (self.codec.describe)(record, &mut self.shape)? {
-            self.is_closed = self.shape.is_closed();
+        if self.is_closed || !(self.codec.describe)(record, &mut self.shape)? {
+            return (self.codec.encode)(record, &mut self.bytes);
         }
-        (self.codec.encode)(record, &mut self.bytes)
+        self.is_closed = self.shape.is_closed();
+        let before = self.bytes.len();
+        (self.codec.encode)(record, &mut self.bytes)?;
+        self.read_back(before)
+    }
+
+    #[cold]
+    fn read_back(&mut self, from: usize) -> Result<()> {
+        let read = (self.codec.decode_as)(&mut &self.bytes[from..], &self.shape);
+        read.map(|_| ()).map_err(|error| {
+            self.bytes.truncate(from);
+            let what = "what was written cannot be read back";
+            Error::invalid_argument(what).with_source(error)
+        })
     }
 
     /// Appends the shape and all that was written to `out`.
@@ -103,7 +116,7 @@ pub(crate) struct RecordReader<T> {
 
 /// How the next record is read.
 enum How {
-    /// As the type of now is written, if that turns out to be right.
+    /// By name, and looked at.
     Trying,
     /// As the type of now is written: nothing has changed.
     Plain,
@@ -115,7 +128,7 @@ impl<T> RecordReader<T> {
     /// Takes the shape off the front of what was written.
     ///
     /// # Errors
-    /// Of kind [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
+    /// Of kind [`ErrorKind::Corrupt`].
     pub(crate) fn new(codec: RecordCodec<T>, input: &mut &[u8]) -> Result<Self> {
         Ok(Self {
             codec,
@@ -129,7 +142,7 @@ impl<T> RecordReader<T> {
     ///
     /// # Errors
     /// If what was saved is none of the type of now: which field, and both sides. Of kind
-    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt), if the bytes are no record at all.
+    /// [`ErrorKind::Corrupt`], if the bytes are no record at all.
     pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<T> {
         match self.how {
             How::Plain => (self.codec.decode)(input),
@@ -138,24 +151,40 @@ impl<T> RecordReader<T> {
         }
     }
 
+    /// Reads all records that `input` has, which is nothing else.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_all(&mut self, mut input: &[u8], mut each: impl FnMut(T)) -> Result<()> {
+        while !input.is_empty() {
+            let before = input.len();
+            each(self.read(&mut input)?);
+            if input.len() == before {
+                // It would go on for ever.
+                return Err(Error::new(
+                    ErrorKind::Corrupt,
+                    "bytes are left behind the records",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     #[cold]
     fn find_out(&mut self, input: &mut &[u8]) -> Result<T> {
-        let mut rest = *input;
-        if let Ok(record) = (self.codec.decode)(&mut rest)
-            && self.is_as_saved(&record, input)
-        {
-            *input = rest;
-            return Ok(record);
+        let before = *input;
+        let record = (self.codec.decode_as)(input, &self.saved)?;
+        if !self.is_as_saved(&record, before) {
+            self.how = How::ByName;
         }
-        self.how = How::ByName;
-        self.read(input)
+        Ok(record)
     }
 
     /// Whether a record that was read from `input` has the shape that was saved.
     fn is_as_saved(&mut self, record: &T, input: &[u8]) -> bool {
         match (self.codec.describe)(record, &mut self.now) {
             Ok(false) => true,
-            Ok(true) if self.saved.has(&self.now) && self.is_as_named(record, input) => {
+            Ok(true) if self.saved.has(&self.now) && self.is_plain(record, input) => {
                 if self.now.has(&self.saved) {
                     self.how = How::Plain;
                 }
@@ -165,12 +194,11 @@ impl<T> RecordReader<T> {
         }
     }
 
-    /// Whether a record is not another one if it is read by name: serde numbers variants in
-    /// one way to write them and in another to read them, if it has to skip one.
-    fn is_as_named(&self, record: &T, mut input: &[u8]) -> bool {
-        let Ok(other) = (self.codec.decode_as)(&mut input, &self.saved) else {
-            // That tells nothing against it.
-            return true;
+    /// Whether a record is the same if it is read as it is written now: serde numbers
+    /// variants in one way to write them and in another to read them, if it has to skip one.
+    fn is_plain(&self, record: &T, mut input: &[u8]) -> bool {
+        let Ok(other) = (self.codec.decode)(&mut input) else {
+            return false;
         };
         let [mut one, mut two] = [const { Shape::Unknown }; 2];
         let one_is = (self.codec.describe)(record, &mut one);

@@ -271,9 +271,7 @@ where
             let mut pane = Scatter::new(self.parts.len(), partitioner.by_key());
             let mut bytes = &piece.bytes[..];
             let mut records = RecordReader::new(codec, &mut bytes)?;
-            while !bytes.is_empty() {
-                pane.push(records.read(&mut bytes)?);
-            }
+            records.read_all(bytes, |record| pane.push(record))?;
             self.take_in(piece.time, &at_rest(pane.into_buckets()))?;
         }
         self.reached = Some(time);
