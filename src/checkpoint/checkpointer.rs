@@ -434,7 +434,13 @@ fn restore(streams: &[Named], recovered: &mut Recovered) -> Result<()> {
         }
         let pieces = std::mem::take(&mut stream.pieces);
         durable.restore(time, pieces).map_err(|error| {
-            let what = format!("what the checkpoint of {time} has of the stream {uid:?}");
+            let mut what = format!("what the checkpoint of {time} has of the stream {uid:?}");
+            if error.kind() == ErrorKind::IllegalState && !durable.is_input() {
+                what += &format!(
+                    " is not of its type: keep the type, or give the stream another name by \
+                     uid() and let go of what was saved by discard_saved({uid:?})"
+                );
+            }
             Error::new(error.kind(), what)
                 .with_source(error)
                 .at(node.meta().site)

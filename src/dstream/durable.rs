@@ -23,6 +23,8 @@ use crate::time::BatchTime;
 pub(crate) struct Piece {
     /// The pieces of a node have times that ascend.
     pub(crate) time: BatchTime,
+    /// Of an input its own; of others records, beside their shape
+    /// ([`codec::records`](crate::codec::records)).
     pub(crate) bytes: Vec<u8>,
 }
 

@@ -9,6 +9,7 @@ use super::idle::Idle;
 use super::table::Table;
 use super::undo::Undo;
 use crate::codec::RecordCodec;
+use crate::codec::records::RecordWriter;
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::Data;
@@ -119,20 +120,12 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     pub(crate) fn save(&self, executor: &Executor, all: bool) -> Result<Option<(bool, Vec<u8>)>> {
         let n = self.partitions.len();
         let all = all || (0..n).any(|i| self.partition(i).must_save_all());
-        let parts = executor.map(n, self.len(), |i| {
-            let mut out = Vec::new();
-            self.partition(i).save(all, &mut out)?;
-            Ok(out)
-        })?;
-        if !all && parts.iter().all(Vec::is_empty) {
+        let parts = executor.map(n, self.len(), |i| self.partition(i).save(all))?;
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        if !all && parts.iter().all(|part| part.bytes.is_empty()) {
             return Ok(None);
         }
-        let mut piece = changes::begin_piece(all);
-        piece.reserve_exact(parts.iter().map(Vec::len).sum());
-        for mut part in parts {
-            piece.append(&mut part);
-        }
-        Ok(Some((all, piece)))
+        Ok(Some((all, changes::piece(all, &parts)?)))
     }
 
     /// Takes the pieces in, which were saved up to `time`, in place of all there is.
@@ -218,11 +211,12 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
     }
 
     /// See [`KeyedState::save`].
-    fn save(&mut self, all: bool, out: &mut Vec<u8>) -> Result<()> {
-        match &mut self.changes {
-            Some(changes) => changes.write(&self.table, self.idle.as_ref(), all, out),
-            None => Ok(()),
-        }
+    fn save(&mut self, all: bool) -> Result<Option<RecordWriter<(K, S)>>> {
+        let Some(changes) = &mut self.changes else {
+            return Ok(None);
+        };
+        let written = changes.write(&self.table, self.idle.as_ref(), all);
+        written.map(Some)
     }
 
     /// See [`KeyedState::restore`].

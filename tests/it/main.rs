@@ -9,6 +9,8 @@ mod checkpoint_inspect;
 #[cfg(feature = "checkpoint")]
 mod checkpoints;
 #[cfg(feature = "checkpoint")]
+mod checkpoints_evolved;
+#[cfg(feature = "checkpoint")]
 mod checkpoints_killed;
 mod context;
 #[cfg(feature = "sqlite")]

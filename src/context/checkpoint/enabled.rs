@@ -181,11 +181,18 @@ fn open_log(
     let mut streams = log.restore(resume.last, again)?;
     for input in inputs {
         if let Some(logged) = input.logged() {
-            let stream = streams.remove(&*logged.stream()).unwrap_or_default();
-            let name = input.name();
-            logged.begin(&log, stream, resume).map_err(|error| {
-                let what = format!("what the write-ahead log has of the {name}");
-                Error::new(error.kind(), what).with_source(error)
+            let (stream, name) = (logged.stream(), input.name());
+            let restored = streams.remove(&*stream);
+            let restored = restored.filter(|_| !discarded.iter().any(|uid| **uid == *stream));
+            let begun = logged.begin(&log, restored.unwrap_or_default(), resume);
+            begun.map_err(|error| {
+                let what = format!(
+                    "what the write-ahead log has of the {name} cannot be read: let the program \
+                     that wrote it process it, by a graceful stop, or let go of it by \
+                     discard_saved({stream:?})"
+                );
+                let error = Error::new(error.kind(), what).with_source(error);
+                error.at(input.meta().site)
             })?;
         }
     }
@@ -338,7 +345,7 @@ impl StreamingContext {
     }
 
     /// Lets go of what the checkpoint has of a stream that the program has no more, or
-    /// not in that way.
+    /// not in that way; of a receiver also what the write-ahead log has.
     ///
     /// # Errors
     /// If the context was started.

@@ -102,20 +102,11 @@ impl<T: Data> IntoPartition for TypedBlock<T> {
     }
 
     fn encode(taken: &Taken<Self>, logging: &Logging<T>, out: &mut Vec<u8>) -> Result<()> {
-        let codec = logging.codec()?;
-        let mut records = taken.as_slice().iter();
-        records.try_for_each(|record| (codec.encode)(record, out))
+        logging.write(taken.as_slice(), out)
     }
 
-    fn decode(
-        mut bytes: &[u8],
-        records: u64,
-        logging: &Logging<T>,
-    ) -> Result<Arc<dyn Partition<T>>> {
-        let codec = logging.codec()?;
-        let read = (0..records).map(|_| (codec.decode)(&mut bytes));
-        let read = read.collect::<Result<_>>()?;
-        Ok(Arc::new(AtRest::new(read)))
+    fn decode(bytes: &[u8], records: u64, logging: &Logging<T>) -> Result<Arc<dyn Partition<T>>> {
+        Ok(Arc::new(AtRest::new(logging.read(bytes, records)?)))
     }
 }
 

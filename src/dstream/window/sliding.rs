@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::Extent;
 use crate::codec::RecordCodec;
+use crate::codec::records::{RecordReader, RecordWriter, joined};
 use crate::dstream::durable::{Keep, Kept, Piece, Saved, no_codec};
 use crate::dstream::stateful::{Advance, StatefulNode};
 use crate::dstream::{DStream, Meta};
@@ -153,7 +154,7 @@ where
         let weight = pane.iter().map(|part| part.weight()).sum();
         let executor = self.parent.graph().executor();
         let parts = executor.map(pane.len(), weight, |i| write_all(&*pane[i], codec));
-        unsaved.push((end, parts.map(|parts| parts.concat())));
+        unsaved.push((end, parts.and_then(|parts| joined(&[], &parts))));
         // Those that are over before they were ever saved.
         let over = end - self.extent.length;
         unsaved.retain(|&(end, _)| end > over);
@@ -276,9 +277,8 @@ where
             let partitioner = HashPartitioner::new(self.parts.len());
             let mut pane = Scatter::new(self.parts.len(), partitioner.by_key());
             let mut bytes = &piece.bytes[..];
-            while !bytes.is_empty() {
-                pane.push((codec.decode)(&mut bytes)?);
-            }
+            let mut records = RecordReader::new(codec, &mut bytes)?;
+            records.read_all(bytes, |record| pane.push(record))?;
             self.take_in(piece.time, &at_rest(pane.into_buckets()))?;
         }
         self.reached = Some(time);
@@ -286,20 +286,19 @@ where
     }
 }
 
-fn write_all<T: Data>(part: &dyn Partition<T>, codec: RecordCodec<T>) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+fn write_all<T: Data>(part: &dyn Partition<T>, codec: RecordCodec<T>) -> Result<RecordWriter<T>> {
+    let mut out = RecordWriter::new(codec);
     let mut written = Ok(());
     part.chunks(&mut |chunk| {
         let records = match chunk {
             Chunk::Shared(records) => records,
             Chunk::Owned(records) => records,
         };
-        let mut records = records.iter();
-        written = records.try_for_each(|record| (codec.encode)(record, &mut bytes));
+        written = records.iter().try_for_each(|record| out.write(record));
         match written {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
     })?;
-    written.map(|()| bytes)
+    written.map(|()| out)
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Flight, ReceiverLog};
 use crate::codec::RecordCodec;
+use crate::codec::records::{RecordReader, RecordWriter};
 use crate::error::{Error, Result};
 
 /// What a receiver and its input know about the log. Set up at the start; until then,
@@ -87,16 +88,27 @@ impl<T> Logging<T> {
         let Some((log, stream)) = self.log() else {
             return Ok(None);
         };
-        let codec = self.codec()?;
         let mut body = log.begin_block(stream, metadata, records.len() as u64)?;
-        for record in records {
-            (codec.encode)(record, &mut body)?;
-        }
+        self.write(records, &mut body)?;
         log.append_block(body).map(Some)
     }
 
+    /// Appends the bytes of the records of a block.
+    pub(crate) fn write(&self, records: &[T], body: &mut Vec<u8>) -> Result<()> {
+        let mut out = RecordWriter::new(self.codec()?);
+        records.iter().try_for_each(|record| out.write(record))?;
+        out.finish(body);
+        Ok(())
+    }
+
+    /// Reads as many records of a block.
+    pub(crate) fn read(&self, mut bytes: &[u8], records: u64) -> Result<Vec<T>> {
+        let mut reader = RecordReader::new(self.codec()?, &mut bytes)?;
+        (0..records).map(|_| reader.read(&mut bytes)).collect()
+    }
+
     /// How a record is written. The start of the context has looked for it.
-    pub(crate) fn codec(&self) -> Result<RecordCodec<T>> {
+    fn codec(&self) -> Result<RecordCodec<T>> {
         self.codec.get().copied().ok_or_else(|| {
             let what = "it is not known how the records of a receiver are written";
             Error::illegal_state(what)
