@@ -1,10 +1,22 @@
 //! One rayon pool per NUMA node.
 
+use std::cell::Cell;
+
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::cpu::placement::WorkerSlot;
 use crate::cpu::thread::pin_current;
 use crate::error::{Error, ErrorKind, Result};
+
+thread_local! {
+    static NODE: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// The node that the calling worker stays on, as an index into the pools; none if it makes
+/// no difference, or the thread is no worker.
+pub(super) fn node() -> Option<usize> {
+    NODE.get()
+}
 
 /// The workers of one NUMA node.
 #[derive(Debug)]
@@ -15,14 +27,16 @@ pub(super) struct NodePool {
 }
 
 impl NodePool {
-    pub(super) fn start(first: usize, slots: &[WorkerSlot]) -> Result<Self> {
+    /// Starts its workers; `node` is what [`node`] tells them.
+    pub(super) fn start(node: Option<usize>, first: usize, slots: &[WorkerSlot]) -> Result<Self> {
         let cpus: Vec<_> = slots.iter().map(|slot| slot.cpu).collect();
         let pool = ThreadPoolBuilder::new()
             .num_threads(slots.len())
             .thread_name(move |i| format!("ms-worker-{}", first + i))
             .start_handler(move |i| {
+                NODE.set(node);
                 if let Some(cpu) = cpus[i]
-                    && !pin_current(cpu)
+                    && !pin_current(&[cpu])
                 {
                     tracing::warn!(worker = first + i, cpu, "a worker could not be pinned");
                 }
@@ -35,6 +49,12 @@ impl NodePool {
                 Error::new(ErrorKind::Io, what).with_source(cause)
             })?;
         Ok(Self { pool, first })
+    }
+
+    /// How many of its workers are among the first `active` of all.
+    pub(super) fn active(&self, active: usize) -> usize {
+        let behind = active.saturating_sub(self.first);
+        behind.min(self.pool.current_num_threads())
     }
 }
 
