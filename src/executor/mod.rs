@@ -202,7 +202,8 @@ impl Executor {
         self.check_outside()?;
         // Once: it may change.
         let active = self.active();
-        let workers = self.pools.iter().map(|pool| pool.active(active));
+        let homes = self.pools.iter().filter(|pool| pool.is_home());
+        let workers = homes.map(|pool| pool.active(active));
         let work = Work::new(parts, workers, &init, &step);
         let mut states = Vec::new();
         let is_one = work.is_one();

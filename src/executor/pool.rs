@@ -22,12 +22,14 @@ pub(super) fn node() -> Option<usize> {
 #[derive(Debug)]
 pub(super) struct NodePool {
     pool: ThreadPool,
+    /// What [`node`] tells its workers.
+    node: Option<usize>,
     /// The number of this pool's first worker among all.
     first: usize,
 }
 
 impl NodePool {
-    /// Starts its workers; `node` is what [`node`] tells them.
+    /// Starts its workers, who are told their `node`.
     pub(super) fn start(node: Option<usize>, first: usize, slots: &[WorkerSlot]) -> Result<Self> {
         let cpus: Vec<_> = slots.iter().map(|slot| slot.cpu).collect();
         let pool = ThreadPoolBuilder::new()
@@ -48,7 +50,12 @@ impl NodePool {
                 let what = format!("{} worker threads could not be started", slots.len());
                 Error::new(ErrorKind::Io, what).with_source(cause)
             })?;
-        Ok(Self { pool, first })
+        Ok(Self { pool, node, first })
+    }
+
+    /// Whether its workers know their node.
+    pub(super) fn is_home(&self) -> bool {
+        self.node.is_some()
     }
 
     /// How many of its workers are among the first `active` of all.

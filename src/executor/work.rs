@@ -30,7 +30,7 @@ pub(super) struct Work<'w, I, F> {
     init: &'w I,
     step: &'w F,
     tasks: Vec<Task>,
-    /// How many workers of each node have not begun yet; empty if no task has a home.
+    /// How many workers of each home have not begun yet; empty if no task has one.
     late: Vec<AtomicUsize>,
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
@@ -43,7 +43,7 @@ where
     I: Fn() -> S + Sync,
     F: Fn(&mut S, usize, usize) -> Result<()> + Sync,
 {
-    /// `workers` are those of each node that will [`join_in`](Self::join_in).
+    /// `workers` are those of each home that will [`join_in`](Self::join_in).
     pub(super) fn new(
         parts: impl IntoIterator<Item = Pieces>,
         workers: impl Iterator<Item = usize>,
@@ -219,6 +219,7 @@ where
         if let Some(error) = error {
             return Err(error);
         }
+        debug_assert!(self.tasks.iter().all(Task::is_taken), "a task is left");
         let effects = self
             .effects
             .into_inner()

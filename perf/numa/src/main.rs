@@ -42,6 +42,8 @@ fn main() -> ExitCode {
 }
 
 fn all_parts() -> Result<(), Box<dyn Error>> {
+    // Random numbers for the seeds of hashes come from there.
+    system::mount("devtmpfs", "/dev")?;
     system::mount("proc", "/proc")?;
     system::mount("sysfs", "/sys")?;
     system::loopback_up()?;

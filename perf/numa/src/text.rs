@@ -145,6 +145,7 @@ impl Look {
     /// Looks at a line, and gives its number.
     fn at(&self, line: &Str) -> usize {
         let mut fields = line
+            .as_str()
             .split(' ')
             .map(|field| field.parse().expect("a number"));
         let mut next = || fields.next().expect("two numbers and more");

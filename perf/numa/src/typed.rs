@@ -5,7 +5,7 @@ use std::error::Error;
 use std::sync::mpsc::{self, Receiver as Requests, Sender};
 use std::sync::{Arc, Barrier};
 
-use millstream::prelude::*;
+use millstream::receiver::{Receiver, ReceiverHandle};
 use millstream::testing::{TestContext, watch};
 
 use crate::check::{Checks, Places};

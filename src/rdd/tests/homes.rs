@@ -19,7 +19,7 @@ fn lines(home: Option<usize>, numbers: std::ops::Range<u64>) -> Arc<dyn Partitio
     for number in numbers {
         let line = format!("{number}\n");
         writer.spare(line.len()).unwrap()[..line.len()].copy_from_slice(line.as_bytes());
-        assert_eq!(writer.filled(line.len()), 1);
+        writer.filled(line.len());
     }
     writer.publish(usize::MAX);
     let mut taken = Vec::new();
