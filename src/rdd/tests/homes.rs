@@ -84,7 +84,7 @@ proptest! {
         let rdd = Rdd::ready(received, Arc::clone(executor));
         let twin: Vec<_> = parts.iter().map(|&(_, n)| n + 1).collect();
         let counts = rdd.clone().map_partitions(|lines| [lines.count() as u64]);
-        prop_assert_eq!(counts.collect().unwrap(), twin.clone());
+        prop_assert_eq!(&counts.collect().unwrap(), &twin);
         let mut keyed = BTreeMap::new();
         for number in twin.iter().flat_map(|&n| 0..n) {
             *keyed.entry(number % 1000).or_insert(0_u64) += 1;
