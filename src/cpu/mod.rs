@@ -31,7 +31,7 @@
 //! * Reading the topology does not fail, and bad files cost bounded time and memory. Whatever piece
 //!   cannot be read is replaced by a plain assumption, because a wrong guess costs some speed only.
 //! * A topology has at least one node, each node at least one CPU, and no CPU is in two nodes.
-//! * Placement gives no CPU to two threads.
+//! * Placement gives no CPU to two threads; receivers without one may share those of a node.
 //! * A thread pins itself. Nothing here changes the mask of the thread that calls it, except
 //!   [`thread::pin_current`], which says so.
 //!
