@@ -56,6 +56,11 @@ impl TextRange {
         self.count.unwrap_or_else(|| count_lines(self.bytes()))
     }
 
+    /// See [`Taken::home`].
+    pub(crate) fn home(&self) -> Option<usize> {
+        self.taken.as_ref()?.home()
+    }
+
     /// See [`Taken::keep`].
     pub(crate) fn keep(&self, memory: &Arc<Memory>) {
         if let Some(taken) = &self.taken {

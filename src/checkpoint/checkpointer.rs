@@ -129,7 +129,7 @@ impl Checkpointer {
             before.as_ref().map(|recovered| &recovered.contents),
             on_kept,
         );
-        let thread = thread::spawn("checkpoints", None, move || writer.run());
+        let thread = thread::spawn("checkpoints", &[], move || writer.run());
         let thread = thread.map_err(|cause| {
             Error::io(
                 "the thread that writes checkpoints cannot be started",

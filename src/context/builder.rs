@@ -78,8 +78,10 @@ impl StreamingContextBuilder {
         self
     }
 
-    /// Pins each worker and receiver thread to a core of its own. Default: off,
-    /// as a program that embeds a context has other threads too.
+    /// Pins each worker and receiver thread to a core of its own. Where there are several
+    /// NUMA nodes, what is received on one is then processed there, unless its workers are
+    /// busy and others idle; receivers without a core of their own stay on a node. Default:
+    /// off, as a program that embeds a context has other threads too.
     pub fn pin(mut self, pin: bool) -> Self {
         self.conf.pin = pin;
         self

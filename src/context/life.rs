@@ -305,11 +305,11 @@ impl Running {
         }
         let refused = |cause| Error::io("a thread of the context cannot be started", cause);
         let bus = Arc::clone(&inner.bus);
-        let bus_thread = thread::spawn("listeners", None, move || bus.run()).map_err(refused)?;
+        let bus_thread = thread::spawn("listeners", &[], move || bus.run()).map_err(refused)?;
         self.bus_thread = Some(bus_thread);
         for i in 0..inner.conf.concurrent_jobs {
             let jobs = Arc::clone(&self.jobs);
-            let thread = thread::spawn(format!("jobs-{i}"), None, move || jobs.run());
+            let thread = thread::spawn(format!("jobs-{i}"), &[], move || jobs.run());
             self.job_threads.push(thread.map_err(refused)?);
         }
         if let Some(log) = log {

@@ -116,7 +116,7 @@ fn stop_inputs(context: &Inner, all_ended: bool, limit: Duration) -> Option<Stri
     let graph = Arc::clone(&context.graph);
     let at = Arc::new(Mutex::new(String::new()));
     let now_at = Arc::clone(&at);
-    let stopping = thread::spawn("inputs", None, move || {
+    let stopping = thread::spawn("inputs", &[], move || {
         graph.stop_inputs(all_ended, |name| {
             name.clone_into(&mut now_at.lock().unwrap_or_else(PoisonError::into_inner));
         });

@@ -4,7 +4,8 @@
 //! (the partitions of a data set) folded by every worker into a state of its
 //! own: a partial table, a sum, a list. Worker `w` of `W` takes the tasks
 //! `w, w + W, ...` first, in every batch the same ones, so that what belongs to
-//! a partition stays in that core's cache; only then it takes what others have
+//! a partition stays in that core's cache; what was received on one of several nodes
+//! is taken first by the workers of that node. Only then a worker takes what others have
 //! not begun. Work that is too small to be worth waking anybody is done by the
 //! calling thread; where it is not much larger, that thread begins with it while the
 //! workers wake up.
@@ -15,13 +16,15 @@
 //! and else not at all.
 
 mod pool;
+mod spares;
 mod stopwatch;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,9 +32,10 @@ use crate::block::Memory;
 use crate::cpu::placement::Placement;
 use crate::cpu::topology::Topology;
 use crate::error::{Error, Result};
-use crate::task::{Effects, Scope, in_task};
+use crate::task::{Scope, in_task};
 use pool::NodePool;
-use stopwatch::Stopwatch;
+pub(crate) use spares::{Spare, Spares};
+use work::Work;
 
 /// Work that is expected to be done sooner than another thread would wake up.
 const SMALL: usize = 4096;
@@ -56,6 +60,14 @@ pub(crate) struct Executor {
     memory: Arc<Memory>,
 }
 
+/// A partition in the pieces that several workers can share, each of them a task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pieces {
+    pub(crate) count: usize,
+    /// The node whose workers take them first, as an index into the pools.
+    pub(crate) home: Option<usize>,
+}
+
 impl Executor {
     /// Starts `workers` threads (one per allowed core if `None`), pinned if asked.
     /// `memory` bounds what is kept beyond its batch.
@@ -65,18 +77,35 @@ impl Executor {
         pin: bool,
         memory: Memory,
     ) -> Result<(Self, Placement)> {
-        let topology = Topology::detect();
+        Self::start_on(
+            &Topology::detect(),
+            workers,
+            default_parallelism,
+            pin,
+            memory,
+        )
+    }
+
+    /// As [`start`](Self::start), on these CPUs.
+    fn start_on(
+        topology: &Topology,
+        workers: Option<usize>,
+        default_parallelism: Option<usize>,
+        pin: bool,
+        memory: Memory,
+    ) -> Result<(Self, Placement)> {
         let cores = topology
             .nodes
             .iter()
             .map(|node| node.cpus.len())
             .sum::<usize>();
         let workers = workers.unwrap_or(cores).max(1);
-        let placement = Placement::plan(&topology, workers, pin);
+        let placement = Placement::plan(topology, workers, pin);
         let mut pools = Vec::new();
         let mut first = 0;
-        for slots in placement.nodes() {
-            pools.push(NodePool::start(first, &slots.workers)?);
+        for (node, slots) in placement.nodes().iter().enumerate() {
+            let node = placement.has_homes().then_some(node);
+            pools.push(NodePool::start(node, first, &slots.workers)?);
             first += slots.workers.len();
         }
         let default_parallelism = default_parallelism.unwrap_or(workers);
@@ -97,6 +126,20 @@ impl Executor {
     pub(crate) fn of(workers: usize) -> Self {
         let memory = Memory::new(u64::MAX, std::env::temp_dir());
         Self::start(Some(workers), None, false, memory)
+            .expect("threads can be started")
+            .0
+    }
+
+    /// As on a machine with two nodes of four CPUs each. CPUs that there are not pin nobody.
+    #[cfg(test)]
+    pub(crate) fn on_two_nodes(workers: usize) -> Self {
+        let sysfs = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/sysfs/two_nodes"
+        );
+        let topology = Topology::read(std::path::Path::new(sysfs), &[0, 1, 2, 3, 4, 5, 6, 7]);
+        let memory = Memory::new(u64::MAX, std::env::temp_dir());
+        Self::start_on(&topology, Some(workers), None, true, memory)
             .expect("threads can be started")
             .0
     }
@@ -139,7 +182,8 @@ impl Executor {
         Ok(())
     }
 
-    /// Folds the partitions `0..n` into one state per participating worker.
+    /// Folds partitions into one state per participating worker. `step` gets the
+    /// partition and the piece.
     ///
     /// `weight` is the expected work, about the number of records. The states
     /// come in no particular order; there is at least one.
@@ -150,35 +194,22 @@ impl Executor {
     /// from inside a task.
     pub(crate) fn fold<S: Send>(
         &self,
-        n: usize,
-        weight: usize,
-        init: impl Fn() -> S + Sync,
-        step: impl Fn(&mut S, usize) -> Result<()> + Sync,
-    ) -> Result<Vec<S>> {
-        let whole = (0..n).map(|_| 1);
-        self.fold_pieces(whole, weight, init, |state, i, _| step(state, i))
-    }
-
-    /// As [`fold`](Self::fold), of partitions that several workers can share: each
-    /// of its `pieces` is a task. `step` gets the partition and the piece.
-    pub(crate) fn fold_pieces<S: Send>(
-        &self,
-        pieces: impl IntoIterator<Item = usize>,
+        parts: impl IntoIterator<Item = Pieces>,
         weight: usize,
         init: impl Fn() -> S + Sync,
         step: impl Fn(&mut S, usize, usize) -> Result<()> + Sync,
     ) -> Result<Vec<S>> {
         self.check_outside()?;
-        let work = Work::new(pieces, &init, &step);
-        let n = work.tasks.len();
         // Once: it may change.
         let active = self.active();
+        let homes = self.pools.iter().filter(|pool| pool.is_home());
+        let workers = homes.map(|pool| pool.active(active));
+        let work = Work::new(parts, workers, &init, &step);
         let mut states = Vec::new();
         // A checker of models knows no other threads than those that it runs.
-        let is_alone = n <= 1 || cfg!(shuttle);
+        let is_alone = work.is_one() || cfg!(shuttle);
         if is_alone || weight <= SMALL {
-            let limit = if is_alone { None } else { Some(ALONE) };
-            states.push(work.alone(limit));
+            states.push(work.alone((!is_alone).then_some(ALONE)));
         }
         if !work.is_done() {
             let shared = Mutex::new(Vec::with_capacity(active));
@@ -211,10 +242,22 @@ impl Executor {
         weight: usize,
         task: impl Fn(usize) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
-        let states = self.fold(n, weight, Vec::new, |done: &mut Vec<(usize, R)>, i| {
+        self.map_at((0..n).map(|_| None), weight, task)
+    }
+
+    /// As [`map`](Self::map), of a task for each of the `homes`: the node whose workers
+    /// take it first, as an index into the pools.
+    pub(crate) fn map_at<R: Send>(
+        &self,
+        homes: impl IntoIterator<Item = Option<usize>>,
+        weight: usize,
+        task: impl Fn(usize) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let step = |done: &mut Vec<(usize, R)>, i, _| {
             done.push((i, task(i)?));
             Ok(())
-        })?;
+        };
+        let states = self.fold(whole(homes), weight, Vec::new, step)?;
         let mut all: Vec<_> = states.into_iter().flatten().collect();
         all.sort_unstable_by_key(|&(i, _)| i);
         Ok(all.into_iter().map(|(_, result)| result).collect())
@@ -232,145 +275,7 @@ impl Executor {
     }
 }
 
-struct Task {
-    partition: usize,
-    piece: usize,
-    /// Set once by the worker that takes the task.
-    taken: AtomicBool,
-}
-
-/// One call of [`Executor::fold`]: which tasks are taken, what those that ran did
-/// beside their results, and the first error.
-struct Work<'w, I, F> {
-    init: &'w I,
-    step: &'w F,
-    tasks: Vec<Task>,
-    failed: AtomicBool,
-    error: Mutex<Option<Error>>,
-    /// Of each thread whose tasks had any.
-    effects: Mutex<Vec<Effects>>,
-}
-
-impl<'w, S, I, F> Work<'w, I, F>
-where
-    I: Fn() -> S + Sync,
-    F: Fn(&mut S, usize, usize) -> Result<()> + Sync,
-{
-    fn new(pieces: impl IntoIterator<Item = usize>, init: &'w I, step: &'w F) -> Self {
-        let tasks = pieces.into_iter().enumerate().flat_map(|(partition, n)| {
-            (0..n).map(move |piece| Task {
-                partition,
-                piece,
-                taken: AtomicBool::new(false),
-            })
-        });
-        Self {
-            init,
-            step,
-            tasks: tasks.collect(),
-            failed: AtomicBool::new(false),
-            error: Mutex::new(None),
-            effects: Mutex::default(),
-        }
-    }
-
-    /// Relaxed everywhere: the flag only decides who runs the task; what a task
-    /// did is handed over when the pool's call returns.
-    fn take(&self, task: usize) -> Option<&Task> {
-        let task = &self.tasks[task];
-        let taken = task.taken.load(Ordering::Relaxed) || task.taken.swap(true, Ordering::Relaxed);
-        (!taken).then_some(task)
-    }
-
-    fn is_done(&self) -> bool {
-        let is_taken = |task: &Task| task.taken.load(Ordering::Relaxed);
-        self.failed.load(Ordering::Relaxed) || self.tasks.iter().all(is_taken)
-    }
-
-    /// The calling thread works alone, for `limit` at the most.
-    fn alone(&self, limit: Option<Duration>) -> S {
-        let since = Stopwatch::start();
-        let scope = Scope::enter();
-        let mut state = (self.init)();
-        for task in 0..self.tasks.len() {
-            let Some(task) = self.take(task) else {
-                continue;
-            };
-            if !self.run(&mut state, task) {
-                break;
-            }
-            if limit.is_some_and(|limit| since.elapsed() > limit) {
-                break;
-            }
-        }
-        self.keep(scope.leave());
-        state
-    }
-
-    /// What worker `worker` of `workers` makes of the tasks that it gets.
-    fn join_in(&self, worker: usize, workers: usize) -> Option<S> {
-        let n = self.tasks.len();
-        let scope = Scope::enter();
-        let mut state = None;
-        let own = (worker..n).step_by(workers);
-        for task in own.chain(0..n) {
-            if self.failed.load(Ordering::Relaxed) {
-                break;
-            }
-            let Some(task) = self.take(task) else {
-                continue;
-            };
-            if !self.run(state.get_or_insert_with(|| (self.init)()), task) {
-                break;
-            }
-        }
-        self.keep(scope.leave());
-        state
-    }
-
-    fn keep(&self, effects: Effects) {
-        if !effects.is_empty() {
-            self.effects
-                .lock()
-                .unwrap_or_else(|poison| poison.into_inner())
-                .push(effects);
-        }
-    }
-
-    fn run(&self, state: &mut S, task: &Task) -> bool {
-        let &Task {
-            partition, piece, ..
-        } = task;
-        // A state that a panic left half changed is dropped with the work.
-        let outcome = catch_unwind(AssertUnwindSafe(|| (self.step)(state, partition, piece)));
-        let error = match outcome {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => error,
-            Err(payload) => Error::from_panic(payload, &format!("partition {partition}")),
-        };
-        self.failed.store(true, Ordering::Relaxed);
-        let mut first = self
-            .error
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
-        first.get_or_insert(error);
-        false
-    }
-
-    fn into_result(self, states: Vec<S>) -> Result<Vec<S>> {
-        let error = self
-            .error
-            .into_inner()
-            .unwrap_or_else(|poison| poison.into_inner());
-        if let Some(error) = error {
-            return Err(error);
-        }
-        let effects = self
-            .effects
-            .into_inner()
-            .unwrap_or_else(|poison| poison.into_inner());
-        let each = effects.into_iter().map(Effects::commit);
-        each.fold(Ok(()), Result::and)?;
-        Ok(states)
-    }
+/// Partitions in one piece each.
+fn whole(homes: impl IntoIterator<Item = Option<usize>>) -> impl Iterator<Item = Pieces> {
+    homes.into_iter().map(|home| Pieces { count: 1, home })
 }

@@ -17,7 +17,7 @@ use super::shuffle::{HashPartitioner, exchange};
 use super::table::KeyTable;
 use super::{Rdd, blame, pieces, weight};
 use crate::error::Result;
-use crate::executor::Executor;
+use crate::executor::{Executor, Spares};
 
 /// How the values of a key become one result.
 pub(crate) trait Combine<V>: Send + Sync + 'static {
@@ -60,7 +60,7 @@ pub(crate) struct Aggregate<K, V, C: Combine<V>> {
     /// The operation that this is, for errors.
     step: Step,
     /// Tables not in use; there was one for each worker.
-    spare: Mutex<Vec<KeyTable<K, C::Combined>>>,
+    spare: Spares<KeyTable<K, C::Combined>>,
 }
 
 /// Entries of one partition that are merged at once: more would outgrow a core's own
@@ -83,7 +83,7 @@ where
             partitioner: HashPartitioner::new(partitions),
             buckets: HashPartitioner::new(partitions * BUCKETS.div_ceil(partitions)),
             step,
-            spare: Mutex::new(Vec::new()),
+            spare: Spares::new(),
         }
     }
 
@@ -134,14 +134,13 @@ where
         } else {
             self.buckets
         };
-        let mergers = Mutex::new(Vec::new());
+        let mergers = Spares::new();
         let lists = self.exchange(partials, buckets, len, executor, |column| {
-            let merger = lock(&mergers).pop();
-            let mut merger: Merger = merger.unwrap_or_default();
+            let mut merger = mergers.take(Merger::default);
             let entries = merger.merge(column, |into, other| {
                 self.combine.combined(into, other);
             });
-            lock(&mergers).push(merger);
+            mergers.put(merger);
             finish(entries)
         })?;
         Ok(grouped(&at_rest(lists), self.partitions()))
@@ -180,10 +179,10 @@ where
     {
         let parts = input.data.partitions(executor)?;
         executor
-            .fold_pieces(
+            .fold(
                 pieces(&parts),
                 weight(&parts),
-                || self.partial(),
+                || Partial::new(self.spare.take(KeyTable::new)),
                 |partial, part, piece| {
                     parts[part].piece(piece, &mut |chunk| {
                         partial.take_in(&*input.pipe, chunk, &self.combine, self.buckets);
@@ -205,10 +204,9 @@ where
     ) -> Result<Vec<R>> {
         let len = entries(&partials);
         let partials: Vec<_> = partials.into_iter().map(Mutex::new).collect();
+        let homes = partials.iter().map(|partial| lock(partial).home());
         let lists = executor
-            .map(partials.len(), len, |i| {
-                Ok(lock(&partials[i]).take_apart(buckets))
-            })
+            .map_at(homes, len, |i| Ok(lock(&partials[i]).take_apart(buckets)))
             .and_then(|bucketed| {
                 exchange(executor, buckets.partitions(), bucketed, weight, &finish)
             })
@@ -217,20 +215,14 @@ where
         Ok(lists)
     }
 
-    fn partial(&self) -> Partial<K, V, C> {
-        let table = lock(&self.spare).pop();
-        Partial::new(table.unwrap_or_else(KeyTable::new))
-    }
-
     /// Takes empty tables back.
     fn give_back(&self, partials: Vec<Mutex<Partial<K, V, C>>>) {
-        let mut spare = lock(&self.spare);
         for partial in partials {
             let partial = partial.into_inner().unwrap_or_else(PoisonError::into_inner);
-            spare.push(partial.into_table());
+            self.spare.put(partial.into_table());
         }
         // Also of those that no worker took: a batch may have needed more.
-        spare.iter_mut().for_each(KeyTable::end_batch);
+        self.spare.for_each(KeyTable::end_batch);
     }
 }
 

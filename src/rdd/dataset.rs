@@ -205,6 +205,10 @@ impl<P: Pipe<Out: Data>> Partition<P::Out> for PipedPartition<P> {
     fn weight(&self) -> usize {
         self.base.weight()
     }
+
+    fn home(&self) -> Option<usize> {
+        self.base.home()
+    }
 }
 
 /// The partitions of any number of data sets, one after the other.

@@ -93,6 +93,10 @@ impl Partition<Str> for Lines {
         self.0.len() / 8
     }
 
+    fn home(&self) -> Option<usize> {
+        self.0.home()
+    }
+
     fn keep(&self, memory: &Arc<Memory>) {
         self.0.keep(memory);
     }

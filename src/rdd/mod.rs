@@ -56,7 +56,7 @@ pub use text::{Shown, Text};
 
 use crate::block::Memory;
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::Executor;
+use crate::executor::{Executor, Pieces};
 
 /// The immutable, partitioned, lazily computed data of one batch, or a static
 /// data set made with [`parallelize`](crate::StreamingContext::parallelize).
@@ -229,7 +229,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     ) -> Result<Vec<S>> {
         let parts = self.partitions()?;
         self.executor
-            .fold_pieces(pieces(&parts), weight(&parts), init, |sink, part, piece| {
+            .fold(pieces(&parts), weight(&parts), init, |sink, part, piece| {
                 parts[part].piece(piece, &mut |chunk| self.feed_chunk(chunk, sink))
             })
             .map_err(|error| self.blame(last, error))
@@ -244,7 +244,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     ) -> Result<Vec<R>> {
         let parts = self.partitions()?;
         self.executor
-            .map(parts.len(), weight(&parts), |i| task(i, &*parts[i]))
+            .map_at(homes(&parts), weight(&parts), |i| task(i, &*parts[i]))
             .map_err(|error| self.blame(last, error))
     }
 
@@ -281,9 +281,18 @@ fn concat<T>(lists: Vec<Vec<T>>) -> Vec<T> {
     all
 }
 
-/// The pieces of each partition, for [`Executor::fold_pieces`].
-fn pieces<T>(parts: &Partitions<T>) -> impl Iterator<Item = usize> {
-    parts.iter().map(|part| part.pieces())
+/// The pieces of each partition, for [`Executor::fold`].
+fn pieces<T>(parts: &Partitions<T>) -> impl Iterator<Item = Pieces> {
+    let pieces = |part: &Arc<dyn Partition<T>>| Pieces {
+        count: part.pieces(),
+        home: part.home(),
+    };
+    parts.iter().map(pieces)
+}
+
+/// The node of each partition, for [`Executor::map_at`].
+fn homes<T>(parts: &Partitions<T>) -> impl Iterator<Item = Option<usize>> {
+    parts.iter().map(|part| part.home())
 }
 
 /// The expected work of reading partitions.

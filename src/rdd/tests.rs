@@ -1,5 +1,6 @@
 //! Every operation against a naive twin on plain vectors.
 
+mod homes;
 mod joins;
 mod order;
 mod regroup;

@@ -68,7 +68,7 @@ impl Generator {
             wake: wake.clone(),
             drain: Arc::clone(&drain),
         };
-        let thread = thread::spawn("generator", None, move || {
+        let thread = thread::spawn("generator", &[], move || {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| cutter.run(times.last))) {
                 // A clock or a subscriber of the program's own may do that. No
                 // batch will come any more: whoever waits must know.

@@ -121,7 +121,7 @@ impl Logger {
             clock,
             desk: Arc::clone(&desk),
         };
-        let thread = thread::spawn("log", None, move || {
+        let thread = thread::spawn("log", &[], move || {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| work.run())) {
                 let what = "the thread that writes the log";
                 work.jobs.report(Error::from_panic(payload, what));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::rdd::dataset::PipedPartition;
 use crate::rdd::kept::Kept;
 use crate::rdd::pipe::{Data, Pipe};
-use crate::rdd::{Partition, Rdd, weight};
+use crate::rdd::{Partition, Rdd, homes, weight};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// The same records, kept in memory from the first action on, so that its
@@ -36,7 +36,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
         Rdd::lazy(self.num_partitions(), executor, move |executor| {
             let base = self.partitions()?;
             let parts = executor
-                .map(base.len(), weight(&base), |i| {
+                .map_at(homes(&base), weight(&base), |i| {
                     let kept = match executor.memory().is_full() {
                         true => None,
                         false => {
