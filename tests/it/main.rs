@@ -33,6 +33,8 @@ mod several_streams;
 mod shared;
 mod state;
 mod stop;
+#[cfg(target_os = "linux")]
+mod suspended;
 mod text;
 mod threads;
 mod transformations;
