@@ -95,7 +95,8 @@ where
         self.partitioner.partitions()
     }
 
-    /// Runs the aggregation over a data set.
+    /// Runs the aggregation over a data set. Belongs into a
+    /// [`stage`](Executor::stage): what the workers made is used up as it is merged.
     pub(crate) fn run<P>(
         &self,
         input: &Rdd<(K, V), P>,
@@ -119,7 +120,7 @@ where
     {
         let parts = input.data.partitions(executor)?;
         let partials = executor
-            .fold_pieces(
+            .fold(
                 pieces(&parts),
                 weight(&parts),
                 || self.partial(),
@@ -138,13 +139,15 @@ where
         } else {
             self.buckets
         };
-        let partials: Vec<_> = partials.into_iter().map(Mutex::new).collect();
         let mergers = Mutex::new(Vec::new());
         let lists = executor
-            .map(partials.len(), len, |i| {
-                Ok(lock(&partials[i]).take_apart(buckets))
+            .consume(partials, len, |_, mut partial| {
+                let bucketed = partial.take_apart(buckets);
+                Ok((bucketed, partial.into_table()))
             })
-            .and_then(|bucketed| {
+            .and_then(|taken_apart| {
+                let (bucketed, tables): (Vec<_>, Vec<_>) = taken_apart.into_iter().unzip();
+                self.give_back(tables);
                 exchange(executor, buckets.partitions(), bucketed, len, |column| {
                     let merger = lock(&mergers).pop();
                     let mut merger: Merger = merger.unwrap_or_default();
@@ -156,7 +159,6 @@ where
                 })
             })
             .map_err(|error| blame(&[self.step], error))?;
-        self.give_back(partials);
         Ok(grouped(&at_rest(lists), self.partitions()))
     }
 
@@ -166,12 +168,9 @@ where
     }
 
     /// Takes empty tables back.
-    fn give_back(&self, partials: Vec<Mutex<Partial<K, V, C>>>) {
+    fn give_back(&self, tables: Vec<KeyTable<K, C::Combined>>) {
         let mut spare = lock(&self.spare);
-        for partial in partials {
-            let partial = partial.into_inner().unwrap_or_else(PoisonError::into_inner);
-            spare.push(partial.into_table());
-        }
+        spare.extend(tables);
         // Also of those that no worker took: a batch may have needed more.
         spare.iter_mut().for_each(KeyTable::end_batch);
     }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::mem;
-use std::sync::{Mutex, MutexGuard};
 
 use super::pipe::{Data, Pipe};
 use super::shuffle::{HashPartitioner, Scatter, exchange, records};
@@ -32,9 +30,9 @@ where
 }
 
 /// The records that came to each partition: a list from each partition that sent
-/// some, in their order. To be taken by the task that works on the partition.
+/// some, in their order.
 pub(crate) struct Arrivals<T> {
-    partitions: Vec<Mutex<Vec<Vec<T>>>>,
+    partitions: Vec<Vec<Vec<T>>>,
     len: usize,
 }
 
@@ -42,7 +40,7 @@ impl<T: Send> Arrivals<T> {
     /// None at all.
     pub(crate) fn none(partitions: usize) -> Self {
         Self {
-            partitions: (0..partitions).map(|_| Mutex::default()).collect(),
+            partitions: (0..partitions).map(|_| Vec::new()).collect(),
             len: 0,
         }
     }
@@ -52,9 +50,9 @@ impl<T: Send> Arrivals<T> {
         self.len
     }
 
-    /// What came to a partition; nothing the second time.
-    pub(crate) fn take(&self, partition: usize) -> Vec<Vec<T>> {
-        mem::take(&mut *lock(&self.partitions[partition]))
+    /// What came to each partition, for [`Executor::consume`].
+    pub(crate) fn into_partitions(self) -> Vec<Vec<Vec<T>>> {
+        self.partitions
     }
 
     /// What the partitions have sent, in their order: `sent[i][p]` is what the
@@ -66,13 +64,9 @@ impl<T: Send> Arrivals<T> {
     ) -> Result<Self> {
         let len = records(&sent);
         // Nothing is left to do for the task that gets them.
-        let partitions = exchange(executor, partitions, sent, 0, Mutex::new)?;
+        let partitions = exchange(executor, partitions, sent, 0, |lists| lists)?;
         Ok(Self { partitions, len })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
 impl<T> fmt::Debug for Arrivals<T> {

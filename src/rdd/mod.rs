@@ -108,7 +108,7 @@ impl<T: Data> Rdd<T> {
     pub(crate) fn lazy(
         n: usize,
         executor: Arc<Executor>,
-        compute: impl FnOnce(&Executor) -> Result<Partitions<T>> + Send + 'static,
+        compute: impl Fn(&Executor) -> Result<Partitions<T>> + Send + 'static,
     ) -> Self {
         Self::new(Arc::new(Lazy::new(n, compute)), executor)
     }
@@ -229,7 +229,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     ) -> Result<Vec<S>> {
         let parts = self.partitions()?;
         self.executor
-            .fold_pieces(pieces(&parts), weight(&parts), init, |sink, part, piece| {
+            .fold(pieces(&parts), weight(&parts), init, |sink, part, piece| {
                 parts[part].piece(piece, &mut |chunk| self.feed_chunk(chunk, sink))
             })
             .map_err(|error| self.blame(last, error))
@@ -281,7 +281,7 @@ fn concat<T>(lists: Vec<Vec<T>>) -> Vec<T> {
     all
 }
 
-/// The pieces of each partition, for [`Executor::fold_pieces`].
+/// The pieces of each partition, for [`Executor::fold`].
 fn pieces<T>(parts: &Partitions<T>) -> impl Iterator<Item = usize> {
     parts.iter().map(|part| part.pieces())
 }

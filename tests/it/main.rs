@@ -27,6 +27,7 @@ mod own_process;
 #[cfg(feature = "checkpoint")]
 mod persistence;
 mod queue;
+mod retries;
 mod saved_files;
 mod scaling;
 mod several_streams;

@@ -102,7 +102,7 @@ where
         let batches = self.parent.batches_until(end, self.pane)?;
         let executor = self.parent.graph().executor();
         match Rdd::union_of_batches(batches) {
-            Some(batches) => self.aggregate.run(&batches, executor),
+            Some(batches) => executor.stage(|| self.aggregate.run(&batches, executor)),
             // The stream has no batches at these times.
             None => Ok(at_rest(self.parts.iter().map(|_| Vec::new()))),
         }
@@ -125,7 +125,8 @@ where
             .sum::<usize>();
         let parts = &self.parts;
         let executor = self.parent.graph().executor();
-        executor.map(parts.len(), entries + leaving, |i| {
+        // Not tried again: nobody could tell how far the window had moved.
+        executor.map_once(parts.len(), entries + leaving, |i| {
             let mut part = lock(&parts[i]);
             for _ in 0..leave {
                 part.leave();
