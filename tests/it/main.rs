@@ -20,6 +20,8 @@ mod files_exactly_once;
 mod helpers;
 mod input_source;
 mod joins;
+#[cfg(feature = "checkpoint")]
+mod memory_limit;
 mod once;
 mod output;
 #[path = "../common/own_process.rs"]
