@@ -12,7 +12,7 @@ use crate::codec::RecordCodec;
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::Data;
-use crate::rdd::{Arrivals, HashPartitioner, Partition, Partitions, Rdd};
+use crate::rdd::{Arrivals, Arrived, HashPartitioner, Partition, Partitions, Rdd};
 use crate::time::{BatchTime, Duration};
 
 /// The state of a stream: a value for each key, partitioned by the hashes of the
@@ -45,7 +45,7 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         time: BatchTime,
         weight: usize,
         records: Arrivals<T>,
-        change: impl Fn(&mut StatePartition<K, S>, Vec<Vec<T>>) -> R + Sync,
+        change: impl Fn(&mut StatePartition<K, S>, Arrived<T>) -> R + Sync,
     ) -> Result<Vec<R>> {
         let n = self.partitions.len();
         let records = records.into_partitions();
@@ -76,7 +76,7 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         again: impl Fn(&mut S, S) + Sync,
     ) -> Result<()> {
         executor.stage(|| {
-            let records = state.by_key(self.partitioner())?;
+            let records = state.by_key(self.partitioner(), &Arc::default())?;
             let weight = records.len();
             self.step(executor, time, weight, records, |partition, records| {
                 partition.load(time, records, &again);
@@ -278,13 +278,13 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
     }
 
     /// See [`KeyedState::load`].
-    fn load(&mut self, time: BatchTime, records: Vec<Vec<(K, S)>>, again: impl Fn(&mut S, S)) {
+    fn load(&mut self, time: BatchTime, mut records: Arrived<(K, S)>, again: impl Fn(&mut S, S)) {
         let Self {
             table, undo, idle, ..
         } = self;
         let mut edit = table.edit();
-        edit.reserve(records.iter().map(Vec::len).sum());
-        for (key, state) in records.into_iter().flatten() {
+        edit.reserve(records.len());
+        for (key, state) in records.drain() {
             let hash = edit.hash(&key);
             match edit.find(hash, &key) {
                 Some(place) => {

@@ -13,7 +13,7 @@ use crate::dstream::stateful::{Advance, StatefulNode, View};
 use crate::dstream::{DStream, Meta};
 use crate::error::Result;
 use crate::rdd::pipe::{Data, Pipe, Step};
-use crate::rdd::{Arrivals, Rdd, at_rest, blame};
+use crate::rdd::{Arrivals, Rdd, SpareLists, at_rest, blame};
 use crate::state::{KeyedState, State};
 use crate::time::{BatchTime, Duration};
 
@@ -87,6 +87,7 @@ where
                 ),
                 initial: spec.initial,
                 function: spec.function,
+                spare: Arc::default(),
                 step: Step::new("map_with_state", site),
                 snapshots_wanted: Arc::clone(&snapshots_wanted),
                 _mapped: PhantomData,
@@ -261,6 +262,8 @@ struct MapWithState<K: Data, V, S: Data, M, P: Pipe<Out = (K, V)>, F> {
     /// Until it was taken in.
     initial: Option<Rdd<(K, S)>>,
     function: F,
+    /// What records come in.
+    spare: Arc<SpareLists<(K, V)>>,
     step: Step,
     snapshots_wanted: Arc<AtomicBool>,
     _mapped: PhantomData<fn() -> M>,
@@ -325,7 +328,7 @@ where
                 let partitioner = self.kept.state.partitioner();
                 executor.stage(|| {
                     let records = match &batch {
-                        Some(rdd) => rdd.by_key(partitioner)?,
+                        Some(rdd) => rdd.by_key(partitioner, &self.spare)?,
                         None => Arrivals::none(partitioner.partitions()),
                     };
                     self.step(records, time)

@@ -11,7 +11,7 @@ use crate::dstream::{DStream, Meta};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::{Data, Pipe, Sink, Step};
-use crate::rdd::{Arrivals, Rdd, Scatter, blame};
+use crate::rdd::{Arrivals, Rdd, Scatter, SpareLists, blame};
 use crate::state::{KeyedState, StateEntries};
 use crate::time::BatchTime;
 
@@ -189,7 +189,7 @@ where
                 }
                 kept.into_buckets()
             })?;
-            let kept = Arrivals::of(executor, n, kept)?;
+            let kept = Arrivals::of(executor, n, kept, &Arc::default())?;
             state.rebuild(executor, time, kept)
         };
         self.updated(options, update, Location::caller())
@@ -225,6 +225,7 @@ where
             began: false,
             initial: options.initial,
             update,
+            spare: Arc::default(),
             step: Step::new(NAME, site),
         };
         View::declare(
@@ -296,6 +297,8 @@ struct UpdateState<K: Data, V, S: Data, P: Pipe<Out = (K, V)>, U> {
     /// Until it was taken in.
     initial: Option<Rdd<(K, S)>>,
     update: U,
+    /// What records come in.
+    spare: Arc<SpareLists<(K, V)>>,
     step: Step,
 }
 
@@ -350,7 +353,7 @@ where
                 let partitioner = self.kept.state.partitioner();
                 executor.stage(|| {
                     let records = match &batch {
-                        Some(rdd) => rdd.by_key(partitioner)?,
+                        Some(rdd) => rdd.by_key(partitioner, &self.spare)?,
                         None => Arrivals::none(partitioner.partitions()),
                     };
                     self.step(records, time)
