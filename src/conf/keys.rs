@@ -507,6 +507,16 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::Number(&mut conf.max_inflate_ratio),
     },
     Key {
+        name: "task_max_failures",
+        env: "MILLSTREAM_TASK_MAX_FAILURES",
+        guide: &["spark.task.maxFailures"],
+        kind: Kind::Integer { min: 1, max: 1000 },
+        default: "4",
+        meaning: "how often a task, which is the work on one partition, may fail until its batch \
+                  does; 1 is never to try again",
+        slot: |conf| Slot::Number(&mut conf.task_max_failures),
+    },
+    Key {
         name: "pin",
         env: "MILLSTREAM_PIN",
         guide: &[],

@@ -128,6 +128,9 @@ pub struct Conf {
     /// Bytes that may come out of a compressed file for each of its own; 1 MiB in any case. Default:
     /// 200.
     pub max_inflate_ratio: usize,
+    /// How often a task, which is the work on one partition, may fail until its batch does.
+    /// Default: 4; 1 is never to try again.
+    pub task_max_failures: usize,
     /// Whether each worker and receiver thread is bound to a core of its own. Default: `false`.
     pub pin: bool,
     /// Output jobs that run at the same time. Default: 1.
@@ -258,6 +261,7 @@ impl Conf {
             file_stream_min_remember_duration: Duration::ZERO,
             max_inflated_bytes: 0,
             max_inflate_ratio: 0,
+            task_max_failures: 0,
             pin: false,
             concurrent_jobs: 0,
             dynamic_allocation_enabled: false,

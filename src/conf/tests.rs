@@ -91,6 +91,7 @@ fn defaults() {
     );
     assert_eq!(conf.max_inflated_bytes, 16 << 30);
     assert_eq!(conf.max_inflate_ratio, 200);
+    assert_eq!(conf.task_max_failures, 4);
     assert!(!conf.pin);
     assert_eq!(conf.concurrent_jobs, 1);
     assert!(!conf.dynamic_allocation_enabled);
@@ -149,6 +150,7 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("file_stream_min_remember_duration", "5s"),
         ("max_inflated_bytes", "1GiB"),
         ("max_inflate_ratio", "1000"),
+        ("task_max_failures", "1"),
         ("pin", "true"),
         ("concurrent_jobs", "2"),
         ("dynamic_allocation_enabled", "true"),
@@ -227,6 +229,7 @@ fn the_guides_keys_are_understood() {
         ("spark.streaming.dynamicAllocation.scalingUpRatio", "1.1"),
         ("spark.streaming.dynamicAllocation.scalingDownRatio", "0.5"),
         ("spark.streaming.receiverRestartDelay", "500"),
+        ("spark.task.maxFailures", "8"),
         ("spark.streaming.concurrentJobs", "4"),
         ("spark.streaming.gracefulStopTimeout", "30s"),
         ("spark.streaming.stopGracefullyOnShutdown", "true"),
@@ -256,6 +259,7 @@ fn the_guides_keys_are_understood() {
     );
     assert_eq!(conf.dynamic_allocation_scaling_up_ratio, 1.1);
     assert_eq!(conf.dynamic_allocation_scaling_down_ratio, 0.5);
+    assert_eq!(conf.task_max_failures, 8);
     assert_eq!(conf.concurrent_jobs, 4);
     assert_eq!(conf.graceful_stop_timeout, Some(Duration::from_secs(30)));
     assert!(conf.stop_gracefully_on_shutdown);
@@ -372,6 +376,7 @@ fn wrong_values_are_refused_and_change_nothing() {
         ("backpressure_initial_rate", "0.5"),
         ("backpressure_pid_proportional", "NaN"),
         ("backpressure_pid_derivative", "fast"),
+        ("task_max_failures", "0"),
         ("pin", "core"),
         ("concurrent_jobs", "0"),
         ("max_queued_batches", "0"),
@@ -677,6 +682,7 @@ max_frame_bytes                        64MiB               default
 file_stream_min_remember_duration      1m                  default
 max_inflated_bytes                     16GiB               default
 max_inflate_ratio                      200                 default
+task_max_failures                      4                   default
 pin                                    true                program
 concurrent_jobs                        1                   default
 dynamic_allocation_enabled             false               default

@@ -141,8 +141,13 @@ impl StreamingContextBuilder {
             directory => directory.into(),
         };
         let memory = Memory::new(memory_max.unwrap_or_else(|| available_bytes() / 2), spill);
-        let (executor, placement) =
-            Executor::start(conf.workers, conf.default_parallelism, conf.pin, memory)?;
+        let (executor, placement) = Executor::start(
+            conf.workers,
+            conf.default_parallelism,
+            conf.pin,
+            conf.task_max_failures,
+            memory,
+        )?;
         Ok(StreamingContext::new(
             conf, interval, executor, placement, self.clock, site,
         ))

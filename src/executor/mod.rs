@@ -10,9 +10,14 @@
 //! calling thread; where it is not much larger, that thread begins with it while the
 //! workers wake up.
 //!
+//! A task that fails or panics is [tried again](work), as its input is unchanged: of work
+//! whose tasks share a state all tasks in that state, else the task alone. One that
+//! uses up its input ([`consume`](Executor::consume)) can only be tried again together with
+//! what made the input, which is the [`stage`](Executor::stage) around both.
+//!
 //! Invariants: a task never waits (no lock is held across tasks, no action
-//! starts inside one); a panic in a task ends that piece of work, not the
-//! process; what tasks did beside their results counts if all of them succeed,
+//! starts inside one); a task that fails too often ends that piece of work, not the
+//! process; what tasks did beside their results counts once if all of them succeed,
 //! and else not at all.
 
 mod pool;
@@ -25,17 +30,17 @@ mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::block::Memory;
 use crate::cpu::placement::Placement;
 use crate::cpu::topology::Topology;
 use crate::error::{Error, Result};
-use crate::task::{Scope, in_task};
+use crate::task::{self, Scope, Stage, in_task};
 use pool::NodePool;
 pub(crate) use spares::{Spare, Spares};
-use work::Work;
+use work::{Again, Attempts, Work};
 
 /// Work that is expected to be done sooner than another thread would wake up.
 const SMALL: usize = 4096;
@@ -57,6 +62,8 @@ pub(crate) struct Executor {
     /// relaxed.
     active: AtomicUsize,
     default_parallelism: usize,
+    /// How often a task may fail until its work does.
+    task_max_failures: usize,
     memory: Arc<Memory>,
 }
 
@@ -70,11 +77,13 @@ pub(crate) struct Pieces {
 
 impl Executor {
     /// Starts `workers` threads (one per allowed core if `None`), pinned if asked.
-    /// `memory` bounds what is kept beyond its batch.
+    /// Work fails when a task of it has failed `task_max_failures` times. `memory` bounds
+    /// what is kept beyond its batch.
     pub(crate) fn start(
         workers: Option<usize>,
         default_parallelism: Option<usize>,
         pin: bool,
+        task_max_failures: usize,
         memory: Memory,
     ) -> Result<(Self, Placement)> {
         Self::start_on(
@@ -82,6 +91,7 @@ impl Executor {
             workers,
             default_parallelism,
             pin,
+            task_max_failures,
             memory,
         )
     }
@@ -92,6 +102,7 @@ impl Executor {
         workers: Option<usize>,
         default_parallelism: Option<usize>,
         pin: bool,
+        task_max_failures: usize,
         memory: Memory,
     ) -> Result<(Self, Placement)> {
         let cores = topology
@@ -115,17 +126,24 @@ impl Executor {
                 workers,
                 active: AtomicUsize::new(workers),
                 default_parallelism,
+                task_max_failures,
                 memory: Arc::new(memory),
             },
             placement,
         ))
     }
 
-    /// With so many workers, not pinned, and no bound on memory.
+    /// With so many workers, not pinned, no second attempts, and no bound on memory.
     #[cfg(test)]
     pub(crate) fn of(workers: usize) -> Self {
+        Self::trying(workers, 1)
+    }
+
+    /// As [`of`](Self::of), but tasks may fail so often.
+    #[cfg(test)]
+    pub(crate) fn trying(workers: usize, task_max_failures: usize) -> Self {
         let memory = Memory::new(u64::MAX, std::env::temp_dir());
-        Self::start(Some(workers), None, false, memory)
+        Self::start(Some(workers), None, false, task_max_failures, memory)
             .expect("threads can be started")
             .0
     }
@@ -139,7 +157,7 @@ impl Executor {
         );
         let topology = Topology::read(std::path::Path::new(sysfs), &[0, 1, 2, 3, 4, 5, 6, 7]);
         let memory = Memory::new(u64::MAX, std::env::temp_dir());
-        Self::start_on(&topology, Some(workers), None, true, memory)
+        Self::start_on(&topology, Some(workers), None, true, 1, memory)
             .expect("threads can be started")
             .0
     }
@@ -182,20 +200,33 @@ impl Executor {
         Ok(())
     }
 
-    /// Folds partitions into one state per participating worker. `step` gets the
+    /// Folds partitions into some states, most often one per participating worker.
+    /// Several workers can share a partition: each of its pieces is a task. `step` gets the
     /// partition and the piece.
     ///
     /// `weight` is the expected work, about the number of records. The states
-    /// come in no particular order; there is at least one.
+    /// come in no particular order; there is at least one. A task that fails takes the
+    /// state with it: all tasks in that are run again, in another one.
     ///
     /// # Errors
-    /// The first error or panic of a task; which partition is in the message. Then no
-    /// [effect](crate::task::Effect) of any task counts. An error too when called
-    /// from inside a task.
+    /// The first error or panic of a task that has failed too often; which partition is in
+    /// the message. Then no [effect](crate::task::Effect) of any task counts. An error too
+    /// when called from inside a task.
     pub(crate) fn fold<S: Send>(
         &self,
         parts: impl IntoIterator<Item = Pieces>,
         weight: usize,
+        init: impl Fn() -> S + Sync,
+        step: impl Fn(&mut S, usize, usize) -> Result<()> + Sync,
+    ) -> Result<Vec<S>> {
+        self.run(parts, weight, self.attempts(Again::State), init, step)
+    }
+
+    fn run<S: Send>(
+        &self,
+        parts: impl IntoIterator<Item = Pieces>,
+        weight: usize,
+        attempts: Attempts,
         init: impl Fn() -> S + Sync,
         step: impl Fn(&mut S, usize, usize) -> Result<()> + Sync,
     ) -> Result<Vec<S>> {
@@ -204,38 +235,48 @@ impl Executor {
         let active = self.active();
         let homes = self.pools.iter().filter(|pool| pool.is_home());
         let workers = homes.map(|pool| pool.active(active));
-        let work = Work::new(parts, workers, &init, &step);
+        let work = Work::new(parts, workers, attempts);
+        let alone = |limit| work.alone(limit, &init, &step);
         let mut states = Vec::new();
         // A checker of models knows no other threads than those that it runs.
         let is_alone = work.is_one() || cfg!(shuttle);
         if is_alone || weight <= SMALL {
-            states.push(work.alone((!is_alone).then_some(ALONE)));
+            states = alone((!is_alone).then_some(ALONE));
         }
-        if !work.is_done() {
+        if !work.is_over() {
             let shared = Mutex::new(Vec::with_capacity(active));
             let body = |worker| {
-                let state = work.join_in(worker, active);
-                shared
-                    .lock()
-                    .unwrap_or_else(|poison| poison.into_inner())
-                    .extend(state);
+                let states = work.join_in(worker, active, &init, &step);
+                lock(&shared).extend(states);
             };
             pool::run_on_all(&self.pools, active, &body, || {
                 // A program that asks for one worker gets one.
                 if weight <= SOON && active > 1 {
-                    states.push(work.alone(Some(ALONE)));
+                    states.append(&mut alone(Some(ALONE)));
                 }
             });
-            states.extend(
-                shared
-                    .into_inner()
-                    .unwrap_or_else(|poison| poison.into_inner()),
-            );
+            states.extend(shared.into_inner().unwrap_or_else(PoisonError::into_inner));
         }
-        work.into_result(states)
+        work.commit()?;
+        if states.is_empty() {
+            states.push(init());
+        }
+        Ok(states)
     }
 
-    /// Runs the tasks `0..n` and returns what they give, in order.
+    fn attempts(&self, again: Again) -> Attempts {
+        Attempts {
+            again,
+            first: 1,
+            most: self.task_max_failures,
+        }
+    }
+
+    /// Runs the tasks `0..n` and returns what they give, in order. One that fails is run
+    /// again by itself, and so has to leave everything as it was.
+    ///
+    /// # Errors
+    /// As [`fold`](Self::fold).
     pub(crate) fn map<R: Send>(
         &self,
         n: usize,
@@ -253,29 +294,128 @@ impl Executor {
         weight: usize,
         task: impl Fn(usize) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
-        let step = |done: &mut Vec<(usize, R)>, i, _| {
+        self.map_as(homes, weight, self.attempts(Again::Task), task)
+    }
+
+    /// As [`map`](Self::map), but a task that fails is not tried again: it changes what it
+    /// works on.
+    pub(crate) fn map_once<R: Send>(
+        &self,
+        n: usize,
+        weight: usize,
+        task: impl Fn(usize) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let attempts = Attempts {
+            again: Again::Nothing,
+            first: 1,
+            most: 1,
+        };
+        self.map_as((0..n).map(|_| None), weight, attempts, task)
+    }
+
+    /// Runs a task with each of the `inputs`, which it uses up, and returns what they
+    /// give, in order. If one fails, the [`stage`](Self::stage) that this is in is run
+    /// again.
+    pub(crate) fn consume<I: Send, R: Send>(
+        &self,
+        inputs: Vec<I>,
+        weight: usize,
+        task: impl Fn(usize, I) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        self.consume_at(inputs, |_| None, weight, task)
+    }
+
+    /// As [`consume`](Self::consume); the workers of an input's `home` take it first.
+    pub(crate) fn consume_at<I: Send, R: Send>(
+        &self,
+        inputs: Vec<I>,
+        home: impl Fn(&I) -> Option<usize>,
+        weight: usize,
+        task: impl Fn(usize, I) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let homes: Vec<_> = inputs.iter().map(home).collect();
+        let (first, most) = match Stage::attempt() {
+            Some(attempt) => (attempt, self.task_max_failures),
+            None => (1, 1),
+        };
+        let attempts = Attempts {
+            again: Again::Nothing,
+            first,
+            most,
+        };
+        let inputs: Vec<_> = inputs.into_iter().map(|it| Mutex::new(Some(it))).collect();
+        let results = self.map_as(homes, weight, attempts, |i| {
+            let input = lock(&inputs[i]).take();
+            task(i, input.expect("each task runs once"))
+        });
+        if results.is_err() {
+            Stage::use_up();
+        }
+        results
+    }
+
+    fn map_as<R: Send>(
+        &self,
+        homes: impl IntoIterator<Item = Option<usize>>,
+        weight: usize,
+        attempts: Attempts,
+        task: impl Fn(usize) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let push = |done: &mut Vec<(usize, R)>, i, _| {
             done.push((i, task(i)?));
             Ok(())
         };
-        let states = self.fold(whole(homes), weight, Vec::new, step)?;
+        let states = self.run(whole(homes), weight, attempts, Vec::new, push)?;
         let mut all: Vec<_> = states.into_iter().flatten().collect();
         all.sort_unstable_by_key(|&(i, _)| i);
         Ok(all.into_iter().map(|(_, result)| result).collect())
     }
 
     /// Runs user code that belongs to no partition, on the calling thread: a panic
-    /// is an error here too.
+    /// is an error here too. It may use up what it works on: the [`stage`](Self::stage)
+    /// that this is in is run again then.
     pub(crate) fn once<R>(&self, task: impl FnOnce() -> R) -> Result<R> {
         self.check_outside()?;
         let scope = Scope::enter();
-        let result = catch_unwind(AssertUnwindSafe(task))
-            .map_err(|payload| Error::from_panic(payload, "the merge of all partitions"))?;
-        scope.leave().commit()?;
+        let result = catch_unwind(AssertUnwindSafe(task)).map_err(|payload| {
+            Stage::use_up();
+            Error::from_panic(payload, "the merge of all partitions")
+        })?;
+        task::commit(vec![scope.leave()])?;
         Ok(result)
+    }
+
+    /// Runs pieces of work of which later ones use up what earlier ones made. If a task
+    /// fails that has used up its input, all are run again from theirs, which `compute` has to
+    /// leave as it is. What the tasks did beside their results counts once, when all have
+    /// succeeded.
+    ///
+    /// # Errors
+    /// Those of `compute`.
+    pub(crate) fn stage<R>(&self, compute: impl Fn() -> Result<R>) -> Result<R> {
+        let mut attempt = 1;
+        loop {
+            let stage = Stage::enter(attempt);
+            match compute() {
+                Ok(result) => {
+                    stage.commit()?;
+                    return Ok(result);
+                }
+                Err(error) if stage.is_used_up() && attempt < self.task_max_failures => {
+                    tracing::warn!(attempt, %error, "a stage failed and is run again");
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 
 /// Partitions in one piece each.
 fn whole(homes: impl IntoIterator<Item = Option<usize>>) -> impl Iterator<Item = Pieces> {
     homes.into_iter().map(|home| Pieces { count: 1, home })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -134,7 +134,9 @@ pub struct InputInfo {
     /// it counts what was read to the end.
     pub num_records: u64,
     /// Records that its receiver dropped since the last batch was cut, as
-    /// [`receiver_overflow`](crate::conf::Overflow) says.
+    /// [`receiver_overflow`](crate::conf::Overflow) says. When the batch completes, also those
+    /// that it had in an earlier process and that the write-ahead log has lost
+    /// (`write_ahead_log_skip_damage`).
     pub dropped_records: u64,
     /// Records per second that its receiver might store when the batch was cut, if
     /// that was limited.

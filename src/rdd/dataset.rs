@@ -56,8 +56,8 @@ impl<T: Data> Dataset<T> for Ready<T> {
     }
 }
 
-/// Partitions that are computed by the first who asks, and then kept: the far
-/// side of a shuffle.
+/// Partitions that are computed by the first who asks, as a [`stage`](Executor::stage),
+/// and then kept: the far side of a shuffle.
 pub(crate) struct Lazy<T, F> {
     num_partitions: usize,
     /// Until it has run: it holds the data that the result is made of, which a
@@ -80,7 +80,7 @@ impl<T, F> Lazy<T, F> {
 impl<T, F> Dataset<T> for Lazy<T, F>
 where
     T: Data,
-    F: FnOnce(&Executor) -> Result<Partitions<T>> + Send,
+    F: Fn(&Executor) -> Result<Partitions<T>> + Send,
 {
     fn num_partitions(&self) -> usize {
         self.num_partitions
@@ -94,7 +94,7 @@ where
                 .unwrap_or_else(|poison| poison.into_inner())
                 .take();
             match compute {
-                Some(compute) => compute(executor),
+                Some(compute) => executor.stage(|| compute(executor)),
                 None => Err(Error::illegal_state(
                     "an Rdd was asked for again whose computation had panicked",
                 )),

@@ -108,7 +108,7 @@ impl<T: Data> Rdd<T> {
     pub(crate) fn lazy(
         n: usize,
         executor: Arc<Executor>,
-        compute: impl FnOnce(&Executor) -> Result<Partitions<T>> + Send + 'static,
+        compute: impl Fn(&Executor) -> Result<Partitions<T>> + Send + 'static,
     ) -> Self {
         Self::new(Arc::new(Lazy::new(n, compute)), executor)
     }

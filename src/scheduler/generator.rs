@@ -130,9 +130,13 @@ impl Cutting {
         loop {
             let next = batch.min(block);
             let deadline = next.as_millis().saturating_mul(1_000_000);
+            let rates = self.jobs.rates();
+            rates.expect(deadline);
             if self.clock.wait_until(deadline, &self.wake) == WaitResult::Woken {
+                rates.expect(i64::MAX);
                 break;
             }
+            rates.is_running(self.clock.now_nanos());
             // At a boundary of both the batch's own cut ends the block.
             if next == batch {
                 self.generate(batch, &mut passed);

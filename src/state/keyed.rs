@@ -35,19 +35,24 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         HashPartitioner::new(self.partitions.len())
     }
 
-    /// Changes all partitions in parallel. After an error or a panic in any of them
-    /// all are as they were.
+    /// Changes all partitions in parallel, each by the records that came to it. After an
+    /// error or a panic in any of them all are as they were. Belongs into the
+    /// [`stage`](Executor::stage) in which the records were sent.
     ///
     /// `weight` is the expected work.
-    pub(crate) fn step<R: Send>(
+    pub(crate) fn step<T: Send, R: Send>(
         &self,
         executor: &Executor,
         time: BatchTime,
         weight: usize,
-        change: impl Fn(usize, &mut StatePartition<K, S>) -> R + Sync,
+        records: Arrivals<T>,
+        change: impl Fn(&mut StatePartition<K, S>, Arrived<T>) -> R + Sync,
     ) -> Result<Vec<R>> {
         let n = self.partitions.len();
-        let results = executor.map(n, weight, |i| Ok(change(i, &mut self.partition(i))));
+        let records = records.into_partitions();
+        let results = executor.consume(records, weight, |i, records| {
+            Ok(change(&mut self.partition(i), records))
+        });
         if results.is_err() {
             for i in 0..n {
                 self.partition(i).roll_back();
@@ -55,7 +60,7 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         }
         // What is dropped here may be as much work as the changes were.
         let weight = self.sum(|partition| partition.commit_weight(time));
-        executor.map(n, weight, |i| {
+        executor.map_once(n, weight, |i| {
             self.partition(i).commit(time);
             Ok(())
         })?;
@@ -71,30 +76,33 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         state: &Rdd<(K, S)>,
         again: impl Fn(&mut S, S) + Sync,
     ) -> Result<()> {
-        let records = state.by_key(self.partitioner(), &Arc::default())?;
-        self.step(executor, time, records.len(), |i, partition| {
-            partition.load(time, records.take(i), &again);
-        })?;
-        Ok(())
+        executor.stage(|| {
+            let records = state.by_key(self.partitioner(), &Arc::default())?;
+            let weight = records.len();
+            self.step(executor, time, weight, records, |partition, records| {
+                partition.load(time, records, &again);
+            })?;
+            Ok(())
+        })
     }
 
     /// Takes these keys with their state in place of those that there are; the
     /// first of a key counts. After a panic all are as they were. There must be no
-    /// time-out.
+    /// time-out. Belongs into the [`stage`](Executor::stage) in which they were made.
     pub(crate) fn rebuild(
         &self,
         executor: &Executor,
         time: BatchTime,
-        records: &Arrivals<(K, S)>,
+        records: Arrivals<(K, S)>,
     ) -> Result<()> {
-        let n = self.partitions.len();
-        let new = executor.map(n, records.len(), |i| {
+        let weight = records.len();
+        let new = executor.consume(records.into_partitions(), weight, |_, records| {
             let mut partition = StatePartition::new(None);
-            partition.load(time, records.take(i), |_, _| ());
+            partition.load(time, records, |_, _| ());
             partition.commit(time);
             Ok(Mutex::new(Some(partition)))
         })?;
-        executor.map(n, records.len(), |i| {
+        executor.map_once(new.len(), weight, |i| {
             if let Some(mut new) = lock(&new[i]).take() {
                 let mut partition = self.partition(i);
                 new.changes = partition.changes.take();
@@ -120,7 +128,8 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     pub(crate) fn save(&self, executor: &Executor, all: bool) -> Result<Option<(bool, Vec<u8>)>> {
         let n = self.partitions.len();
         let all = all || (0..n).any(|i| self.partition(i).must_save_all());
-        let parts = executor.map(n, self.len(), |i| self.partition(i).save(all))?;
+        // Not tried again: what changed is only told once, or else all of it.
+        let parts = executor.map_once(n, self.len(), |i| self.partition(i).save(all))?;
         let parts: Vec<_> = parts.into_iter().flatten().collect();
         if !all && parts.iter().all(|part| part.bytes.is_empty()) {
             return Ok(None);
@@ -145,9 +154,7 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
             })?;
         }
         let weight = entries.iter().map(Vec::len).sum();
-        let entries: Vec<_> = entries.into_iter().map(Mutex::new).collect();
-        executor.map(n, weight, |i| {
-            let entries = std::mem::take(&mut *lock(&entries[i]));
+        executor.consume(entries, weight, |i, entries| {
             self.partition(i).restore(time, entries);
             Ok(())
         })?;

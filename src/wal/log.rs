@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use super::open::Found;
 use super::segment::{OVERHEAD, Segment, cannot, remove};
 use super::writer::{Place, Writer};
-use super::{WalOptions, WalReader};
+use super::{RecordPlace, WalOptions, WalReader};
 use crate::disk::{DirLock, Disk};
 use crate::error::{Error, Result};
 use crate::fault::kill_point;
@@ -235,6 +235,21 @@ impl WriteAheadLog {
             &state.segments,
             from..state.end,
         )
+    }
+
+    /// Reads one record once more, and gives what `use_body` makes of its body. It must
+    /// not be superseded.
+    ///
+    /// # Errors
+    /// Those of `use_body` and of the disk; and of kind
+    /// [`Corrupt`](crate::ErrorKind::Corrupt), with file and place, if the record is not
+    /// there any more.
+    pub(crate) fn read_again<R>(
+        &self,
+        place: &RecordPlace,
+        use_body: impl FnOnce(&[u8]) -> Result<R>,
+    ) -> Result<R> {
+        place.read(&*self.disk, use_body)
     }
 
     /// The number from which on there are records: those below were removed.

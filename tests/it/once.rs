@@ -132,18 +132,24 @@ fn f_8_a_partition_that_fails_is_tried_again() {
     for attempts in [
         &[Attempt::Refuse, Attempt::Refuse][..],
         &[Attempt::LoseAnswer],
-        &[Attempt::Refuse, Attempt::Refuse, Attempt::LoseAnswer],
+        &[Attempt::Panic, Attempt::Refuse, Attempt::LoseAnswer],
+        &[
+            Attempt::Refuse,
+            Attempt::Panic,
+            Attempt::Refuse,
+            Attempt::LoseAnswer,
+        ],
     ] {
         store.next_attempts(attempts);
         program.push(&queue, [attempts.len() as u64]);
         program.tick();
     }
-    let expected = [(1000, 2), (2000, 1), (3000, 3)];
+    let expected = [(1000, 2), (2000, 1), (3000, 3), (4000, 4)];
     let expected = expected.map(|(time, n)| (time, vec![vec![n]]));
     assert_eq!(store.batches(), BTreeMap::from(expected));
     // The last attempt was the last one: nobody asked again.
     let error = program.ssc.await_termination().unwrap_err();
-    assert!(error.to_string().contains("batch 3000 ms"), "{error}");
+    assert!(error.to_string().contains("batch 4000 ms"), "{error}");
 }
 
 #[test]
@@ -157,7 +163,7 @@ fn f_8_a_store_that_refuses_fails_the_batch() {
         .unwrap();
     let seen = watch(&numbers.map(|n: u64| n));
     program.start();
-    store.next_attempts(&[Attempt::Refuse; 3]);
+    store.next_attempts(&[Attempt::Refuse; 4]);
     for n in [1, 2] {
         program.push(&queue, [n]);
         program.tick();
@@ -166,8 +172,9 @@ fn f_8_a_store_that_refuses_fails_the_batch() {
     assert_eq!(error.kind(), ErrorKind::Job);
     let said = format!(
         "job failed: output operation 0 (for_each_partition_once at {file}:{line}) (batch 1000 ms, \
-         declared at {file}:{line}): error: partition 0 of the batch 1000 ms for the output \
-         \"numbers\" of \"millstream\" could not be written, in 3 attempts",
+         declared at {file}:{line}): error: partition 0 (attempt 4 of 4) failed: error: \
+         partition 0 of the batch 1000 ms for the output \"numbers\" of \"millstream\" could not \
+         be written: ",
         file = file!()
     );
     let text = error.to_string();
@@ -175,7 +182,7 @@ fn f_8_a_store_that_refuses_fails_the_batch() {
     assert_eq!(store.batches(), BTreeMap::from([(2000, vec![vec![2]])]));
     assert_eq!(
         store.0.lock().unwrap().made,
-        4,
+        5,
         "a new connection each time"
     );
     assert_eq!(seen.take(), [(1000, vec![1]), (2000, vec![2])]);
@@ -190,7 +197,7 @@ fn f_8_a_panic_fails_the_batch_only() {
         .for_each_partition_once("numbers", store.connections())
         .unwrap();
     program.start();
-    store.next_attempts(&[Attempt::Panic]);
+    store.next_attempts(&[Attempt::Panic; 4]);
     for n in [1, 2] {
         program.push(&queue, [n]);
         program.tick();
@@ -400,7 +407,7 @@ pub(crate) mod recovered {
             let first = program(&dir, &store, &there, 0, 1).unwrap();
             there.store(2, SeqCst);
             first.tick();
-            store.next_attempts(&[Attempt::Refuse; 3]);
+            store.next_attempts(&[Attempt::Refuse; 4]);
             for n in 3..12 {
                 there.store(n, SeqCst);
                 first.tick();

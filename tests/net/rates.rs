@@ -412,6 +412,41 @@ fn o_7_the_rate_is_that_of_the_last_batch_with_records() {
     );
 }
 
+/// All stands still for ten seconds while a batch runs: that batch looks slow, and is not.
+#[test]
+fn f_17_no_rate_is_learned_from_a_gap() {
+    let (ssc, clock) = manual(1_000, &[BACKPRESSURE]);
+    let (hands, held) = Hands::new();
+    let stream = ssc.receiver_stream(hands).unwrap();
+    let took = Arc::new(Mutex::new(Duration::ZERO));
+    let (time, passes) = (clock.clone(), Arc::clone(&took));
+    stream.foreach_rdd(move |rdd, _| {
+        if rdd.count()? > 0 {
+            time.advance(std::mem::take(&mut *passes.lock().unwrap()));
+        }
+        Ok(())
+    });
+    ssc.start().unwrap();
+    let handle = held.started.recv().unwrap();
+    let mut rates = Vec::new();
+    for (at, took_millis, then) in [
+        (1_000, 100, 1_000),
+        (2_000, 200, 2_000),
+        (3_000, 10_500, 13_000),
+        (14_000, 200, 14_000),
+        (15_000, 400, 15_000),
+    ] {
+        handle.store_many(vec![0; 500]).unwrap();
+        *took.lock().unwrap() = ms(took_millis);
+        run_to(&ssc, &clock, at);
+        ssc.await_batch(BatchTime::from_millis(then));
+        rates.push(handle.rate_limit());
+    }
+    ssc.stop(true).unwrap();
+    let expected = [None, Some(2_500), Some(2_500), Some(2_500), Some(1_250)];
+    assert_eq!(rates, expected);
+}
+
 #[test]
 fn o_7_no_rate_is_above_the_greatest_or_below_the_least() {
     let settings = [

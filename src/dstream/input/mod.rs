@@ -11,6 +11,7 @@ pub(crate) mod file;
 pub(crate) mod logged;
 pub(crate) mod queue;
 pub(crate) mod receiver;
+mod restored;
 pub(crate) mod source;
 
 use std::any::Any;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::DStream;
 use super::durable::Durable;
@@ -28,7 +30,7 @@ use crate::id::StreamId;
 use crate::listener::{InputInfo, Received};
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
-use crate::receiver::log::{Logging, RestoredStream, Resume};
+use crate::receiver::log::{Logging, ReceiverLog, RestoredStream, Resume};
 use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::BatchTime;
 use logged::{LoggedInput, Part};
@@ -124,6 +126,7 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
     /// Takes what the log has; gives the batches before the checkpoint.
     fn restore(
         &self,
+        _log: &Arc<ReceiverLog>,
         _stream: RestoredStream,
         _resume: Resume,
     ) -> Result<BTreeMap<BatchTime, Rdd<T>>>
@@ -156,6 +159,9 @@ pub(crate) struct Cut<T: Data> {
     received: Received,
     /// What the log has to have of it.
     parts: Vec<Arc<dyn Part>>,
+    /// How many records of each block that comes again were found to be lost, when the
+    /// batch has been processed.
+    lost: Vec<Arc<AtomicU64>>,
 }
 
 impl<T: Data> Cut<T> {
@@ -166,6 +172,7 @@ impl<T: Data> Cut<T> {
             rdd,
             received: Received::default(),
             parts: Vec::new(),
+            lost: Vec::new(),
         }
     }
 }
@@ -184,6 +191,9 @@ struct Batches<T: Data> {
     cut: BTreeMap<BatchTime, Rdd<T>>,
     /// What the log has to have of those that were cut.
     to_log: BTreeMap<BatchTime, Vec<Arc<dyn Part>>>,
+    /// Those that came again and are not done: what was told of them, and what of that
+    /// is lost.
+    again: BTreeMap<BatchTime, (InputInfo, Vec<Arc<AtomicU64>>)>,
     before: Before<T>,
     /// Up to here all batches are done.
     done: BatchTime,
@@ -225,6 +235,7 @@ impl<T: Data, I: Ingest<T>> InputNode<T, I> {
                 batches: Mutex::new(Batches {
                     cut: BTreeMap::new(),
                     to_log: BTreeMap::new(),
+                    again: BTreeMap::new(),
                     before: Before::default(),
                     done: BatchTime::from_millis(i64::MIN),
                 }),
@@ -255,6 +266,7 @@ impl<T: Data, I: Ingest<T>> Control for InputNode<T, I> {
         if done >= batches.before.until {
             old.append(&mut batches.before.batches);
         }
+        batches.again.retain(|&time, _| time > done);
         let before = batches.done.min(done);
         batches.done = batches.done.max(done);
         let kept: Vec<_> = batches
@@ -301,13 +313,25 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
 
     fn cut(&self, time: BatchTime) -> InputInfo {
         let cut = self.ingest.cut(time);
+        let info = InputInfo::new(self.stream_id, self.name.clone(), cut.records);
+        let info = info.with_received(cut.received);
         let mut batches = self.batches();
         batches.cut.insert(time, cut.rdd);
         if !cut.parts.is_empty() {
             batches.to_log.insert(time, cut.parts);
         }
-        drop(batches);
-        InputInfo::new(self.stream_id, self.name.clone(), cut.records).with_received(cut.received)
+        if !cut.lost.is_empty() {
+            batches.again.insert(time, (info.clone(), cut.lost));
+        }
+        info
+    }
+
+    fn report(&self, time: BatchTime) -> Option<InputInfo> {
+        let (mut info, lost) = self.batches().again.remove(&time)?;
+        let lost = lost.iter().map(|lost| lost.load(Ordering::Relaxed)).sum();
+        info.num_records = info.num_records.saturating_sub(lost);
+        info.dropped_records += lost;
+        Some(info)
     }
 
     fn queued(&self) {

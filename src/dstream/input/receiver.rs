@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::logged::{Part, Restored, RestoredPart, TakenPart};
+use super::logged::{Part, TakenPart};
+use super::restored::{Restored, RestoredPart};
 use super::{Cut, Ingest, InputNode};
 use crate::block::{About, Budget, Cutter, Str, Taken, TextBlock, TypedBlock};
 use crate::dstream::{DStream, Graph};
@@ -14,7 +15,7 @@ use crate::id::StreamId;
 use crate::listener::Received;
 use crate::rdd::pipe::Data;
 use crate::rdd::{AtRest, Lines, Partition, Rdd};
-use crate::receiver::log::{Logging, RestoredStream, Resume};
+use crate::receiver::log::{Logging, ReceiverLog, RestoredStream, Resume};
 use crate::receiver::{RateLimit, Supervisor};
 use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{BatchTime, Duration};
@@ -194,6 +195,7 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         let about = |part: &Arc<TakenPart<B>>| B::about(&part.taken)?.metadata.clone();
         let metadata = restored.iter().filter_map(|part| part.metadata.clone());
         let metadata = metadata.chain(blocks.iter().filter_map(about)).collect();
+        let lost = restored.iter().map(|part| Arc::clone(&part.lost)).collect();
         let partitions = restored.iter().map(|part| Arc::clone(&part.partition));
         let taken = blocks
             .iter()
@@ -216,6 +218,7 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
                 metadata,
             },
             parts,
+            lost,
         }
     }
 
@@ -234,20 +237,21 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
 
     fn restore(
         &self,
+        log: &Arc<ReceiverLog>,
         mut stream: RestoredStream,
         resume: Resume,
     ) -> Result<BTreeMap<BatchTime, Rdd<B::Record>>> {
+        let part = |block| RestoredPart::new::<B>(block, log, &self.logging);
         let before = std::mem::take(&mut stream.before).into_iter();
         let before = before.map(|(time, blocks)| {
-            let parts = blocks.into_iter().map(|block| {
-                let part = RestoredPart::new::<B>(block, &self.logging)?;
-                Ok(part.partition)
-            });
-            let partitions = parts.collect::<Result<_>>()?;
-            Ok((time, Rdd::ready(partitions, Arc::clone(&self.executor))))
+            let partitions = blocks.into_iter().map(|block| part(block).partition);
+            let rdd = Rdd::ready(partitions.collect(), Arc::clone(&self.executor));
+            (time, rdd)
         });
-        let before = before.collect::<Result<_>>()?;
-        let restored = Restored::new::<B>(stream, resume, self.interval, &self.logging)?;
+        let before = before.collect();
+        let restored = Restored::new(stream, resume, self.interval, part);
+        // A program that cannot read its records any more is told now.
+        restored.read_first()?;
         *self.restored() = restored;
         Ok(before)
     }

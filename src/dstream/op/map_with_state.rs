@@ -286,18 +286,13 @@ where
     P: Pipe<Out = (K, V)>,
     F: Fn(BatchTime, K, Option<V>, &mut State<'_, S>) -> Option<M> + Send + Sync + 'static,
 {
-    fn step(&mut self, records: &Arrivals<(K, V)>, time: BatchTime) -> Result<Stepped<K, S, M>> {
-        let Self { kept, initial, .. } = self;
-        let state = &kept.state;
+    fn step(&self, records: Arrivals<(K, V)>, time: BatchTime) -> Result<Stepped<K, S, M>> {
+        let state = &self.kept.state;
         let executor = self.parent.graph().executor();
-        if let Some(rdd) = initial {
-            state.load(executor, time, rdd, |state, again| *state = again)?;
-            *initial = None;
-        }
         let weight = records.len() + state.due(time);
         let mapped = state
-            .step(executor, time, weight, |i, partition| {
-                partition.call(time, records.take(i), &self.function)
+            .step(executor, time, weight, records, |partition, records| {
+                partition.call(time, records, &self.function)
             })
             .map_err(|error| blame(&[self.step], error))?;
         let wanted = self.snapshots_wanted.load(Ordering::Relaxed);
@@ -320,13 +315,25 @@ where
     type Output = Stepped<K, S, M>;
 
     fn advance(&mut self, time: BatchTime) -> Result<Self::Output> {
-        let partitioner = self.kept.state.partitioner();
-        let records = match self.parent.at(time)? {
-            Some(rdd) => rdd.by_key(partitioner, &self.spare),
-            None => Ok(Arrivals::none(partitioner.partitions())),
+        let batch = self.parent.at(time)?;
+        let executor = Arc::clone(self.parent.graph().executor());
+        let state = &self.kept.state;
+        let loaded = match &self.initial {
+            Some(initial) => state.load(&executor, time, initial, |state, again| *state = again),
+            None => Ok(()),
         };
-        records
-            .and_then(|records| self.step(&records, time))
+        loaded
+            .and_then(|()| {
+                self.initial = None;
+                let partitioner = self.kept.state.partitioner();
+                executor.stage(|| {
+                    let records = match &batch {
+                        Some(rdd) => rdd.by_key(partitioner, &self.spare)?,
+                        None => Arrivals::none(partitioner.partitions()),
+                    };
+                    self.step(records, time)
+                })
+            })
             .map_err(|error| error.in_batch(time.as_millis()).at(self.step.site))
     }
 

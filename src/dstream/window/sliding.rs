@@ -103,8 +103,10 @@ where
         let batches = self.parent.batches_until(end, self.pane)?;
         let executor = self.parent.graph().executor();
         match Rdd::union_of_batches(batches) {
-            Some(batches) if self.takes_repeats() => self.aggregate.run_apart(&batches, executor),
-            Some(batches) => self.aggregate.run(&batches, executor),
+            Some(batches) => executor.stage(|| match self.takes_repeats() {
+                true => self.aggregate.run_apart(&batches, executor),
+                false => self.aggregate.run(&batches, executor),
+            }),
             // The stream has no batches at these times.
             None => Ok(at_rest(self.parts.iter().map(|_| Vec::new()))),
         }
@@ -133,7 +135,8 @@ where
             .sum::<usize>();
         let parts = &self.parts;
         let executor = self.parent.graph().executor();
-        executor.map(parts.len(), entries + leaving, |i| {
+        // Not tried again: nobody could tell how far the window had moved.
+        executor.map_once(parts.len(), entries + leaving, |i| {
             let mut part = lock(&parts[i]);
             for _ in 0..leave {
                 part.leave();

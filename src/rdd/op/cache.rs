@@ -73,7 +73,7 @@ mod tests {
     fn what_does_not_fit_into_memory_is_computed_again() {
         let room = 20 * size_of::<u64>() as u64;
         let memory = Memory::new(room, std::env::temp_dir());
-        let (executor, _) = Executor::start(Some(1), None, false, memory).unwrap();
+        let (executor, _) = Executor::start(Some(1), None, false, 1, memory).unwrap();
         let executor = Arc::new(executor);
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);

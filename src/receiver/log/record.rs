@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use super::{Place, RestoredBlock, StreamBlocks};
+use super::{Place, StreamBlocks};
 use crate::codec::Codec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::BatchTime;
@@ -28,9 +28,18 @@ type BatchBytes = (i64, Vec<(String, Vec<(bool, u64)>)>);
 /// A record that was read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Record {
-    Block(String, RestoredBlock),
+    Block(String, Block),
     /// The numbers of the blocks of each stream.
     Batch(BatchTime, Vec<(String, Vec<u64>)>),
+}
+
+/// What stands in front of a block's records.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) records: u64,
+    pub(super) metadata: Option<Arc<str>>,
+    /// Bytes of all that; then the records come.
+    pub(super) head: usize,
 }
 
 /// Begins a block; the bytes of its records come behind that.
@@ -66,11 +75,10 @@ pub(super) fn read(sequence: u64, bytes: &[u8]) -> Result<Record> {
     match bytes.split_first() {
         Some((&BLOCK, mut rest)) => {
             let (stream, metadata, records) = BlockHead::decode(&mut rest)?;
-            let block = RestoredBlock {
-                sequence,
+            let block = Block {
                 records,
                 metadata: metadata.map(Arc::from),
-                bytes: rest.to_vec(),
+                head: bytes.len() - rest.len(),
             };
             Ok(Record::Block(stream, block))
         }
@@ -112,11 +120,10 @@ mod tests {
     fn records_come_back() {
         let mut bytes = block("words", Some("offset 7"), 3).unwrap();
         bytes.extend_from_slice(b"abc");
-        let expected = RestoredBlock {
-            sequence: 5,
+        let expected = Block {
             records: 3,
             metadata: Some("offset 7".into()),
-            bytes: b"abc".to_vec(),
+            head: bytes.len() - 3,
         };
         let read_block = read(5, &bytes).unwrap();
         assert_eq!(read_block, Record::Block("words".to_owned(), expected));

@@ -248,8 +248,8 @@ fn map_equals_plain<S: Number>(
         now += step.after;
         let records = arrive(executor, &state, &step.records);
         let weight = if step.held { usize::MAX } else { 0 };
-        let mapped = state.step(executor, at(now), weight, |i, partition| {
-            partition.call(at(now), records.take(i), &run_call::<S>)
+        let mapped = state.step(executor, at(now), weight, records, |partition, records| {
+            partition.call(at(now), records, &run_call::<S>)
         });
         let before = plain.clone();
         match plain.step(now, &step.records) {
@@ -323,8 +323,9 @@ fn update_equals_plain<S: Number>(
             executor,
             at(i as i64),
             i % 2 * usize::MAX,
-            |i, partition| {
-                partition.update(records.take(i), |key, values, old: Option<&S>| {
+            records,
+            |partition, records| {
+                partition.update(records, |key, values, old: Option<&S>| {
                     let expected = by_key.get(key).map_or(&[][..], |values| values);
                     assert_eq!(values, expected, "in the order in which they came");
                     sum(values, old.map(S::number)).map(S::new)
@@ -374,9 +375,10 @@ fn partition_update_equals_plain(
         let by_key = values_by_key(batch);
         let records = arrive(executor, &state, batch);
         let time = at(i as i64);
-        let kept = state.step(executor, time, i % 2 * usize::MAX, |i, partition| {
+        let weight = i % 2 * usize::MAX;
+        let kept = state.step(executor, time, weight, records, |partition, records| {
             let mut kept = Scatter::new(partitions, state.partitioner().by_key());
-            for (key, values, old) in partition.entries(records.take(i)) {
+            for (key, values, old) in partition.entries(records) {
                 let expected = by_key.get(&key).map_or(&[][..], |values| values);
                 assert_eq!(values, expected, "in the order in which they came");
                 if let Some(after) = sum(&values, old.map(|old| *old)) {
@@ -389,7 +391,7 @@ fn partition_update_equals_plain(
             prop_assert!(kept.is_err());
         } else {
             let kept = Arrivals::of(executor, partitions, kept.unwrap(), &Arc::default()).unwrap();
-            state.rebuild(executor, time, &kept).unwrap();
+            state.rebuild(executor, time, kept).unwrap();
             let keys: std::collections::BTreeSet<_> =
                 plain.keys().chain(by_key.keys()).copied().collect();
             let after = keys.into_iter().filter_map(|key| {
@@ -410,8 +412,8 @@ fn a_step_that_only_removes_can_be_taken_back() {
     let state = KeyedState::<u16, i64>::new(1, None);
     let step = |records: &[(u16, Call)]| {
         let records = arrive(executor, &state, &[records.to_vec()]);
-        let mapped = state.step(executor, at(1), 0, |i, partition| {
-            partition.call(at(1), records.take(i), &run_call::<i64>)
+        let mapped = state.step(executor, at(1), 0, records, |partition, records| {
+            partition.call(at(1), records, &run_call::<i64>)
         });
         mapped.map(|mapped| mapped.concat().len())
     };
@@ -438,8 +440,8 @@ fn keys_time_out_when_their_rows_have_moved() {
             let records: Vec<_> = keys.map(|key| (key, call)).collect();
             let expected = plain.step(time, std::slice::from_ref(&records)).unwrap();
             let records = arrive(executor, &state, &[records]);
-            let mapped = state.step(executor, at(time), 0, |i, partition| {
-                partition.call(at(time), records.take(i), &run_call::<i64>)
+            let mapped = state.step(executor, at(time), 0, records, |partition, records| {
+                partition.call(at(time), records, &run_call::<i64>)
             });
             assert_eq!(by_key(&mapped.unwrap().concat()), by_key(&expected));
             assert_eq!(read(&state.rows()), plain.numbers());
