@@ -11,7 +11,7 @@ mod str;
 mod text;
 
 pub(crate) use memory::Memory;
-pub(crate) use range::TextRange;
+pub(crate) use range::{Mend, TextRange};
 pub(crate) use reader::{LineReader, LineRules};
 pub(crate) use ring::{
     About, Block, Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter,

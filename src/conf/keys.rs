@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Conf, Overflow, parse};
+use super::{Conf, InvalidUtf8, Overflow, parse};
 
 /// One setting: its names, its type, its default and what it does.
 #[derive(Debug)]
@@ -102,8 +102,17 @@ pub(super) enum Slot<'a> {
     Rate(&'a mut Option<u64>),
     Real(&'a mut f64),
     Flag(&'a mut bool),
-    Overflow(&'a mut Overflow),
+    Choice(&'a mut dyn Choice),
     Text(&'a mut String),
+}
+
+/// A setting that has a type of its own, each value of which is a word.
+pub(super) trait Choice {
+    /// Takes the value with this name; says whether there is one.
+    fn choose(&mut self, word: &str) -> bool;
+
+    /// The name of the value.
+    fn word(&self) -> &'static str;
 }
 
 impl Key {
@@ -138,7 +147,11 @@ impl Key {
             Slot::Rate(field) => *field = parse::rate(text)?,
             Slot::Real(field) => *field = parse::real(text)?,
             Slot::Flag(field) => *field = parse::flag(text)?,
-            Slot::Overflow(field) => *field = Overflow::named(text).ok_or(NO_CHOICE)?,
+            Slot::Choice(field) => {
+                if !field.choose(text) {
+                    return Err(NO_CHOICE.to_owned());
+                }
+            }
             Slot::Text(field) => text.clone_into(field),
         }
         self.check(conf)
@@ -203,7 +216,7 @@ impl Key {
             Slot::Rate(Some(field)) => field.to_string(),
             Slot::Real(field) => field.to_string(),
             Slot::Flag(field) => field.to_string(),
-            Slot::Overflow(field) => field.to_string(),
+            Slot::Choice(field) => field.word().to_owned(),
             Slot::Text(field) => field.clone(),
             Slot::OptDuration(None) | Slot::OptNumber(None) | Slot::Rate(None) => {
                 self.default.to_owned()
@@ -342,7 +355,7 @@ pub static KEYS: &[Key] = &[
         default: "wait",
         meaning: "what a receiver does with a record when ring_bytes or block_queue_size is \
                   reached: wait, drop it, or drop what waits longest, and count that",
-        slot: |conf| Slot::Overflow(&mut conf.receiver_overflow),
+        slot: |conf| Slot::Choice(&mut conf.receiver_overflow),
     },
     Key {
         name: "receiver_max_rate",
@@ -462,6 +475,16 @@ pub static KEYS: &[Key] = &[
         default: "1MiB",
         meaning: "longest line of text taken",
         slot: |conf| Slot::Number(&mut conf.max_line_bytes),
+    },
+    Key {
+        name: "invalid_utf8",
+        env: "MILLSTREAM_INVALID_UTF8",
+        guide: &[],
+        kind: Kind::Choice(InvalidUtf8::NAMES),
+        default: "replace",
+        meaning: "what becomes of a line that is not UTF-8: its wrong bytes are replaced, it is \
+                  left out, or its batch fails",
+        slot: |conf| Slot::Choice(&mut conf.invalid_utf8),
     },
     Key {
         name: "max_frame_bytes",

@@ -16,6 +16,7 @@
 //!
 //! Not here: reading the process environment and counting cores. Who owns the [`Conf`] does that.
 
+mod invalid_utf8;
 mod keys;
 mod nearest;
 mod overflow;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
+pub use invalid_utf8::InvalidUtf8;
 pub(crate) use keys::SYSTEM_TEMP;
 pub use keys::{KEYS, Key, Kind};
 pub use overflow::Overflow;
@@ -118,6 +120,8 @@ pub struct Conf {
     pub socket_read_timeout: Option<Duration>,
     /// Longest line of text taken, in bytes. Default: 1 MiB.
     pub max_line_bytes: usize,
+    /// What becomes of a line that is not UTF-8. Default: [`InvalidUtf8::Replace`].
+    pub invalid_utf8: InvalidUtf8,
     /// Largest frame taken from a raw socket, in bytes. Default: 64 MiB.
     pub max_frame_bytes: usize,
     /// How long a file may have been modified before it turns up in a watched directory and is read;
@@ -254,6 +258,7 @@ impl Conf {
             socket_keepalive: Duration::ZERO,
             socket_read_timeout: None,
             max_line_bytes: 0,
+            invalid_utf8: InvalidUtf8::Replace,
             max_frame_bytes: 0,
             file_stream_min_remember_duration: Duration::ZERO,
             max_inflated_bytes: 0,

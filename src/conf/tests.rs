@@ -145,6 +145,7 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("socket_keepalive", "0ms"),
         ("socket_read_timeout", "90s"),
         ("max_line_bytes", "100"),
+        ("invalid_utf8", "skip"),
         ("max_frame_bytes", "2GiB"),
         ("file_stream_min_remember_duration", "5s"),
         ("max_inflated_bytes", "1GiB"),
@@ -673,6 +674,7 @@ receiver_max_restart_delay             1m                  default
 socket_keepalive                       1m                  default
 socket_read_timeout                    none                default
 max_line_bytes                         1MiB                default
+invalid_utf8                           replace             default
 max_frame_bytes                        64MiB               default
 file_stream_min_remember_duration      1m                  default
 max_inflated_bytes                     16GiB               default

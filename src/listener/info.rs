@@ -136,6 +136,10 @@ pub struct InputInfo {
     /// Records that its receiver dropped since the last batch was cut, as
     /// [`receiver_overflow`](crate::conf::Overflow) says.
     pub dropped_records: u64,
+    /// Lines that were not UTF-8, and with which was done what
+    /// [`invalid_utf8`](crate::conf::InvalidUtf8) says. Known when the batch
+    /// completes, of those that were read.
+    pub invalid_lines: u64,
     /// Records per second that its receiver might store when the batch was cut, if
     /// that was limited.
     #[doc(alias = "getCurrentLimit")]
@@ -160,6 +164,7 @@ impl InputInfo {
             name,
             num_records,
             dropped_records: 0,
+            invalid_lines: 0,
             rate_limit: None,
             description: String::new(),
             block_metadata: Vec::new(),

@@ -26,6 +26,11 @@ pub(crate) trait Dataset<T>: Send + Sync {
     /// See [`Partition::keep`].
     fn keep(&self, _: &Arc<Memory>) {}
 
+    /// See [`Partition::invalid_lines`].
+    fn invalid_lines(&self) -> u64 {
+        0
+    }
+
     /// Appends the steps that run when a partition is read.
     fn steps(&self, _: &mut Vec<Step>) {}
 }
@@ -46,6 +51,10 @@ impl<T: Data> Dataset<T> for Ready<T> {
         for part in &*self.0 {
             part.keep(memory);
         }
+    }
+
+    fn invalid_lines(&self) -> u64 {
+        self.0.iter().map(|part| part.invalid_lines()).sum()
     }
 
     fn known_count(&self) -> Option<u64> {

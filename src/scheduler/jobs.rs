@@ -310,18 +310,10 @@ impl JobScheduler {
     }
 
     fn complete(&self, batch: &Batch, end: i64) {
-        let inputs = self.graph.inputs();
-        let reports: Vec<_> = inputs
-            .iter()
-            .filter_map(|input| input.report(batch.time))
-            .collect();
         let has_failed = {
             let mut info = batch.info();
-            for report in reports {
-                let id = report.stream_id;
-                if let Some(input) = info.inputs.iter_mut().find(|input| input.stream_id == id) {
-                    *input = report;
-                }
+            for (input, told) in self.graph.inputs().iter().zip(&mut info.inputs) {
+                input.report(batch.time, told);
             }
             info.processing_end_nanos = Some(end);
             info.outputs.sort_by_key(|output| output.id);

@@ -225,12 +225,13 @@ impl<T: Data> RestoredPart<T> {
     pub(super) fn new<B: IntoPartition<Record = T>>(
         block: RestoredBlock,
         logging: &Logging<T>,
+        reading: &B::Reading,
     ) -> Result<Self> {
         Ok(Self {
             sequence: block.sequence,
             records: block.records,
             metadata: block.metadata,
-            partition: B::decode(&block.bytes, block.records, logging)?,
+            partition: B::decode(&block.bytes, block.records, logging, reading)?,
         })
     }
 }
@@ -270,15 +271,15 @@ impl<T: Data> Default for Restored<T> {
 }
 
 impl<T: Data> Restored<T> {
-    /// Batches come once per `interval`.
-    pub(super) fn new<B: IntoPartition<Record = T>>(
+    /// Batches come once per `interval`; `part` reads a block.
+    pub(super) fn new(
         stream: RestoredStream,
         resume: Resume,
         interval: Duration,
-        logging: &Logging<T>,
+        part: impl Fn(RestoredBlock) -> Result<RestoredPart<T>>,
     ) -> Result<Self> {
         let parts = |blocks: Vec<RestoredBlock>| -> Result<Vec<_>> {
-            let part = |block| RestoredPart::new::<B>(block, logging).map(Arc::new);
+            let part = |block| part(block).map(Arc::new);
             blocks.into_iter().map(part).collect()
         };
         let batches = stream.batches.into_iter();

@@ -80,11 +80,9 @@ pub(crate) trait Input: Control {
         None
     }
 
-    /// What is known of the batch `time` after it was processed, if that is more
-    /// than the cut told.
-    fn report(&self, _time: BatchTime) -> Option<InputInfo> {
-        None
-    }
+    /// Adds what is known of the batch `time` after it was processed to what the cut
+    /// told.
+    fn report(&self, time: BatchTime, info: &mut InputInfo);
 }
 
 /// What was taken back from a batch.
@@ -180,12 +178,18 @@ pub(crate) struct InputNode<T: Data, I> {
 }
 
 struct Batches<T: Data> {
-    cut: BTreeMap<BatchTime, Rdd<T>>,
+    cut: BTreeMap<BatchTime, Held<T>>,
     /// What the log has to have of those that were cut.
     to_log: BTreeMap<BatchTime, Vec<Arc<dyn Part>>>,
     before: Before<T>,
     /// Up to here all batches are done.
     done: BatchTime,
+}
+
+/// A batch that was cut.
+struct Held<T: Data> {
+    rdd: Rdd<T>,
+    records: u64,
 }
 
 /// Batches from before the checkpoint.
@@ -250,16 +254,17 @@ impl<T: Data, I: Ingest<T>> Control for InputNode<T, I> {
 
     fn clear(&self, done: BatchTime) {
         let mut batches = self.batches();
-        let mut old = self.meta.take_old(&mut batches.cut, done);
+        let old = self.meta.take_old(&mut batches.cut, done);
+        let mut over = BTreeMap::new();
         if done >= batches.before.until {
-            old.append(&mut batches.before.batches);
+            over.append(&mut batches.before.batches);
         }
         let before = batches.done.min(done);
         batches.done = batches.done.max(done);
         let kept: Vec<_> = batches
             .cut
             .range(before..=done)
-            .map(|(_, rdd)| rdd.clone())
+            .map(|(_, held)| held.rdd.clone())
             .collect();
         drop(batches);
         // What is done no longer counts as waiting in its ring, whoever holds it.
@@ -267,7 +272,8 @@ impl<T: Data, I: Ingest<T>> Control for InputNode<T, I> {
         for rdd in kept {
             rdd.keep(memory);
         }
-        for rdd in old.values() {
+        let old = old.values().map(|held| &held.rdd);
+        for rdd in old.chain(over.values()) {
             rdd.keep_if_shared(memory);
         }
     }
@@ -279,7 +285,7 @@ impl<T: Data, I: Ingest<T>> Stream<T> for InputNode<T, I> {
             return Ok(None);
         }
         let batches = self.batches();
-        let cut = batches.cut.get(&time);
+        let cut = batches.cut.get(&time).map(|held| &held.rdd);
         let cut = cut.or_else(|| batches.before.batches.get(&time)).cloned();
         drop(batches);
         // A time that was never cut, or is forgotten, has no records.
@@ -301,12 +307,13 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
     fn cut(&self, time: BatchTime) -> InputInfo {
         let cut = self.ingest.cut(time);
         let mut batches = self.batches();
-        batches.cut.insert(time, cut.rdd);
+        let (rdd, records) = (cut.rdd, cut.records);
+        batches.cut.insert(time, Held { rdd, records });
         if !cut.parts.is_empty() {
             batches.to_log.insert(time, cut.parts);
         }
         drop(batches);
-        InputInfo::new(self.stream_id, self.name.clone(), cut.records).with_received(cut.received)
+        InputInfo::new(self.stream_id, self.name.clone(), records).with_received(cut.received)
     }
 
     fn queued(&self) {
@@ -317,11 +324,11 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut batches = self.batches();
         let mut waiting = batches.cut.range((from, Bound::Included(last)));
-        let (time, records) = waiting.find_map(|(&time, rdd)| match rdd.known_count() {
+        let (time, records) = waiting.find_map(|(&time, held)| match held.records {
             0 => None,
             records => Some((time, records)),
         })?;
-        let rdd = batches.cut.remove(&time)?;
+        let Held { rdd, .. } = batches.cut.remove(&time)?;
         Some(Withdrawn {
             stream_id: self.stream_id,
             time,
@@ -332,6 +339,12 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
 
     fn is_waiting(&self) -> bool {
         self.ingest.is_waiting()
+    }
+
+    fn report(&self, time: BatchTime, info: &mut InputInfo) {
+        if let Some(held) = self.batches().cut.get(&time) {
+            info.invalid_lines = held.rdd.invalid_lines();
+        }
     }
 
     fn unrecoverable(&self) -> Option<&'static str> {

@@ -13,7 +13,7 @@ use crate::executor::Executor;
 use crate::id::StreamId;
 use crate::listener::Received;
 use crate::rdd::pipe::Data;
-use crate::rdd::{AtRest, Lines, Partition, Rdd};
+use crate::rdd::{AtRest, Lines, Partition, Rdd, Reading};
 use crate::receiver::log::{Logging, RestoredStream, Resume};
 use crate::receiver::{RateLimit, Supervisor};
 use crate::sync::engine::{Mutex, MutexGuard};
@@ -33,6 +33,7 @@ pub(crate) struct ReceiverIngest<B: IntoPartition> {
     limit: Option<Arc<RateLimit>>,
     budget: Arc<Budget>,
     logging: Arc<Logging<B::Record>>,
+    reading: B::Reading,
     ring: Mutex<Ring<B>>,
     restored: Mutex<Restored<B::Record>>,
 }
@@ -50,8 +51,13 @@ struct Ring<B: IntoPartition> {
 /// A kind of block that can be a partition of a batch.
 pub(crate) trait IntoPartition: crate::block::Block + Sized {
     type Record: Data;
+    /// What there is to know for reading its records.
+    type Reading: Send + Sync + 'static;
 
-    fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<Self::Record>>;
+    fn into_partition(
+        taken: Taken<Self>,
+        reading: &Self::Reading,
+    ) -> Arc<dyn Partition<Self::Record>>;
 
     /// What is known of a block that was stored as a whole.
     fn about(_: &Taken<Self>) -> Option<&About> {
@@ -70,14 +76,16 @@ pub(crate) trait IntoPartition: crate::block::Block + Sized {
         bytes: &[u8],
         records: u64,
         logging: &Logging<Self::Record>,
+        reading: &Self::Reading,
     ) -> Result<Arc<dyn Partition<Self::Record>>>;
 }
 
 impl IntoPartition for TextBlock {
     type Record = Str;
+    type Reading = Arc<Reading>;
 
-    fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<Str>> {
-        Arc::new(Lines::from(taken))
+    fn into_partition(taken: Taken<Self>, reading: &Arc<Reading>) -> Arc<dyn Partition<Str>> {
+        Arc::new(Lines::taken(taken, reading))
     }
 
     fn encode(taken: &Taken<Self>, _: &Logging<Str>, out: &mut Vec<u8>) -> Result<()> {
@@ -85,15 +93,21 @@ impl IntoPartition for TextBlock {
         Ok(())
     }
 
-    fn decode(bytes: &[u8], _: u64, _: &Logging<Str>) -> Result<Arc<dyn Partition<Str>>> {
-        Ok(Arc::new(Lines::copy_of(bytes)))
+    fn decode(
+        bytes: &[u8],
+        _: u64,
+        _: &Logging<Str>,
+        reading: &Arc<Reading>,
+    ) -> Result<Arc<dyn Partition<Str>>> {
+        Ok(Arc::new(Lines::copy_of(bytes, reading)))
     }
 }
 
 impl<T: Data> IntoPartition for TypedBlock<T> {
     type Record = T;
+    type Reading = ();
 
-    fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<T>> {
+    fn into_partition(taken: Taken<Self>, (): &()) -> Arc<dyn Partition<T>> {
         Arc::new(taken)
     }
 
@@ -111,6 +125,7 @@ impl<T: Data> IntoPartition for TypedBlock<T> {
         mut bytes: &[u8],
         records: u64,
         logging: &Logging<T>,
+        (): &(),
     ) -> Result<Arc<dyn Partition<T>>> {
         let codec = logging.codec()?;
         let read = (0..records).map(|_| (codec.decode)(&mut bytes));
@@ -120,18 +135,18 @@ impl<T: Data> IntoPartition for TypedBlock<T> {
 }
 
 impl<B: IntoPartition> ReceiverIngest<B> {
-    /// Declares a receiver input; `make` gets its id and gives the ring's far end
-    /// and the receiver.
+    /// Declares a receiver input; `make` gets its id and name, and gives the ring's far
+    /// end, how its records are read and the receiver.
     pub(crate) fn declare(
         graph: &Arc<Graph>,
         kind: &'static str,
         site: &'static Location<'static>,
         logging: &Arc<Logging<B::Record>>,
-        make: impl FnOnce(StreamId) -> (Cutter<B>, Supervisor),
+        make: impl FnOnce(StreamId, &str) -> (Cutter<B>, B::Reading, Supervisor),
     ) -> Result<DStream<B::Record>> {
         let mut declared = None;
         let stream = InputNode::declare(graph, kind, site, |stream_id, name| {
-            let (cutter, supervisor) = make(stream_id);
+            let (cutter, reading, supervisor) = make(stream_id, name);
             let (limit, budget) = (supervisor.limit.clone(), Arc::clone(&supervisor.budget));
             declared = Some(DeclaredReceiver {
                 stream_id,
@@ -144,6 +159,7 @@ impl<B: IntoPartition> ReceiverIngest<B> {
                 limit,
                 budget,
                 logging: Arc::clone(logging),
+                reading,
                 ring: Mutex::new(Ring {
                     cutter,
                     blocks: Vec::new(),
@@ -206,7 +222,7 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         let partitions = restored.iter().map(|part| Arc::clone(&part.partition));
         let taken = blocks
             .iter()
-            .map(|part| B::into_partition(part.taken.clone()));
+            .map(|part| B::into_partition(part.taken.clone(), &self.reading));
         let partitions = partitions.chain(taken).collect();
         let parts = match self.logging.log() {
             Some(_) => {
@@ -249,14 +265,16 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         let before = std::mem::take(&mut stream.before).into_iter();
         let before = before.map(|(time, blocks)| {
             let parts = blocks.into_iter().map(|block| {
-                let part = RestoredPart::new::<B>(block, &self.logging)?;
+                let part = RestoredPart::new::<B>(block, &self.logging, &self.reading)?;
                 Ok(part.partition)
             });
             let partitions = parts.collect::<Result<_>>()?;
             Ok((time, Rdd::ready(partitions, Arc::clone(&self.executor))))
         });
         let before = before.collect::<Result<_>>()?;
-        let restored = Restored::new::<B>(stream, resume, self.interval, &self.logging)?;
+        let restored = Restored::new(stream, resume, self.interval, |block| {
+            RestoredPart::new::<B>(block, &self.logging, &self.reading)
+        })?;
         *self.restored() = restored;
         Ok(before)
     }

@@ -100,7 +100,7 @@ mod tests {
         let text: String = (0..1000)
             .map(|n| format!("the line number {n:04}\n"))
             .collect();
-        let block = Arc::new(Lines::copy_of(text.as_bytes())) as Arc<dyn Partition<Str>>;
+        let block = Arc::new(Lines::copy_of(text.as_bytes(), &Arc::default())) as Arc<dyn Partition<Str>>;
         let lines = Rdd::ready(Arc::new([block]), Arc::clone(&executor));
         for (every, kept) in [(1, 1000), (100, 10)] {
             let number = |line: &Str| line[16..].parse::<usize>().unwrap();
