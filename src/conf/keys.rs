@@ -327,6 +327,16 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::OptNumber(&mut conf.memory_max),
     },
     Key {
+        name: "state_max_bytes",
+        env: "MILLSTREAM_STATE_MAX_BYTES",
+        guide: &[],
+        kind: Kind::Bytes { min: 1 },
+        default: "none",
+        meaning: "bytes that an operation with state, or a window by key, may keep; a batch that \
+                  would take it further fails",
+        slot: |conf| Slot::OptNumber(&mut conf.state_max_bytes),
+    },
+    Key {
         name: "spill_dir",
         env: "MILLSTREAM_SPILL_DIR",
         guide: &["spark.local.dir"],

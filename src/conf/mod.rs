@@ -83,6 +83,11 @@ pub struct Conf {
     /// Bytes of processed batches that windows may keep; beyond them receivers wait. `None` is half
     /// of what the process may use. Default: `None`.
     pub memory_max: Option<usize>,
+    /// Bytes that an operation with state, or a window by key, may keep, as
+    /// [`StateInfo`](crate::listener::StateInfo) counts them. A batch that would take it further
+    /// fails, and its state stays as it was before; of a window, the batches fail whose windows
+    /// have that one. `None` is no bound. Default: `None`.
+    pub state_max_bytes: Option<usize>,
     /// Directory for the files of persisted records that do not fit into memory. Default: `system
     /// temp`, the system's directory for temporary files.
     pub spill_dir: String,
@@ -242,6 +247,7 @@ impl Conf {
             block_bytes: 0,
             ring_bytes: 0,
             memory_max: None,
+            state_max_bytes: None,
             spill_dir: String::new(),
             block_queue_size: 0,
             receiver_overflow: Overflow::Wait,

@@ -129,6 +129,7 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("block_bytes", "64KiB"),
         ("ring_bytes", "3MiB"),
         ("memory_max", "8GiB"),
+        ("state_max_bytes", "4MiB"),
         ("spill_dir", "/var/spill"),
         ("block_queue_size", "8"),
         ("receiver_overflow", "drop_newest"),
@@ -658,6 +659,7 @@ block_interval                         200ms               default
 block_bytes                            1MiB                default
 ring_bytes                             2MiB                environment MILLSTREAM_RING_BYTES
 memory_max                             half                default
+state_max_bytes                        none                default
 spill_dir                              system temp         default
 block_queue_size                       4096                default
 receiver_overflow                      wait                default

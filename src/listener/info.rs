@@ -24,6 +24,9 @@ pub struct BatchInfo {
     pub processing_end_nanos: Option<i64>,
     /// Its output operations that have ended.
     pub outputs: Vec<OutputOperationInfo>,
+    /// What each operation with state, and each window by key, keeps when the batch
+    /// completes, in order of declaration. Else empty.
+    pub states: Vec<StateInfo>,
 }
 
 impl BatchInfo {
@@ -40,6 +43,7 @@ impl BatchInfo {
             processing_start_nanos: None,
             processing_end_nanos: None,
             outputs: Vec::new(),
+            states: Vec::new(),
         }
     }
 
@@ -243,6 +247,31 @@ impl OutputOperationInfo {
             start_nanos,
             end_nanos,
             error,
+        }
+    }
+}
+
+/// How much an operation keeps by key from batch to batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StateInfo {
+    /// The operation and where it was declared, such as
+    /// `map_with_state at main.rs:12`.
+    pub operation: Arc<str>,
+    /// How many keys it has.
+    pub keys: u64,
+    /// The memory that it takes: its tables and lists, whether they are full or have
+    /// room for more, and the text of keys that are [`Str`](crate::Str)s. What else
+    /// keys and values point to is not known.
+    pub bytes: u64,
+}
+
+impl StateInfo {
+    pub(crate) fn new(operation: &Arc<str>, keys: u64, bytes: u64) -> Self {
+        Self {
+            operation: Arc::clone(operation),
+            keys,
+            bytes,
         }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) use bus::{Bus, Event};
 pub(crate) use info::Received;
 pub use info::{
     BatchInfo, CheckpointInfo, InputInfo, OutputOperationInfo, ReceiverInfo, SkippedBatchInfo,
-    StuckBatchInfo,
+    StateInfo, StuckBatchInfo,
 };
 
 /// Is told what happens in a context. Every method does nothing by default.

@@ -315,6 +315,7 @@ impl JobScheduler {
             for (input, told) in self.graph.inputs().iter().zip(&mut info.inputs) {
                 input.report(batch.time, told);
             }
+            info.states = self.graph.states();
             info.processing_end_nanos = Some(end);
             info.outputs.sort_by_key(|output| output.id);
             tracing::debug!(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::size::room;
 use crate::arch;
 
 /// Places by the hashes of their keys: open addressing in slots of 8 bytes, each
@@ -44,6 +45,11 @@ impl Index {
     /// For how many places there is room.
     pub(super) fn capacity(&self) -> usize {
         self.slots.len() / 4 * 3
+    }
+
+    /// For how many bytes there is memory.
+    pub(super) fn bytes(&self) -> u64 {
+        room::<u64>(self.slots.capacity())
     }
 
     /// Makes room for `more` places.

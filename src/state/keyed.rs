@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::changes::{self, Changes, Entry};
 use super::idle::Idle;
+use super::size::{StateBound, StateSize};
 use super::table::Table;
 use super::undo::Undo;
 use crate::codec::RecordCodec;
@@ -19,6 +20,7 @@ use crate::time::{BatchTime, Duration};
 /// keys.
 pub(crate) struct KeyedState<K, S> {
     partitions: Vec<Mutex<StatePartition<K, S>>>,
+    bound: StateBound,
 }
 
 impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
@@ -27,15 +29,21 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         let new = |_| Mutex::new(StatePartition::new(timeout));
         Self {
             partitions: (0..partitions.max(1)).map(new).collect(),
+            bound: StateBound::default(),
         }
+    }
+
+    /// The same, with a bound on what it keeps.
+    pub(crate) fn bounded(self, bound: StateBound) -> Self {
+        Self { bound, ..self }
     }
 
     pub(crate) fn partitioner(&self) -> HashPartitioner {
         HashPartitioner::new(self.partitions.len())
     }
 
-    /// Changes all partitions in parallel. After an error or a panic in any of them
-    /// all are as they were.
+    /// Changes all partitions in parallel. After an error or a panic in any of them, or
+    /// if they would be larger than they may, all are as they were.
     ///
     /// `weight` is the expected work.
     pub(crate) fn step<R: Send>(
@@ -46,7 +54,13 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         change: impl Fn(usize, &mut StatePartition<K, S>) -> R + Sync,
     ) -> Result<Vec<R>> {
         let n = self.partitions.len();
-        let results = executor.map(n, weight, |i| Ok(change(i, &mut self.partition(i))));
+        let before = self.size();
+        let mut results = executor.map(n, weight, |i| Ok(change(i, &mut self.partition(i))));
+        let allowed = self.bound.check(before, self.size());
+        let is_too_large = results.is_ok() && allowed.is_err();
+        if is_too_large {
+            results = allowed.and(results);
+        }
         if results.is_err() {
             for i in 0..n {
                 self.partition(i).roll_back();
@@ -55,7 +69,8 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         // What is dropped here may be as much work as the changes were.
         let weight = self.sum(|partition| partition.commit_weight(time));
         executor.map(n, weight, |i| {
-            self.partition(i).commit(time);
+            // Memory for rows that are gone again must not be in the next one's way.
+            self.partition(i).commit(time, is_too_large);
             Ok(())
         })?;
         results
@@ -78,8 +93,8 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     }
 
     /// Takes these keys with their state in place of those that there are; the
-    /// first of a key counts. After a panic all are as they were. There must be no
-    /// time-out.
+    /// first of a key counts. After a panic, or if they would be larger than they may,
+    /// all are as they were. There must be no time-out.
     pub(crate) fn rebuild(
         &self,
         executor: &Executor,
@@ -90,9 +105,11 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         let new = executor.map(n, records.len(), |i| {
             let mut partition = StatePartition::new(None);
             partition.load(time, records.take(i), |_, _| ());
-            partition.commit(time);
+            partition.commit(time, false);
             Ok(Mutex::new(Some(partition)))
         })?;
+        let sizes = new.iter().flat_map(|new| lock(new).as_ref().map(StatePartition::size));
+        self.bound.check(self.size(), sizes.sum())?;
         executor.map(n, records.len(), |i| {
             if let Some(mut new) = lock(&new[i]).take() {
                 let mut partition = self.partition(i);
@@ -166,6 +183,12 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         self.sum(|partition| partition.table.len())
     }
 
+    /// How much it keeps.
+    pub(crate) fn size(&self) -> StateSize {
+        let partitions = self.partitions.iter();
+        partitions.map(|partition| lock(partition).size()).sum()
+    }
+
     /// How many rows a step at `time` has to look at because of the time-out.
     pub(crate) fn due(&self, time: BatchTime) -> usize {
         self.sum(|partition| partition.due(time))
@@ -211,6 +234,14 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
             idle: timeout.map(Idle::new),
             changes: None,
         }
+    }
+
+    /// How much it keeps. What a step notes for itself does not count.
+    fn size(&self) -> StateSize {
+        let mut size = self.table.size();
+        size.bytes += self.idle.as_ref().map_or(0, Idle::bytes);
+        size.bytes += self.changes.as_ref().map_or(0, Changes::bytes);
+        size
     }
 
     fn must_save_all(&self) -> bool {
@@ -305,8 +336,8 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
         self.undo.weight() + filed + self.due(time)
     }
 
-    /// Ends a step.
-    pub(super) fn commit(&mut self, time: BatchTime) {
+    /// Ends a step; with `fit` it also gives back all memory that is no row's.
+    pub(super) fn commit(&mut self, time: BatchTime, fit: bool) {
         let Self {
             table,
             undo,
@@ -320,7 +351,11 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
         if let Some(idle) = idle {
             idle.commit(time, undo.inserted(), |place| table.is_live(place));
         }
-        if let Some(moved) = table.settle() {
+        let moved = match fit {
+            true => Some(table.fit()),
+            false => table.settle(),
+        };
+        if let Some(moved) = moved {
             if let Some(idle) = idle {
                 idle.rows_moved(&moved);
             }

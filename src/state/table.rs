@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::bits::Bits;
 use super::index::Index;
+use super::size::{StateSize, room};
 use super::spare::clear;
 use crate::arch;
 use crate::block::Str;
@@ -28,6 +29,8 @@ pub(crate) struct Table<K, V> {
     free: Vec<u32>,
     /// Places that were left since the table was settled.
     left: Vec<u32>,
+    /// Bytes beside the rows that their keys have, those in places that were left too.
+    text: usize,
 }
 
 /// The rows of a table: a partition of a batch.
@@ -59,6 +62,22 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
             index: Index::default(),
             free: Vec::new(),
             left: Vec::new(),
+            text: 0,
+        }
+    }
+
+    /// How much it keeps.
+    pub(crate) fn size(&self) -> StateSize {
+        let rows = &self.rows;
+        let lists = self.free.capacity() + self.left.capacity();
+        let bytes = room::<(K, V)>(rows.entries.capacity())
+            + rows.live.bytes()
+            + self.index.bytes()
+            + room::<u32>(lists)
+            + self.text as u64;
+        StateSize {
+            keys: rows.len as u64,
+            bytes,
         }
     }
 
@@ -97,6 +116,7 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
             index: &mut self.index,
             free: &mut self.free,
             left: &mut self.left,
+            text: &mut self.text,
             hash: KeyHash::get(),
         }
     }
@@ -132,6 +152,12 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         (unused > spare + 64).then(|| self.move_together())
     }
 
+    /// As [`settle`](Self::settle), and gives back all memory that is no row's.
+    pub(crate) fn fit(&mut self) -> Vec<u32> {
+        self.left = Vec::new();
+        self.move_together()
+    }
+
     /// The place of a row that is gone.
     pub(crate) const GONE: u32 = u32::MAX;
 
@@ -156,6 +182,7 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         rows.live = Bits::all_below(rows.len);
         self.index = index;
         self.free = Vec::new();
+        self.text = rows.entries.iter().map(|(key, _)| own_bytes(key)).sum();
         moved
     }
 }
@@ -166,6 +193,7 @@ pub(crate) struct Editor<'t, K, V> {
     index: &'t mut Index,
     free: &'t mut Vec<u32>,
     left: &'t mut Vec<u32>,
+    text: &'t mut usize,
     hash: KeyHash,
 }
 
@@ -249,10 +277,13 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
     /// Adds a row for a key that has none.
     pub(crate) fn insert(&mut self, hash: u64, mut key: K, value: V) -> u32 {
         settle_key(&mut key);
+        *self.text += own_bytes(&key);
         let entries = &mut self.rows.entries;
         let place = match self.free.pop() {
             Some(place) => {
-                entries[place as usize] = (key, value);
+                let entry = &mut entries[place as usize];
+                *self.text -= own_bytes(&entry.0);
+                *entry = (key, value);
                 place
             }
             None => {
@@ -338,6 +369,12 @@ fn settle_key<K: Data>(key: &mut K) {
     if let Some(text) = (key as &mut dyn Any).downcast_mut::<Str>() {
         *text = std::mem::take(text).compact();
     }
+}
+
+/// What a settled key has beside itself, as far as that is known.
+fn own_bytes<K: Data>(key: &K) -> usize {
+    let text = (key as &dyn Any).downcast_ref::<Str>();
+    text.map_or(0, Str::own_bytes)
 }
 
 impl<K, V> Rows<K, V> {

@@ -419,6 +419,7 @@ mod tests {
 
     use super::*;
     use crate::executor::Executor;
+    use crate::state::StateBound;
 
     const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -461,7 +462,7 @@ mod tests {
 
     fn graph() -> Arc<Graph> {
         let executor = Executor::of(1);
-        let graph = Graph::new("test", INTERVAL, Arc::new(executor));
+        let graph = Graph::new("test", INTERVAL, Arc::new(executor), StateBound::default());
         graph.initialize(at(0), None);
         graph
     }

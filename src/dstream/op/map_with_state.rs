@@ -30,8 +30,9 @@ where
     /// may add an initial state, a number of partitions and a time-out.
     ///
     /// The records of a key are passed in the order in which they came. A record
-    /// that finds no state calls the function too. If a call panics, the batch
-    /// fails, and the state of all keys stays as it was before the batch.
+    /// that finds no state calls the function too. If a call panics, or the state would
+    /// outgrow `state_max_bytes`, the batch fails, and the state of all keys stays as
+    /// it was before the batch.
     ///
     /// Guide: Transformations on DStreams. A shuffle of all records; keeps the
     /// state of each key, in memory, until it is removed or times out. A batch
@@ -82,7 +83,7 @@ where
             MapWithState {
                 parent: self.clone(),
                 kept: KeptState::new(
-                    KeyedState::new(partitions, spec.timeout),
+                    KeyedState::new(partitions, spec.timeout).bounded(graph.state_bound()),
                     Arc::clone(graph.executor()),
                 ),
                 initial: spec.initial,

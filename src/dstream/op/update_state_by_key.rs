@@ -28,8 +28,8 @@ where
     /// In every batch `f` is called once for each key that has a state or values,
     /// so also for those without data. The values are in the order in which they
     /// came. The stream holds all keys with their state, in every batch. If a call
-    /// panics, the batch fails, and the state of all keys stays as it was before
-    /// it.
+    /// panics, or the state would outgrow `state_max_bytes`, the batch fails, and the
+    /// state of all keys stays as it was before it.
     ///
     /// Guide: `UpdateStateByKey` Operation. A shuffle of all records; keeps the state
     /// of each key, in memory, until it is removed. A batch costs what all keys
@@ -223,7 +223,7 @@ where
         let operator = UpdateState {
             parent: self.clone(),
             kept: KeptState::new(
-                KeyedState::new(partitions, None),
+                KeyedState::new(partitions, None).bounded(graph.state_bound()),
                 Arc::clone(graph.executor()),
             ),
             began: false,
