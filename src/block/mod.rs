@@ -7,6 +7,7 @@ pub(crate) mod naive;
 mod range;
 mod reader;
 mod ring;
+mod spill;
 mod str;
 mod text;
 
@@ -17,5 +18,6 @@ pub(crate) use ring::{
     About, Block, Budget, Closed, Cutter, RingOptions, Taken, TextWriter, TypedBlock, TypedWriter,
     text_ring, typed_ring,
 };
+pub(crate) use spill::{SpillFile, SpillStore};
 pub use str::{Split, SplitWhitespace, Str};
 pub(crate) use text::{Lease, TextBlock};

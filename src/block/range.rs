@@ -91,7 +91,7 @@ impl TextRange {
     /// Hands over the lines in a part that begins and ends with lines, without
     /// their terminators, until `each` says `false`. Bytes that are not UTF-8
     /// become U+FFFD, as in Spark.
-    #[inline]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(crate) fn lines_in(&self, part: Range<usize>, each: impl FnMut(Str) -> bool) {
         self.lines_or(part, each, |_, _| Mend::Replace);
     }
@@ -316,7 +316,7 @@ mod tests {
             cutter.cut(&mut taken);
             TextRange::from(taken.remove(0))
         };
-        let memory = Arc::new(Memory::new(10, "".into()));
+        let memory = Arc::new(Memory::with_room(10));
         let (first, second) = (take(b"a line\n"), take(b"another\n"));
         first.keep(&memory);
         first.keep(&memory);

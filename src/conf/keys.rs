@@ -236,6 +236,9 @@ impl Key {
 /// What is wrong with a word that is none of a [`Kind::Choice`].
 const NO_CHOICE: &str = "there is no such choice";
 
+/// The value of `receiver_storage_level` that permits disk.
+pub(crate) const MEMORY_AND_DISK: &str = "MEMORY_AND_DISK";
+
 /// The default of `spill_dir`: the system's directory for temporary files.
 pub(crate) const SYSTEM_TEMP: &str = "system temp";
 
@@ -342,8 +345,29 @@ pub static KEYS: &[Key] = &[
         guide: &["spark.local.dir"],
         kind: Kind::Text,
         default: SYSTEM_TEMP,
-        meaning: "directory for the files of persisted records that do not fit into memory",
+        meaning: "directory for the files of persisted and of received records that do not fit \
+                  into memory",
         slot: |conf| Slot::Text(&mut conf.spill_dir),
+    },
+    Key {
+        name: "spill_max_bytes",
+        env: "MILLSTREAM_SPILL_MAX_BYTES",
+        guide: &[],
+        kind: Kind::Bytes { min: 0 },
+        default: "16GiB",
+        meaning: "bytes of all files in spill_dir; beyond them what is persisted is computed \
+                  again, and receivers wait",
+        slot: |conf| Slot::Number(&mut conf.spill_max_bytes),
+    },
+    Key {
+        name: "receiver_storage_level",
+        env: "MILLSTREAM_RECEIVER_STORAGE_LEVEL",
+        guide: &[],
+        kind: Kind::Choice(&["MEMORY_ONLY", MEMORY_AND_DISK]),
+        default: "MEMORY_ONLY",
+        meaning: "where that rests which was received and waits to be processed: with disk, \
+                  batches that wait go to files when more than half of ring_bytes is used",
+        slot: |conf| Slot::Text(&mut conf.receiver_storage_level),
     },
     Key {
         name: "block_queue_size",

@@ -32,8 +32,8 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 
 pub use invalid_utf8::InvalidUtf8;
-pub(crate) use keys::SYSTEM_TEMP;
 pub use keys::{KEYS, Key, Kind};
+pub(crate) use keys::{MEMORY_AND_DISK, SYSTEM_TEMP};
 pub use overflow::Overflow;
 
 use nearest::nearest;
@@ -88,9 +88,17 @@ pub struct Conf {
     /// fails, and its state stays as it was before; of a window, the batches fail whose windows
     /// have that one. `None` is no bound. Default: `None`.
     pub state_max_bytes: Option<usize>,
-    /// Directory for the files of persisted records that do not fit into memory. Default: `system
-    /// temp`, the system's directory for temporary files.
+    /// Directory for the files of persisted and of received records that do not fit into memory.
+    /// Default: `system temp`, the system's directory for temporary files.
     pub spill_dir: String,
+    /// Bytes of all files in `spill_dir`; beyond them what is persisted is computed again, and
+    /// receivers wait. Default: 16 GiB.
+    pub spill_max_bytes: usize,
+    /// Where that rests which was received and waits to be processed: `MEMORY_ONLY`, or
+    /// `MEMORY_AND_DISK`, where batches that wait go to files when more than half of `ring_bytes`
+    /// is used. For lines of text, raw frames, and records of which `DStream::checkpoint` says how
+    /// they are written. Default: `MEMORY_ONLY`.
+    pub receiver_storage_level: String,
     /// Blocks received and not yet cut into a batch, per receiver. Default: 4096.
     pub block_queue_size: usize,
     /// What a receiver does with a record when `ring_bytes` or `block_queue_size` is reached.
@@ -249,6 +257,8 @@ impl Conf {
             memory_max: None,
             state_max_bytes: None,
             spill_dir: String::new(),
+            spill_max_bytes: 0,
+            receiver_storage_level: String::new(),
             block_queue_size: 0,
             receiver_overflow: Overflow::Wait,
             receiver_max_rate: None,
@@ -471,6 +481,16 @@ impl Conf {
             let (block, ring) = (self.describe("block_bytes"), self.describe("ring_bytes"));
             return Err(Error::config(format!(
                 "{block} is more than {ring}: no block fits; lower the first or raise the second"
+            )));
+        }
+        if self.receiver_storage_level == MEMORY_AND_DISK
+            && self.receiver_overflow == Overflow::DropOldest
+        {
+            let level = self.describe("receiver_storage_level");
+            let overflow = self.describe("receiver_overflow");
+            return Err(Error::config(format!(
+                "{level} and {overflow}: what is in a file makes no room when it is dropped; \
+                 choose one of them"
             )));
         }
         self.validate_allocation()

@@ -131,6 +131,8 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("memory_max", "8GiB"),
         ("state_max_bytes", "4MiB"),
         ("spill_dir", "/var/spill"),
+        ("spill_max_bytes", "1GiB"),
+        ("receiver_storage_level", "MEMORY_AND_DISK"),
         ("block_queue_size", "8"),
         ("receiver_overflow", "drop_newest"),
         ("receiver_max_rate", "5000"),
@@ -661,6 +663,8 @@ ring_bytes                             2MiB                environment MILLSTREA
 memory_max                             half                default
 state_max_bytes                        none                default
 spill_dir                              system temp         default
+spill_max_bytes                        16GiB               default
+receiver_storage_level                 MEMORY_ONLY         default
 block_queue_size                       4096                default
 receiver_overflow                      wait                default
 receiver_max_rate                      unlimited           default

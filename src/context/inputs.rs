@@ -173,7 +173,11 @@ impl StreamingContext {
             let (writer, cutter, budget) = text_ring(self.ring_options(), max_line);
             let (limiter, limit) = self.limiter();
             let source = TextSocket::new(peer, writer, limiter);
-            (cutter, self.reading(name), self.supervisor(source, budget, limit))
+            (
+                cutter,
+                self.reading(name),
+                self.supervisor(source, budget, limit),
+            )
         })
     }
 
@@ -248,22 +252,28 @@ impl StreamingContext {
     pub fn receiver_stream<T: Data>(&self, receiver: impl Receiver<T>) -> Result<DStream<T>> {
         let site = Location::caller();
         let logging = Arc::new(Logging::new(self.logs()));
-        ReceiverIngest::declare(&self.inner.graph, "Receiver", site, &logging, |stream_id, _| {
-            let (writer, cutter, budget) = typed_ring(self.ring_options());
-            // A block never spans batches.
-            let block_interval = self.inner.conf.block_interval.min(self.batch_interval());
-            let (limiter, limit) = self.limiter();
-            let logging = Arc::clone(&logging);
-            let source = CustomSource::new(
-                receiver,
-                stream_id,
-                writer,
-                limiter,
-                block_interval,
-                logging,
-            );
-            (cutter, (), self.supervisor(source, budget, limit))
-        })
+        ReceiverIngest::declare(
+            &self.inner.graph,
+            "Receiver",
+            site,
+            &logging,
+            |stream_id, _| {
+                let (writer, cutter, budget) = typed_ring(self.ring_options());
+                // A block never spans batches.
+                let block_interval = self.inner.conf.block_interval.min(self.batch_interval());
+                let (limiter, limit) = self.limiter();
+                let logging = Arc::clone(&logging);
+                let source = CustomSource::new(
+                    receiver,
+                    stream_id,
+                    writer,
+                    limiter,
+                    block_interval,
+                    logging,
+                );
+                (cutter, (), self.supervisor(source, budget, limit))
+            },
+        )
     }
 
     /// The batches that a source of the program's own gives when it is asked.

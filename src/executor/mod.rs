@@ -95,7 +95,7 @@ impl Executor {
     /// With so many workers, not pinned, and no bound on memory.
     #[cfg(test)]
     pub(crate) fn of(workers: usize) -> Self {
-        let memory = Memory::new(u64::MAX, std::env::temp_dir());
+        let memory = Memory::with_room(u64::MAX);
         Self::start(Some(workers), None, false, memory)
             .expect("threads can be started")
             .0

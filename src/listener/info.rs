@@ -307,6 +307,40 @@ impl ReceiverInfo {
     }
 }
 
+/// A batch that waits, part of which was written to a file, or could not be.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SpillInfo {
+    /// The name of the input that had received it.
+    pub name: String,
+    /// The batch.
+    pub batch_time: BatchTime,
+    /// How long it took.
+    pub duration: Duration,
+    /// The bytes of memory that are free for its receiver again.
+    pub bytes: u64,
+    /// Why it could not be written. It stays in memory, and the receiver may have to
+    /// wait.
+    pub error: Option<Error>,
+}
+
+impl SpillInfo {
+    pub(crate) fn new(
+        name: &str,
+        batch_time: BatchTime,
+        duration: Duration,
+        bytes: crate::error::Result<u64>,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            batch_time,
+            duration,
+            bytes: *bytes.as_ref().unwrap_or(&0),
+            error: bytes.err(),
+        }
+    }
+}
+
 /// A checkpoint that was written, or could not be.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

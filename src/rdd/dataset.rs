@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::partition::{Partition, Partitions};
 use super::pipe::{Chunk, Data, Pipe, Step};
-use crate::block::Memory;
+use crate::block::{Memory, SpillStore};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 
@@ -29,6 +29,12 @@ pub(crate) trait Dataset<T>: Send + Sync {
     /// See [`Partition::invalid_lines`].
     fn invalid_lines(&self) -> u64 {
         0
+    }
+
+    /// Writes what it holds of a receiver's ring to a file, and gives that memory back;
+    /// who reads it already has it until then. Says how many bytes of memory that were.
+    fn spill(&self, _: &Arc<SpillStore>) -> Result<u64> {
+        Ok(0)
     }
 
     /// Appends the steps that run when a partition is read.

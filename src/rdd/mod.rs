@@ -54,7 +54,7 @@ use pipe::{Chain, Chunk, Narrow, Pipe, Sink, Source};
 pub(crate) use shuffle::{HashPartitioner, Scatter};
 pub use text::{Shown, Text};
 
-use crate::block::Memory;
+use crate::block::{Memory, SpillStore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::Executor;
 
@@ -139,6 +139,11 @@ impl<T: Data> Rdd<T> {
     /// Lines that were found not to be UTF-8 while it was read.
     pub(crate) fn invalid_lines(&self) -> u64 {
         self.data.invalid_lines()
+    }
+
+    /// See [`Dataset::spill`].
+    pub(crate) fn spill(&self, store: &Arc<SpillStore>) -> Result<u64> {
+        self.data.spill(store)
     }
 
     /// The data set under an Rdd without a chain.

@@ -367,7 +367,8 @@ fn a_large_partition_is_shared_and_stays_one() {
     for workers in [1, 2, 4] {
         let text = format!("{line}\r\n").repeat(5_000);
         let lines = Rdd::ready(
-            Arc::new([Arc::new(Lines::copy_of(text.as_bytes(), &Arc::default())) as Arc<dyn Partition<Str>>]),
+            Arc::new([Arc::new(Lines::copy_of(text.as_bytes(), &Arc::default()))
+                as Arc<dyn Partition<Str>>]),
             executor(workers),
         );
         let words = lines.clone().flat_map(|line| line.split(' '));

@@ -114,6 +114,13 @@ impl JobScheduler {
         self.lock().pending.len()
     }
 
+    /// The batches that were queued and not begun: those behind the first of these times,
+    /// and up to the second.
+    pub(super) fn waiting(&self) -> Option<(Option<BatchTime>, BatchTime)> {
+        let state = self.lock();
+        Some((state.begun, state.last_time?))
+    }
+
     /// Waits until less than `most` batches are queued or running; says whether that is
     /// so, or else the queue was closed.
     pub(crate) fn await_room(&self, most: usize) -> bool {

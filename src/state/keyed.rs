@@ -108,7 +108,9 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
             partition.commit(time, false);
             Ok(Mutex::new(Some(partition)))
         })?;
-        let sizes = new.iter().flat_map(|new| lock(new).as_ref().map(StatePartition::size));
+        let sizes = new
+            .iter()
+            .flat_map(|new| lock(new).as_ref().map(StatePartition::size));
         self.bound.check(self.size(), sizes.sum())?;
         executor.map(n, records.len(), |i| {
             if let Some(mut new) = lock(&new[i]).take() {

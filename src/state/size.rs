@@ -38,9 +38,8 @@ impl StateBound {
         match self.0 {
             Some(most) if after.bytes > most.max(before.bytes) => {
                 let StateSize { keys, bytes } = after;
-                let what = format!(
-                    "{keys} keys would take {bytes} bytes, and state_max_bytes is {most}"
-                );
+                let what =
+                    format!("{keys} keys would take {bytes} bytes, and state_max_bytes is {most}");
                 Err(Error::new(ErrorKind::Limit, what))
             }
             _ => Ok(()),

@@ -342,7 +342,6 @@ impl<B: Block> Taken<B> {
     }
 
     /// What the range weighs in the budget.
-    #[cfg(all(test, not(loom)))]
     pub(crate) fn weight(&self) -> usize {
         self.range.bytes.bytes
     }

@@ -10,20 +10,22 @@ mod direct;
 pub(crate) mod file;
 pub(crate) mod logged;
 pub(crate) mod queue;
+mod received;
 pub(crate) mod receiver;
 pub(crate) mod source;
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::DStream;
 use super::durable::Durable;
 use super::graph::Graph;
 use super::node::{Control, Meta, Stream};
-use crate::error::Result;
+use crate::block::SpillStore;
+use crate::error::{Error, Result};
 use crate::id::StreamId;
 use crate::listener::{InputInfo, Received};
 use crate::rdd::Rdd;
@@ -61,6 +63,22 @@ pub(crate) trait Input: Control {
         None
     }
 
+    /// If its ring has little room, writes the newest of the batches behind `after` and
+    /// up to `last` to a file that are in memory.
+    fn spill(
+        &self,
+        _store: &Arc<SpillStore>,
+        _after: Option<BatchTime>,
+        _last: BatchTime,
+    ) -> Option<SpilledBatch> {
+        None
+    }
+
+    /// Whether it has a ring, and it is not known how its records are written.
+    fn lacks_codec(&self) -> bool {
+        false
+    }
+
     /// Whether anything waits to be cut.
     fn is_waiting(&self) -> bool;
 
@@ -94,6 +112,13 @@ pub(crate) struct Withdrawn {
     pub(crate) data: Box<dyn Any + Send>,
 }
 
+/// A batch that was to be written to a file.
+pub(crate) struct SpilledBatch {
+    pub(crate) time: BatchTime,
+    /// Bytes of memory that were given back.
+    pub(crate) bytes: Result<u64>,
+}
+
 /// Where an input's data comes from.
 pub(crate) trait Ingest<T>: Send + Sync + 'static {
     /// See [`Input::unrecoverable`].
@@ -109,6 +134,11 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
 
     /// Told when the batch that was cut last is queued.
     fn queued(&self) {}
+
+    /// Whether there is little room for more.
+    fn is_crowded(&self) -> bool {
+        false
+    }
 
     /// Whether anything waits to be cut.
     fn is_waiting(&self) -> bool;
@@ -190,6 +220,8 @@ struct Batches<T: Data> {
 struct Held<T: Data> {
     rdd: Rdd<T>,
     records: u64,
+    /// Nothing of it is in memory, or could be put elsewhere.
+    is_spilled: bool,
 }
 
 /// Batches from before the checkpoint.
@@ -308,7 +340,12 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
         let cut = self.ingest.cut(time);
         let mut batches = self.batches();
         let (rdd, records) = (cut.rdd, cut.records);
-        batches.cut.insert(time, Held { rdd, records });
+        let held = Held {
+            rdd,
+            records,
+            is_spilled: false,
+        };
+        batches.cut.insert(time, held);
         if !cut.parts.is_empty() {
             batches.to_log.insert(time, cut.parts);
         }
@@ -335,6 +372,39 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
             records,
             data: Box::new(rdd),
         })
+    }
+
+    fn spill(
+        &self,
+        store: &Arc<SpillStore>,
+        after: Option<BatchTime>,
+        last: BatchTime,
+    ) -> Option<SpilledBatch> {
+        if !self.ingest.is_crowded() {
+            return None;
+        }
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (time, rdd) = {
+            let mut batches = self.batches();
+            let mut waiting = batches.cut.range_mut((from, Bound::Included(last)));
+            let (&time, held) = waiting.rfind(|(_, held)| !held.is_spilled && held.records > 0)?;
+            held.is_spilled = true;
+            (time, held.rdd.clone())
+        };
+        // A record's own code runs here.
+        let bytes = catch_unwind(AssertUnwindSafe(|| rdd.spill(store)))
+            .unwrap_or_else(|payload| Err(Error::from_panic(payload, "spilling records")));
+        if bytes.is_err()
+            && let Some(held) = self.batches().cut.get_mut(&time)
+        {
+            held.is_spilled = false;
+        }
+        Some(SpilledBatch { time, bytes })
+    }
+
+    fn lacks_codec(&self) -> bool {
+        let logging = self.ingest.logging();
+        logging.is_some_and(|logging| !logging.can_write())
     }
 
     fn is_waiting(&self) -> bool {

@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::logged::{Part, Restored, RestoredPart, TakenPart};
+use super::received::{How, ReceivedBlocks};
 use super::{Cut, Ingest, InputNode};
 use crate::block::{About, Budget, Cutter, Str, Taken, TextBlock, TypedBlock};
 use crate::dstream::{DStream, Graph};
@@ -32,8 +33,7 @@ pub(crate) struct ReceiverIngest<B: IntoPartition> {
     interval: Duration,
     limit: Option<Arc<RateLimit>>,
     budget: Arc<Budget>,
-    logging: Arc<Logging<B::Record>>,
-    reading: B::Reading,
+    how: How<B>,
     ring: Mutex<Ring<B>>,
     restored: Mutex<Restored<B::Record>>,
 }
@@ -52,7 +52,7 @@ struct Ring<B: IntoPartition> {
 pub(crate) trait IntoPartition: crate::block::Block + Sized {
     type Record: Data;
     /// What there is to know for reading its records.
-    type Reading: Send + Sync + 'static;
+    type Reading: Clone + Send + Sync + 'static;
 
     fn into_partition(
         taken: Taken<Self>,
@@ -158,8 +158,10 @@ impl<B: IntoPartition> ReceiverIngest<B> {
                 interval: graph.batch_interval(),
                 limit,
                 budget,
-                logging: Arc::clone(logging),
-                reading,
+                how: How {
+                    logging: Arc::clone(logging),
+                    reading,
+                },
                 ring: Mutex::new(Ring {
                     cutter,
                     blocks: Vec::new(),
@@ -187,7 +189,7 @@ impl<B: IntoPartition> ReceiverIngest<B> {
         } = &mut *ring;
         cutter.cut(taken);
         let parts = taken.drain(..);
-        blocks.extend(parts.map(|taken| Arc::new(TakenPart::new(taken, &self.logging))));
+        blocks.extend(parts.map(|taken| Arc::new(TakenPart::new(taken, &self.how.logging))));
         ring
     }
 
@@ -220,11 +222,9 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         let metadata = restored.iter().filter_map(|part| part.metadata.clone());
         let metadata = metadata.chain(blocks.iter().filter_map(about)).collect();
         let partitions = restored.iter().map(|part| Arc::clone(&part.partition));
-        let taken = blocks
-            .iter()
-            .map(|part| B::into_partition(part.taken.clone(), &self.reading));
-        let partitions = partitions.chain(taken).collect();
-        let parts = match self.logging.log() {
+        let taken = blocks.iter().map(|part| part.taken.clone()).collect();
+        let data = Arc::new(ReceivedBlocks::new(self.how.clone(), partitions, taken));
+        let parts = match self.how.logging.log() {
             Some(_) => {
                 let restored = restored.into_iter().map(|part| part as Arc<dyn Part>);
                 let blocks = blocks.into_iter().map(|part| part as Arc<dyn Part>);
@@ -233,7 +233,7 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
             None => Vec::new(),
         };
         Cut {
-            rdd: Rdd::ready(partitions, Arc::clone(&self.executor)),
+            rdd: Rdd::new(data, Arc::clone(&self.executor)),
             records,
             received: Received {
                 rate_limit: self.limit.as_ref().and_then(|limit| limit.rate()),
@@ -249,12 +249,16 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         self.budget.wake();
     }
 
+    fn is_crowded(&self) -> bool {
+        self.budget.is_crowded()
+    }
+
     fn is_waiting(&self) -> bool {
         !self.restored().is_empty() || !self.cut_ring().blocks.is_empty()
     }
 
     fn logging(&self) -> Option<&Logging<B::Record>> {
-        Some(&self.logging)
+        Some(&self.how.logging)
     }
 
     fn restore(
@@ -265,7 +269,7 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         let before = std::mem::take(&mut stream.before).into_iter();
         let before = before.map(|(time, blocks)| {
             let parts = blocks.into_iter().map(|block| {
-                let part = RestoredPart::new::<B>(block, &self.logging, &self.reading)?;
+                let part = RestoredPart::new::<B>(block, &self.how.logging, &self.how.reading)?;
                 Ok(part.partition)
             });
             let partitions = parts.collect::<Result<_>>()?;
@@ -273,7 +277,7 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         });
         let before = before.collect::<Result<_>>()?;
         let restored = Restored::new(stream, resume, self.interval, |block| {
-            RestoredPart::new::<B>(block, &self.logging, &self.reading)
+            RestoredPart::new::<B>(block, &self.how.logging, &self.how.reading)
         })?;
         *self.restored() = restored;
         Ok(before)

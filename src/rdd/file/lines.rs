@@ -138,7 +138,11 @@ impl TextPart {
     #[cold]
     fn invalid(&self, reader: &LineReader<Content>, start: usize, wrong: usize) -> Error {
         let (path, offset) = (&self.file.path, reader.given() + start as u64);
-        let at = if reader.oversize_lines() > 0 { "near" } else { "at" };
+        let at = if reader.oversize_lines() > 0 {
+            "near"
+        } else {
+            "at"
+        };
         let what = format!(
             "{path:?}: the line {at} byte {offset} of the text is not UTF-8 from its byte {wrong} \
              on"

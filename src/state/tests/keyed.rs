@@ -240,8 +240,14 @@ fn is_refused<R>(
     after: StateSize,
 ) -> Result<bool, TestCaseError> {
     let most = bound.0.unwrap_or(u64::MAX);
-    prop_assert!(after.bytes <= most.max(before.bytes), "{after:?} behind {before:?}");
-    let refused = step.as_ref().err().filter(|error| error.kind() == ErrorKind::Limit);
+    prop_assert!(
+        after.bytes <= most.max(before.bytes),
+        "{after:?} behind {before:?}"
+    );
+    let refused = step
+        .as_ref()
+        .err()
+        .filter(|error| error.kind() == ErrorKind::Limit);
     prop_assert!(refused.is_none() || bound.0.is_some());
     prop_assert!(refused.is_none() || after.keys == before.keys);
     Ok(refused.is_some())
@@ -474,7 +480,9 @@ fn o_8_what_was_refused_takes_no_room() {
             let records: Vec<_> = keys.map(|key| (key, Call::Update(1))).collect();
             let records = arrive(executor, &state, &[records]);
             state.step(executor, at(1), 0, |i, partition| {
-                partition.call(at(1), records.take(i), &run_call::<i64>).len()
+                partition
+                    .call(at(1), records.take(i), &run_call::<i64>)
+                    .len()
             })
         };
         step(0..1000).unwrap();
