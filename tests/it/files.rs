@@ -143,7 +143,11 @@ fn b_2_lines_that_are_not_utf8_are_replaced_left_out_or_fail_their_batch() {
         program.tick();
         let _ = program.ssc.stop(true);
         let told = [told.recv().unwrap(), told.recv().unwrap()];
-        let counts = counts.take().into_iter().map(|(_, count)| count[0]).collect::<Vec<_>>();
+        let counts = counts
+            .take()
+            .into_iter()
+            .map(|(_, count)| count[0])
+            .collect::<Vec<_>>();
         (seen.take(), counts, told, error)
     };
     for workers in [1, 2] {

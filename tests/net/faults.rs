@@ -120,7 +120,11 @@ fn read_invalid(workers: usize, policy: &str) -> (Vec<Str>, (u64, u64), Option<S
     let told = (batch.inputs[0].num_records, batch.inputs[0].invalid_lines);
     let count = counts.records().first().copied().unwrap_or_default();
     assert_eq!(count as usize, lines.records().len());
-    (lines.records(), told, error.map(|error| format!("{error:#?}")))
+    (
+        lines.records(),
+        told,
+        error.map(|error| format!("{error:#?}")),
+    )
 }
 
 #[test]
@@ -129,12 +133,22 @@ fn b_2_lines_that_are_not_utf8_are_replaced_left_out_or_fail_their_batch() {
         let (lines, told, error) = read_invalid(workers, "replace");
         assert_eq!(
             lines,
-            ["a\u{fffd}b", "plain", "\u{fffd}", "\u{1f980}", "no \u{fffd}"]
+            [
+                "a\u{fffd}b",
+                "plain",
+                "\u{fffd}",
+                "\u{1f980}",
+                "no \u{fffd}"
+            ]
         );
         assert_eq!((told, error), ((5, 3), None));
         let (lines, told, error) = read_invalid(workers, "skip");
         assert_eq!(lines, ["plain", "\u{1f980}"]);
-        assert_eq!((told, error), ((5, 3), None), "counted once, however often read");
+        assert_eq!(
+            (told, error),
+            ((5, 3), None),
+            "counted once, however often read"
+        );
         let (lines, told, error) = read_invalid(workers, "error");
         assert_eq!((lines, told), (Vec::new(), (5, 1)));
         let error = error.unwrap();

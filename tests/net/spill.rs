@@ -134,11 +134,21 @@ fn o_4_batches_that_wait_go_to_files_and_are_the_same() {
     let records = blocks.iter().sum::<usize>() * BLOCK;
     let (batches, windows, spilled) = run(&[], &blocks);
     assert!(spilled.is_empty());
-    assert_eq!(batches.iter().flat_map(|(_, parts)| parts).flatten().count(), records);
+    assert_eq!(
+        batches
+            .iter()
+            .flat_map(|(_, parts)| parts)
+            .flatten()
+            .count(),
+        records
+    );
     for workers in ["1", "2"] {
         let settings = [
             RING,
-            &[("receiver_storage_level", "MEMORY_AND_DISK"), ("workers", workers)],
+            &[
+                ("receiver_storage_level", "MEMORY_AND_DISK"),
+                ("workers", workers),
+            ],
         ]
         .concat();
         let again = run(&settings, &blocks);
@@ -184,7 +194,9 @@ fn run_failing(settings: &[(&str, &str)], blocks: u64) -> (Vec<u64>, Option<Erro
 
 fn expected(blocks: u64) -> Vec<u64> {
     let first = [0; 16].into_iter();
-    first.chain((0..blocks).flat_map(|block| [block; BLOCK])).collect()
+    first
+        .chain((0..blocks).flat_map(|block| [block; BLOCK]))
+        .collect()
 }
 
 #[test]
@@ -201,7 +213,10 @@ fn o_4_a_receiver_waits_when_there_is_as_much_in_files_as_may_be() {
     let (records, error) = run_failing(&settings, 100);
     assert_eq!(records, expected(100));
     let error = error.unwrap().to_string();
-    assert!(error.contains("spill_max_bytes (61440) is reached"), "{error}");
+    assert!(
+        error.contains("spill_max_bytes (61440) is reached"),
+        "{error}"
+    );
 }
 
 #[cfg(feature = "fault-inject")]

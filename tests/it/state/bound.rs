@@ -42,7 +42,9 @@ fn o_8_a_batch_fails_that_state_has_no_room_for_and_the_state_stays() {
             watch(&mapped.state_snapshots()),
             watch(&input.update_state_by_key(sum)),
             watch(&input.update_state_by_partition(
-                |_, entries| entries.filter_map(|(key, new, old)| Some((key, sum(&new, old.as_ref())?))),
+                |_, entries| {
+                    entries.filter_map(|(key, new, old)| Some((key, sum(&new, old.as_ref())?)))
+                },
                 UpdateOptions::new(),
             )),
         ];
@@ -59,15 +61,29 @@ fn o_8_a_batch_fails_that_state_has_no_room_for_and_the_state_stays() {
         program.tick();
         expect(500, |_| 1);
         let before = told.recv().unwrap();
-        assert_eq!(before.iter().map(|state| state.keys).collect::<Vec<_>>(), [500; 3]);
-        assert!(before[0].operation.starts_with("map_with_state at tests/it/state/bound.rs:"));
-        assert!(before.iter().all(|state| (500 * 16..64 << 10).contains(&state.bytes)));
+        assert_eq!(
+            before.iter().map(|state| state.keys).collect::<Vec<_>>(),
+            [500; 3]
+        );
+        assert!(
+            before[0]
+                .operation
+                .starts_with("map_with_state at tests/it/state/bound.rs:")
+        );
+        assert!(
+            before
+                .iter()
+                .all(|state| (500 * 16..64 << 10).contains(&state.bytes))
+        );
         // Ten times as many keys, and updates of those that there are.
         program.push(&queue, pairs(0..5000));
         program.tick();
         assert!(states.iter().all(|states| states.take().is_empty()));
         let after = told.recv().unwrap();
-        assert_eq!(after.iter().map(|state| state.keys).collect::<Vec<_>>(), [500; 3]);
+        assert_eq!(
+            after.iter().map(|state| state.keys).collect::<Vec<_>>(),
+            [500; 3]
+        );
         for (after, before) in after.iter().zip(&before) {
             assert!(after.bytes <= before.bytes, "{after:?} {before:?}");
         }
@@ -93,10 +109,10 @@ fn o_8_windows_fail_that_have_a_batch_without_room_and_those_behind_are_right() 
             Program::with(|builder| builder.workers(workers).set("state_max_bytes", "64KiB"));
         let (queue, input) = program.queue::<(i64, i64)>();
         let (length, slide) = (3 * SECOND, SECOND);
-        let windows = [
-            watch(&input.reduce_by_key_and_window(|a, b| a + b, length, slide)),
-            watch(&input.reduce_by_key_and_window(i64::max, length, slide)),
-        ];
+        let sums =
+            input.reduce_by_key_and_window_inverse(|a, b| a + b, |a, b| a - b, length, slide);
+        let greatest = input.reduce_by_key_and_window(i64::max, length, slide);
+        let windows = [watch(&sums.unwrap()), watch(&greatest.unwrap())];
         let told = told(&program);
         program.start();
         for keys in [10, 20, 5000, 30, 40, 50] {
@@ -106,7 +122,11 @@ fn o_8_windows_fail_that_have_a_batch_without_room_and_those_behind_are_right() 
         for (window, counts) in windows.iter().zip([true, false]) {
             let seen = window.take();
             let times: Vec<_> = seen.iter().map(|(time, _)| *time).collect();
-            assert_eq!(times, [1000, 2000, 6000], "without those that have the third batch");
+            assert_eq!(
+                times,
+                [1000, 2000, 6000],
+                "without those that have the third batch"
+            );
             let expected = |key: i64| match (counts, key) {
                 (true, ..30) => 3,
                 (true, ..40) => 2,
