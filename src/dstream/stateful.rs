@@ -10,11 +10,11 @@ use super::DStream;
 use super::durable::{Durable, Kept, Piece, Saved, Uid};
 use super::graph::Graph;
 use super::node::{Control, Meta, Node, Operator, Stream};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::NodeId;
 use crate::listener::StateInfo;
-use crate::rdd::Rdd;
 use crate::rdd::pipe::{Data, Step};
+use crate::rdd::{Rdd, blame};
 use crate::state::StateSize;
 use crate::time::{BatchTime, Duration};
 
@@ -42,6 +42,14 @@ pub(crate) trait Advance: Send + 'static {
 
     /// What it keeps is that of an earlier process.
     fn restored(&mut self) {}
+}
+
+/// Names the operation whose function panicked, or that would have kept too much.
+pub(super) fn blame_step(step: Step, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Limit => Error::new(ErrorKind::Limit, step.to_string()).with_source(error),
+        _ => blame(&[step], error),
+    }
 }
 
 /// A node that keeps state from batch to batch.

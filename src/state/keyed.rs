@@ -57,10 +57,8 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         let before = self.size();
         let mut results = executor.map(n, weight, |i| Ok(change(i, &mut self.partition(i))));
         let allowed = self.bound.check(before, self.size());
-        let is_too_large = results.is_ok() && allowed.is_err();
-        if is_too_large {
-            results = allowed.and(results);
-        }
+        let is_too_large = allowed.is_err();
+        results = results.and_then(|results| allowed.map(|()| results));
         if results.is_err() {
             for i in 0..n {
                 self.partition(i).roll_back();

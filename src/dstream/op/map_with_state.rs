@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::dstream::durable::{Kept, KeptState};
-use crate::dstream::stateful::{Advance, StatefulNode, View};
+use crate::dstream::stateful::{Advance, StatefulNode, View, blame_step};
 use crate::dstream::{DStream, Meta};
 use crate::error::Result;
 use crate::rdd::pipe::{Data, Pipe, Step};
-use crate::rdd::{Arrivals, Rdd, at_rest, blame};
+use crate::rdd::{Arrivals, Rdd, at_rest};
 use crate::state::{KeyedState, State};
 use crate::time::{BatchTime, Duration};
 
@@ -289,7 +289,9 @@ where
         let state = &kept.state;
         let executor = self.parent.graph().executor();
         if let Some(rdd) = initial {
-            state.load(executor, time, rdd, |state, again| *state = again)?;
+            state
+                .load(executor, time, rdd, |state, again| *state = again)
+                .map_err(|error| blame_step(self.step, error))?;
             *initial = None;
         }
         let weight = records.len() + state.due(time);
@@ -297,7 +299,7 @@ where
             .step(executor, time, weight, |i, partition| {
                 partition.call(time, records.take(i), &self.function)
             })
-            .map_err(|error| blame(&[self.step], error))?;
+            .map_err(|error| blame_step(self.step, error))?;
         let wanted = self.snapshots_wanted.load(Ordering::Relaxed);
         Ok(Stepped {
             mapped: Rdd::ready(at_rest(mapped), Arc::clone(executor)),

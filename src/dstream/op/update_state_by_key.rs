@@ -6,12 +6,12 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dstream::durable::{Kept, KeptState};
-use crate::dstream::stateful::{Advance, StatefulNode, View};
+use crate::dstream::stateful::{Advance, StatefulNode, View, blame_step};
 use crate::dstream::{DStream, Meta};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::{Data, Pipe, Sink, Step};
-use crate::rdd::{Arrivals, Rdd, Scatter, blame};
+use crate::rdd::{Arrivals, Rdd, Scatter};
 use crate::state::{KeyedState, StateEntries};
 use crate::time::BatchTime;
 
@@ -322,11 +322,13 @@ where
         let state = &kept.state;
         let executor = self.parent.graph().executor();
         if let Some(rdd) = initial {
-            state.load(executor, time, rdd, |_, _| ())?;
+            state
+                .load(executor, time, rdd, |_, _| ())
+                .map_err(|error| blame_step(self.step, error))?;
             *initial = None;
         }
         (self.update)(state, executor, Batch { time, records })
-            .map_err(|error| blame(&[self.step], error))?;
+            .map_err(|error| blame_step(self.step, error))?;
         Ok(Rdd::ready(state.rows(), Arc::clone(executor)))
     }
 }

@@ -93,7 +93,7 @@ fn o_8_a_batch_fails_that_state_has_no_room_for_and_the_state_stays() {
         expect(510, |key| if key < 500 { 2 } else { 1 });
         let text = full_text(&program.first_error().unwrap());
         for part in [
-            "map_with_state at tests/it/state/bound.rs:",
+            "limit exceeded: map_with_state at tests/it/state/bound.rs:",
             "limit exceeded: 5000 keys would take ",
             " bytes, and state_max_bytes is 65536",
         ] {
@@ -138,7 +138,7 @@ fn o_8_windows_fail_that_have_a_batch_without_room_and_those_behind_are_right() 
         let keys: Vec<_> = told.iter().take(6).map(|states| states[0].keys).collect();
         assert_eq!(keys, [10, 20, 0, 30, 40, 50]);
         let text = full_text(&program.first_error().unwrap());
-        let part = "the part of the window up to 3000 ms failed; limit exceeded: 5000 keys";
+        let part = "the part of the window up to 3000 ms failed: limit exceeded: 5000 keys";
         assert!(text.contains(part), "{text}");
     }
 }
