@@ -22,7 +22,6 @@ use std::mem;
 
 use super::bits::Bits;
 use super::idle::Idle;
-use super::size::room;
 use super::table::Table;
 use crate::codec::RecordCodec;
 use crate::error::{Error, ErrorKind, Result};
@@ -71,11 +70,6 @@ impl<K: Data + Hash + Eq, S: Data> Changes<K, S> {
     /// Everything may have changed.
     pub(super) fn note_all(&mut self) {
         *self = Self::new(self.codec);
-    }
-
-    /// For how many bytes there is memory.
-    pub(super) fn bytes(&self) -> u64 {
-        room::<u32>(self.rows.capacity()) + room::<u8>(self.gone.capacity()) + self.noted.bytes()
     }
 
     pub(super) fn is_all(&self) -> bool {

@@ -57,7 +57,7 @@ impl Idle {
     /// For how many bytes there is memory; each row has a place in one file.
     pub(super) fn bytes(&self) -> u64 {
         let rows = self.last.capacity();
-        room::<BatchTime>(rows) + room::<u32>(rows) + self.filed.bytes()
+        room::<BatchTime>(rows) + room::<u32>(rows)
     }
 
     /// When a row was touched last.

@@ -55,20 +55,23 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     ) -> Result<Vec<R>> {
         let n = self.partitions.len();
         let before = self.size();
-        let mut results = executor.map(n, weight, |i| Ok(change(i, &mut self.partition(i))));
-        let allowed = self.bound.check(before, self.size());
-        let is_too_large = allowed.is_err();
-        results = results.and_then(|results| allowed.map(|()| results));
+        let results = executor
+            .map(n, weight, |i| Ok(change(i, &mut self.partition(i))))
+            .and_then(|results| {
+                self.bound.check(before, self.size())?;
+                Ok(results)
+            });
         if results.is_err() {
             for i in 0..n {
                 self.partition(i).roll_back();
             }
         }
+        // Memory for rows that are gone again must not be in the next one's way.
+        let fit = results.is_err() && self.bound.check(before, self.size()).is_err();
         // What is dropped here may be as much work as the changes were.
         let weight = self.sum(|partition| partition.commit_weight(time));
         executor.map(n, weight, |i| {
-            // Memory for rows that are gone again must not be in the next one's way.
-            self.partition(i).commit(time, is_too_large);
+            self.partition(i).commit(time, fit);
             Ok(())
         })?;
         results
@@ -236,11 +239,10 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
         }
     }
 
-    /// How much it keeps. What a step notes for itself does not count.
+    /// How much it keeps. What is noted for a step or for a checkpoint does not count.
     fn size(&self) -> StateSize {
         let mut size = self.table.size();
         size.bytes += self.idle.as_ref().map_or(0, Idle::bytes);
-        size.bytes += self.changes.as_ref().map_or(0, Changes::bytes);
         size
     }
 

@@ -66,14 +66,13 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         }
     }
 
-    /// How much it keeps.
+    /// How much it keeps. Places that were left are not counted: which they are is known
+    /// only when a step has ended.
     pub(crate) fn size(&self) -> StateSize {
         let rows = &self.rows;
-        let lists = self.free.capacity() + self.left.capacity();
         let bytes = room::<(K, V)>(rows.entries.capacity())
             + rows.live.bytes()
             + self.index.bytes()
-            + room::<u32>(lists)
             + self.text as u64;
         StateSize {
             keys: rows.len as u64,
