@@ -129,9 +129,14 @@ impl SpillStore {
     /// # Errors
     /// Those of the disk.
     pub(crate) fn create(self: &Arc<Self>) -> io::Result<SpillWriter> {
-        let number = self.files.fetch_add(1, Ordering::Relaxed);
-        let path = self.directory()?.join(format!("{number}.spill"));
-        let file = self.disk.create(&path)?;
+        let (path, file) = match self.create_in(self.directory()?) {
+            // Somebody tidies temporary files up. What others were there is lost.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                *self.own() = None;
+                self.create_in(self.directory()?)?
+            }
+            created => created?,
+        };
         Ok(SpillWriter {
             file,
             spilled: SpillFile {
@@ -141,6 +146,13 @@ impl SpillStore {
             },
             buffer: Vec::new(),
         })
+    }
+
+    fn create_in(&self, dir: PathBuf) -> io::Result<(PathBuf, Box<dyn AppendFile>)> {
+        let number = self.files.fetch_add(1, Ordering::Relaxed);
+        let path = dir.join(format!("{number}.spill"));
+        let file = self.disk.create(&path)?;
+        Ok((path, file))
     }
 
     fn take(&self, bytes: u64) -> io::Result<()> {
@@ -315,9 +327,9 @@ mod tests {
     }
 
     fn names(disk: &dyn Disk, dir: &Path) -> Vec<String> {
-        let entries = disk.list(dir).unwrap().into_iter();
+        let entries = disk.list(dir).expect("it is there").into_iter();
         entries
-            .map(|entry| entry.name.into_string().unwrap())
+            .map(|entry| entry.name.into_string().expect("names are text"))
             .collect()
     }
 
@@ -384,6 +396,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_is_made_anew() {
+        let disk = SimDisk::new();
+        let store = on(&disk, u64::MAX);
+        let first = file(&store, b"first").unwrap();
+        disk.remove(first.path()).unwrap();
+        disk.remove_dir(first.path().parent().unwrap()).unwrap();
+        assert!(first.read(0, 5).is_err());
+        let second = file(&store, b"second").unwrap();
+        assert_eq!(second.read(0, 6).unwrap(), b"second");
+        drop((store, first, second));
+        assert_eq!(names(&disk, Path::new("/")), [""; 0]);
     }
 
     #[cfg(unix)]

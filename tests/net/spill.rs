@@ -8,7 +8,7 @@ use millstream::prelude::*;
 use millstream::receiver::ReceiverHandle;
 use millstream::time::ManualClock;
 
-use crate::helpers::{Gathered, Hands, manual, spawn};
+use crate::helpers::{Gathered, Hands, Server, manual, spawn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -190,6 +190,112 @@ fn run_failing(settings: &[(&str, &str)], blocks: u64) -> (Vec<u64>, Option<mill
     let batches = Arc::clone(&program.batches);
     program.finish();
     (batches.records(), error)
+}
+
+/// Lines that come in portions, all of which wait behind the first one: the lines of all
+/// batches, the numbers of those that were not UTF-8, and the bytes that were spilled.
+fn lines(settings: &[(&str, &str)]) -> (Vec<Str>, u64, u64) {
+    struct Counts(mpsc::Sender<(u64, u64)>);
+
+    impl StreamingListener for Counts {
+        fn on_batch_submitted(&self, batch: &BatchInfo) {
+            let _ = self.0.send((batch.num_records(), 0));
+        }
+
+        fn on_spill(&self, spill: &SpillInfo) {
+            let _ = self.0.send((0, spill.bytes));
+        }
+    }
+
+    struct Invalid(Arc<Mutex<u64>>);
+
+    impl StreamingListener for Invalid {
+        fn on_batch_completed(&self, batch: &BatchInfo) {
+            *self.0.lock().unwrap() += batch.inputs[0].invalid_lines;
+        }
+    }
+
+    let portion = |portion: usize| {
+        let lines = (0..200).map(move |line| match line % 50 {
+            7 => b"not UTF-8: \xff\xfe, which is \xc3\n".to_vec(),
+            _ => format!("line {line} of portion {portion}, caf\u{e9}\r\n").into_bytes(),
+        });
+        lines.collect::<Vec<_>>().concat()
+    };
+    let (go, wait) = mpsc::channel::<()>();
+    let server = Server::new(vec![Box::new(move |mut connection| {
+        for number in 0..30 {
+            std::io::Write::write_all(&mut connection, &portion(number)).unwrap();
+            let _ = wait.recv();
+        }
+    })]);
+    let (ssc, clock) = manual(1000, settings);
+    let stream = ssc.socket_text_stream(server.address.as_str()).unwrap();
+    let (let_go, release) = mpsc::channel::<()>();
+    let release = Mutex::new(release);
+    stream.foreach_rdd(move |rdd, _| {
+        // Not the empty ones before it.
+        if rdd.num_partitions() > 0 {
+            let _ = release.lock().unwrap().recv();
+        }
+        Ok(())
+    });
+    let gathered = Gathered::of(&stream);
+    let counts = Gathered::of(&stream.count());
+    let (tell, events) = mpsc::channel();
+    ssc.add_listener(Counts(tell));
+    let invalid = Arc::new(Mutex::new(0));
+    ssc.add_listener(Invalid(Arc::clone(&invalid)));
+    ssc.start().unwrap();
+    let mut spilled = 0;
+    for number in 1..=30 {
+        let mut received = 0;
+        while received < 200 {
+            clock.advance(SECOND);
+            // A batch of no bytes spilled is one that was cut.
+            loop {
+                match events.recv().unwrap() {
+                    (_, bytes @ 1..) => spilled += bytes,
+                    (records, _) => break received += records,
+                }
+            }
+        }
+        assert_eq!(received, 200, "portion {number}");
+        let _ = go.send(());
+    }
+    drop(let_go);
+    ssc.stop(true).unwrap();
+    server.join();
+    spilled += events.try_iter().map(|(_, bytes)| bytes).sum::<u64>();
+    let lines = gathered.records();
+    let counted: u64 = counts.records().iter().sum();
+    assert_eq!(counted as usize, lines.len());
+    let invalid = *invalid.lock().unwrap();
+    (lines, invalid, spilled)
+}
+
+#[test]
+fn o_4_lines_that_wait_in_files_are_the_same() {
+    for policy in ["replace", "skip"] {
+        let settings = [("invalid_utf8", policy), ("receiver_restart_delay", "1h")];
+        let (expected, invalid, spilled) = lines(&settings);
+        assert_eq!((invalid, spilled), (30 * 4, 0));
+        assert_eq!(
+            expected.len(),
+            if policy == "skip" { 30 * 196 } else { 30 * 200 }
+        );
+        for workers in ["1", "2"] {
+            let disk = [
+                ("receiver_storage_level", "MEMORY_AND_DISK"),
+                ("workers", workers),
+            ];
+            let settings = [&settings[..], RING, &disk].concat();
+            let (again, invalid, spilled) = lines(&settings);
+            assert_eq!(again, expected);
+            assert_eq!(invalid, 30 * 4, "each counted once");
+            assert!(spilled > 64 << 10, "{spilled}");
+        }
+    }
 }
 
 fn expected(blocks: u64) -> Vec<u64> {
