@@ -129,11 +129,11 @@ impl SpillStore {
     /// # Errors
     /// Those of the disk.
     pub(crate) fn create(self: &Arc<Self>) -> io::Result<SpillWriter> {
-        let (path, file) = match self.create_in(self.directory()?) {
+        let (path, file) = match self.create_in(&self.directory()?) {
             // Somebody tidies temporary files up. What others were there is lost.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 *self.own() = None;
-                self.create_in(self.directory()?)?
+                self.create_in(&self.directory()?)?
             }
             created => created?,
         };
@@ -148,7 +148,7 @@ impl SpillStore {
         })
     }
 
-    fn create_in(&self, dir: PathBuf) -> io::Result<(PathBuf, Box<dyn AppendFile>)> {
+    fn create_in(&self, dir: &Path) -> io::Result<(PathBuf, Box<dyn AppendFile>)> {
         let number = self.files.fetch_add(1, Ordering::Relaxed);
         let path = dir.join(format!("{number}.spill"));
         let file = self.disk.create(&path)?;
