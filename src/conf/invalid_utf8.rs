@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::keys::Choice;
 
-/// What becomes of a line that is not UTF-8 (`invalid_utf8`), where lines are read from sockets, files and
+/// What becomes of a line that is not UTF-8 (`invalid_utf8`), from sockets, from files and of
 /// [`text_lines`](crate::StreamingContext::text_lines). How many there were is counted:
 /// [`InputInfo::invalid_lines`](crate::listener::InputInfo::invalid_lines).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -26,18 +26,17 @@ impl InvalidUtf8 {
 }
 
 impl Choice for InvalidUtf8 {
-    fn choose(&mut self, word: &str) -> bool {
-        let chosen = Self::ALL.into_iter().find(|each| each.word() == word);
-        chosen.inspect(|&chosen| *self = chosen).is_some()
+    fn choose(&mut self, number: usize) {
+        *self = Self::ALL[number];
     }
 
-    fn word(&self) -> &'static str {
-        Self::NAMES[*self as usize]
+    fn number(&self) -> usize {
+        *self as usize
     }
 }
 
 impl fmt::Display for InvalidUtf8 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(Self::NAMES[self.number()])
     }
 }

@@ -106,13 +106,13 @@ pub(super) enum Slot<'a> {
     Text(&'a mut String),
 }
 
-/// A setting that has a type of its own, each value of which is a word.
+/// A setting that has a type of its own, whose values are the words of a [`Kind::Choice`].
 pub(super) trait Choice {
-    /// Takes the value with this name; says whether there is one.
-    fn choose(&mut self, word: &str) -> bool;
+    /// Takes the value with this number among the words.
+    fn choose(&mut self, number: usize);
 
-    /// The name of the value.
-    fn word(&self) -> &'static str;
+    /// The number of the value.
+    fn number(&self) -> usize;
 }
 
 impl Key {
@@ -148,9 +148,8 @@ impl Key {
             Slot::Real(field) => *field = parse::real(text)?,
             Slot::Flag(field) => *field = parse::flag(text)?,
             Slot::Choice(field) => {
-                if !field.choose(text) {
-                    return Err(NO_CHOICE.to_owned());
-                }
+                let number = self.words().iter().position(|word| *word == text);
+                field.choose(number.ok_or(NO_CHOICE)?);
             }
             Slot::Text(field) => text.clone_into(field),
         }
@@ -216,11 +215,19 @@ impl Key {
             Slot::Rate(Some(field)) => field.to_string(),
             Slot::Real(field) => field.to_string(),
             Slot::Flag(field) => field.to_string(),
-            Slot::Choice(field) => field.word().to_owned(),
+            Slot::Choice(field) => self.words()[field.number()].to_owned(),
             Slot::Text(field) => field.clone(),
             Slot::OptDuration(None) | Slot::OptNumber(None) | Slot::Rate(None) => {
                 self.default.to_owned()
             }
+        }
+    }
+
+    /// The values of a choice.
+    fn words(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Choice(words) => words,
+            _ => &[],
         }
     }
 

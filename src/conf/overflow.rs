@@ -33,18 +33,17 @@ impl Overflow {
 }
 
 impl Choice for Overflow {
-    fn choose(&mut self, word: &str) -> bool {
-        let chosen = Self::ALL.into_iter().find(|each| each.word() == word);
-        chosen.inspect(|&chosen| *self = chosen).is_some()
+    fn choose(&mut self, number: usize) {
+        *self = Self::ALL[number];
     }
 
-    fn word(&self) -> &'static str {
-        Self::NAMES[*self as usize]
+    fn number(&self) -> usize {
+        *self as usize
     }
 }
 
 impl fmt::Display for Overflow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(Self::NAMES[self.number()])
     }
 }

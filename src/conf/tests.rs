@@ -561,6 +561,15 @@ fn validation_checks_fields_and_rules_between_them() {
         &format!("batch_interval = 9223372036854775808ms (program): out of range; {duration}"),
     );
     fails(
+        |conf| {
+            conf.receiver_storage_level = "MEMORY_AND_DISK".to_owned();
+            conf.receiver_overflow = Overflow::DropOldest;
+        },
+        "receiver_storage_level = MEMORY_AND_DISK (program) and \
+         receiver_overflow = drop_oldest (program): what is in a file makes no room when it is \
+         dropped; choose one of them",
+    );
+    fails(
         |conf| conf.block_interval = Duration::ZERO,
         &format!("block_interval = 0ms (program): out of range; {duration} (default: 200ms)"),
     );

@@ -17,8 +17,8 @@ impl StreamingContext {
     /// match a pattern such as `/logs/app-*`: UTF-8, ended by `\n`, `\r` or
     /// `\r\n`; bytes that are not UTF-8 become U+FFFD, unless `invalid_utf8` says
     /// otherwise; a byte order mark at the beginning is left out. A line of more than
-    /// `max_line_bytes` is dropped and reported. With the feature `gzip`, files whose names end in `.gz` are
-    /// decompressed; without it their batch fails.
+    /// `max_line_bytes` is dropped and reported. With the feature `gzip`, files whose
+    /// names end in `.gz` are decompressed; without it their batch fails.
     ///
     /// Guide: Basic Sources, File Streams. Each file is in one batch: the first
     /// one whose time is not before the file's modification time. Write it

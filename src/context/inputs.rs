@@ -148,10 +148,10 @@ impl StreamingContext {
 
     /// Lines of text from a server at `address` (`host:port`), to which the
     /// context connects: UTF-8, ended by `\n`, `\r` or `\r\n`; bytes that are not
-    /// UTF-8 become U+FFFD, unless `invalid_utf8` says otherwise. A last line without an end counts when the server
-    /// closes. If the connection is refused, fails or ends, it is made again
-    /// after `receiver_restart_delay`; while that gives no data, the pause grows up
-    /// to `receiver_max_restart_delay`. A peer that vanished is noticed within
+    /// UTF-8 become U+FFFD, unless `invalid_utf8` says otherwise. A last line
+    /// without an end counts when the server closes. If the connection is refused,
+    /// fails or ends, it is made again after `receiver_restart_delay`; while that
+    /// gives no data, the pause grows up to `receiver_max_restart_delay`. A peer that vanished is noticed within
     /// `socket_keepalive`, one that has nothing to say within
     /// `socket_read_timeout`, which is not set by default. A line of more than
     /// `max_line_bytes` is dropped and reported.

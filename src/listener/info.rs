@@ -307,7 +307,8 @@ impl ReceiverInfo {
     }
 }
 
-/// A batch that waits, part of which was written to a file, or could not be.
+/// What an input had received for a batch that waits, and that was written to a file,
+/// or could not be.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SpillInfo {
