@@ -48,10 +48,14 @@ impl StreamingListener for Tell {
 
 impl Gated {
     fn start(settings: &[(&str, &str)]) -> Self {
+        // That is how it is known how they are written.
+        Self::of(settings, |numbers| numbers.checkpoint(SECOND).unwrap())
+    }
+
+    fn of(settings: &[(&str, &str)], declare: fn(DStream<u64>) -> DStream<u64>) -> Self {
         let (ssc, clock) = manual(1000, settings);
         let (hands, held) = Hands::new();
-        let numbers = ssc.receiver_stream(hands).unwrap();
-        let numbers = numbers.checkpoint(SECOND).unwrap();
+        let numbers = declare(ssc.receiver_stream(hands).unwrap());
         let (running, is_running) = mpsc::channel();
         let (let_go, release) = mpsc::channel::<()>();
         let release = Mutex::new(release);
@@ -323,6 +327,35 @@ fn o_4_a_receiver_waits_when_there_is_as_much_in_files_as_may_be() {
         error.contains("spill_max_bytes (61440) is reached"),
         "{error}"
     );
+}
+
+#[test]
+fn o_4_records_without_a_form_as_bytes_stay_in_memory() {
+    let settings = [RING, &[("receiver_storage_level", "MEMORY_AND_DISK")]].concat();
+    let program = Gated::of(&settings, |numbers| numbers);
+    for batch in 0..7 {
+        program.handle.store_many(vec![batch; BLOCK]).unwrap();
+        assert_eq!(program.cut().0, BLOCK as u64);
+    }
+    let (batches, _, spilled) = program.finish();
+    let parts = batches.into_iter().flat_map(|(_, parts)| parts);
+    let expected: Vec<_> = (0..7).map(|batch| vec![batch; BLOCK]).collect();
+    assert_eq!(parts.collect::<Vec<_>>(), expected);
+    assert!(spilled.is_empty());
+}
+
+#[test]
+fn o_4_without_a_place_for_files_the_start_fails_and_names_it() {
+    let settings = [
+        ("receiver_storage_level", "MEMORY_AND_DISK"),
+        ("spill_dir", "/no/such/directory"),
+    ];
+    let (ssc, _) = manual(1000, &settings);
+    let (hands, _held) = Hands::<u64>::new();
+    ssc.receiver_stream(hands).unwrap().print();
+    let error = ssc.start().unwrap_err().to_string();
+    let text = "there can be no spill files in \"/no/such/directory\"";
+    assert!(error.contains(text), "{error}");
 }
 
 #[cfg(feature = "fault-inject")]
