@@ -108,23 +108,47 @@ impl TextRange {
         let first = part.start;
         arch::lines(&self.bytes()[part], |start, end, ascii| {
             let line = first + start..first + end;
-            if !ascii && let Err(error) = std::str::from_utf8(&self.bytes()[line.clone()]) {
-                return match invalid(line.start, error.valid_up_to()) {
-                    Mend::Replace => each(self.mended(line)),
-                    Mend::Skip => true,
-                    Mend::Stop => false,
-                };
+            let line = match ascii {
+                // SAFETY: published as part of the range, and ASCII.
+                true => Ok(unsafe { self.slice(line) }),
+                false => self.checked(line, &mut invalid),
+            };
+            // Once, so that it becomes a part of the loop.
+            match line {
+                Ok(line) => each(line),
+                Err(goes_on) => goes_on,
             }
-            // SAFETY: published as part of the range; ASCII, or just checked.
-            each(unsafe {
-                Str::slice_of(&self.block, self.start + line.start, self.start + line.end)
-            })
         });
     }
 
-    #[cold]
-    fn mended(&self, line: Range<usize>) -> Str {
-        Str::from(String::from_utf8_lossy(&self.bytes()[line]).into_owned())
+    /// A line of the range that may have anything but ASCII; or whether to go on
+    /// without it.
+    #[inline(never)]
+    fn checked(
+        &self,
+        line: Range<usize>,
+        mut invalid: impl FnMut(usize, usize) -> Mend,
+    ) -> Result<Str, bool> {
+        let bytes = &self.bytes()[line.clone()];
+        let Err(error) = std::str::from_utf8(bytes) else {
+            // SAFETY: published as part of the range, and just checked.
+            return Ok(unsafe { self.slice(line) });
+        };
+        match invalid(line.start, error.valid_up_to()) {
+            Mend::Replace => Ok(Str::from(String::from_utf8_lossy(bytes).into_owned())),
+            Mend::Skip => Err(true),
+            Mend::Stop => Err(false),
+        }
+    }
+
+    /// A part of the range as a string.
+    ///
+    /// # Safety
+    /// It is UTF-8.
+    #[inline]
+    unsafe fn slice(&self, part: Range<usize>) -> Str {
+        // SAFETY: the range was published; the caller knows the rest.
+        unsafe { Str::slice_of(&self.block, self.start + part.start, self.start + part.end) }
     }
 
     /// How many lines end before a place at which one begins.
