@@ -273,7 +273,9 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
         self.index.reserve(more);
     }
 
-    /// Adds a row for a key that has none.
+    /// Adds a row for a key that has none. Not a part of the loops over records, which
+    /// mostly find one.
+    #[inline(never)]
     pub(crate) fn insert(&mut self, hash: u64, mut key: K, value: V) -> u32 {
         settle_key(&mut key);
         *self.text += own_bytes(&key);
