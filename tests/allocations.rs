@@ -11,11 +11,13 @@ use millstream::testing::TestContext;
 struct Counting;
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: all calls go to the system's allocator as they are.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
+        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's promise.
         unsafe { System.alloc(layout) }
     }
@@ -27,6 +29,7 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
+        BYTES.fetch_add(size, Ordering::Relaxed);
         // SAFETY: the caller's promise.
         unsafe { System.realloc(block, layout, size) }
     }
@@ -43,8 +46,13 @@ const FEW: usize = 200;
 /// time, which is about so many records.
 const MORE: usize = RECORDS[1] / 400;
 
-/// The most that one of eight batches of these records allocates, after eight others.
-fn most<T: Data>(workers: usize, records: Vec<T>, declare: impl FnOnce(DStream<T>)) -> usize {
+/// The most blocks, and the most bytes, that one of eight batches of these records
+/// allocates, after eight others.
+fn most<T: Data>(
+    workers: usize,
+    records: Vec<T>,
+    declare: impl FnOnce(DStream<T>),
+) -> (usize, usize) {
     let test = TestContext::with(|builder| builder.workers(workers));
     let (queue, stream) = test.queue();
     declare(stream);
@@ -52,19 +60,22 @@ fn most<T: Data>(workers: usize, records: Vec<T>, declare: impl FnOnce(DStream<T
     test.start();
     let batch = || {
         queue.push(batch.clone());
-        let before = COUNT.load(Ordering::Relaxed);
+        let allocated = || (COUNT.load(Ordering::Relaxed), BYTES.load(Ordering::Relaxed));
+        let before = allocated();
         test.tick();
-        COUNT.load(Ordering::Relaxed) - before
+        let after = allocated();
+        (after.0 - before.0, after.1 - before.1)
     };
-    let counts: Vec<_> = (0..16).map(|_| batch()).collect();
+    let batches: Vec<_> = (0..16).map(|_| batch()).collect();
     test.stop();
-    counts[8..].iter().copied().fold(0, usize::max)
+    let most = |(count, bytes): (usize, usize), &(c, b)| (count.max(c), bytes.max(b));
+    batches[8..].iter().fold((0, 0), most)
 }
 
 fn check<T: Data>(name: &str, record: impl Fn(usize) -> T, declare: impl Fn(DStream<T>)) {
     for workers in [1, 2] {
         let [few, many] =
-            RECORDS.map(|records| most(workers, (0..records).map(&record).collect(), &declare));
+            RECORDS.map(|records| most(workers, (0..records).map(&record).collect(), &declare).0);
         assert!(few <= FEW, "{name}, {workers} workers: {few}");
         assert!(
             many <= few + MORE,
@@ -125,4 +136,18 @@ fn no_operation_allocates_per_record() {
             }),
         );
     });
+
+    // What records are sorted into is memory of the batch before.
+    for workers in [1, 2] {
+        let records: Vec<_> = (0..RECORDS[1]).map(pair).collect();
+        let (_, bytes) = most(workers, records, |pairs| {
+            let spec = StateSpec::function(|key, value, state: &mut State<'_, u64>| {
+                add(key, value, state);
+                None::<()>
+            });
+            count(&pairs.map_with_state(spec));
+        });
+        // They are 800 kB, and what else a batch needs is a part of that.
+        assert!(bytes < 200_000, "{workers} workers: {bytes} bytes");
+    }
 }

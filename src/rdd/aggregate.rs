@@ -8,7 +8,7 @@ use std::hash::Hash;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bucket::Merger;
+use bucket::{Bucket, Merger};
 use partial::Partial;
 
 use super::partition::{Partitions, at_rest, grouped};
@@ -117,8 +117,69 @@ where
     where
         P: Pipe<Out = (K, V)>,
     {
+        let partials = self.partials(input, executor)?;
+        self.merged(partials, executor, finish)
+    }
+
+    fn merged<R: Data>(
+        &self,
+        partials: Vec<Partial<K, V, C>>,
+        executor: &Executor,
+        finish: impl Fn(Vec<(K, C::Combined)>) -> Vec<R> + Sync,
+    ) -> Result<Partitions<R>> {
+        let len = entries(&partials);
+        let fits = partials.len() == 1 || len / self.partitions() <= FIT;
+        let buckets = if fits && !partials.iter().any(Partial::has_spilled) {
+            self.partitioner
+        } else {
+            self.buckets
+        };
+        let mergers = Mutex::new(Vec::new());
+        let lists = self.exchange(partials, buckets, len, executor, |column| {
+            let merger = lock(&mergers).pop();
+            let mut merger: Merger = merger.unwrap_or_default();
+            let entries = merger.merge(column, |into, other| {
+                self.combine.combined(into, other);
+            });
+            lock(&mergers).push(merger);
+            finish(entries)
+        })?;
+        Ok(grouped(&at_rest(lists), self.partitions()))
+    }
+
+    /// As [`run`](Self::run), but what several workers have for a key may stay apart: if
+    /// they met few of the same keys, joining costs more than it saves who takes all in.
+    pub(crate) fn run_apart<P>(
+        &self,
+        input: &Rdd<(K, V), P>,
+        executor: &Executor,
+    ) -> Result<Partitions<(K, C::Combined)>>
+    where
+        P: Pipe<Out = (K, V)>,
+    {
+        let partials = self.partials(input, executor)?;
+        if partials.iter().any(Partial::has_spilled) || share_keys(&partials) {
+            return self.merged(partials, executor, |list| list);
+        }
+        // Nothing is left to do for the task that gets them.
+        let lists = self.exchange(partials, self.partitioner, 0, executor, |column| {
+            column.into_iter().map(Bucket::into_entries).collect()
+        })?;
+        let lists = lists.into_iter().flat_map(|lists: Vec<_>| lists);
+        Ok(grouped(&at_rest(lists), self.partitions()))
+    }
+
+    /// What each worker makes of its records.
+    fn partials<P>(
+        &self,
+        input: &Rdd<(K, V), P>,
+        executor: &Executor,
+    ) -> Result<Vec<Partial<K, V, C>>>
+    where
+        P: Pipe<Out = (K, V)>,
+    {
         let parts = input.data.partitions(executor)?;
-        let partials = executor
+        executor
             .fold_pieces(
                 pieces(&parts),
                 weight(&parts),
@@ -130,34 +191,30 @@ where
                     })
                 },
             )
-            .map_err(|error| input.blame(Some(self.step), error))?;
-        let len = partials.iter().map(Partial::len).sum::<usize>();
-        let fits = partials.len() == 1 || len / self.partitions() <= FIT;
-        let buckets = if fits && !partials.iter().any(Partial::has_spilled) {
-            self.partitioner
-        } else {
-            self.buckets
-        };
+            .map_err(|error| input.blame(Some(self.step), error))
+    }
+
+    /// Gives the entries of each bucket to one `finish`, and takes the tables back.
+    fn exchange<R: Send>(
+        &self,
+        partials: Vec<Partial<K, V, C>>,
+        buckets: HashPartitioner,
+        weight: usize,
+        executor: &Executor,
+        finish: impl Fn(Vec<Bucket<K, C::Combined>>) -> R + Sync,
+    ) -> Result<Vec<R>> {
+        let len = entries(&partials);
         let partials: Vec<_> = partials.into_iter().map(Mutex::new).collect();
-        let mergers = Mutex::new(Vec::new());
         let lists = executor
             .map(partials.len(), len, |i| {
                 Ok(lock(&partials[i]).take_apart(buckets))
             })
             .and_then(|bucketed| {
-                exchange(executor, buckets.partitions(), bucketed, len, |column| {
-                    let merger = lock(&mergers).pop();
-                    let mut merger: Merger = merger.unwrap_or_default();
-                    let entries = merger.merge(column, |into, other| {
-                        self.combine.combined(into, other);
-                    });
-                    lock(&mergers).push(merger);
-                    finish(entries)
-                })
+                exchange(executor, buckets.partitions(), bucketed, weight, &finish)
             })
             .map_err(|error| blame(&[self.step], error))?;
         self.give_back(partials);
-        Ok(grouped(&at_rest(lists), self.partitions()))
+        Ok(lists)
     }
 
     fn partial(&self) -> Partial<K, V, C> {
@@ -176,6 +233,31 @@ where
         spare.iter_mut().for_each(KeyTable::end_batch);
     }
 }
+
+fn entries<K: Hash + Eq, V, C: Combine<V>>(partials: &[Partial<K, V, C>]) -> usize {
+    partials.iter().map(Partial::len).sum()
+}
+
+/// Whether many keys came to several workers, by those of some entries.
+fn share_keys<K: Hash + Eq, V, C: Combine<V>>(partials: &[Partial<K, V, C>]) -> bool {
+    let largest = (0..partials.len()).max_by_key(|&i| partials[i].len());
+    let Some(largest) = largest else {
+        return false;
+    };
+    let mut sample = 0;
+    let mut again = 0;
+    for key in partials[largest].keys().take(SAMPLE) {
+        let others = partials.iter().enumerate().filter(|&(i, _)| i != largest);
+        sample += 1;
+        again += others.filter(|(_, partial)| partial.has(key)).count();
+    }
+    // To join entries costs about half of what each costs that enters a window and
+    // leaves it.
+    again > sample / 2
+}
+
+/// From so many entries it is told whether workers met the same keys.
+const SAMPLE: usize = 64;
 
 fn lock<T>(cell: &Mutex<T>) -> MutexGuard<'_, T> {
     cell.lock().unwrap_or_else(PoisonError::into_inner)

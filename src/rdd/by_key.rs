@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::Hash;
 use std::mem;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::pipe::{Data, Pipe};
 use super::shuffle::{HashPartitioner, Scatter, exchange, records};
@@ -17,17 +17,26 @@ where
     V: Data,
     P: Pipe<Out = (K, V)>,
 {
-    /// Runs the chain now, and sends each record to the partition of its key.
-    pub(crate) fn by_key(&self, partitioner: HashPartitioner) -> Result<Arrivals<(K, V)>> {
+    /// Runs the chain now, and sends each record to the partition of its key, in lists
+    /// that another batch has emptied.
+    pub(crate) fn by_key(
+        &self,
+        partitioner: HashPartitioner,
+        spare: &Arc<SpareLists<(K, V)>>,
+    ) -> Result<Arrivals<(K, V)>> {
+        let n = partitioner.partitions();
         let buckets = self.each_partition(None, weight, |_, part| {
-            let mut sink = Scatter::new(partitioner.partitions(), partitioner.by_key());
+            let mut sink = Scatter::into(spare.take(n), partitioner.by_key());
             if self.pipe.keeps_count() {
                 sink.reserve(part.count().unwrap_or_default());
             }
             self.feed(part, &mut sink)?;
-            Ok(sink.into_buckets())
+            let mut buckets = sink.into_buckets();
+            buckets.iter_mut().for_each(fit);
+            Ok(buckets)
         })?;
-        Arrivals::of(&self.executor, partitioner.partitions(), buckets)
+        spare.clear();
+        Arrivals::of(&self.executor, n, buckets, spare)
     }
 }
 
@@ -36,6 +45,7 @@ where
 pub(crate) struct Arrivals<T> {
     partitions: Vec<Mutex<Vec<Vec<T>>>>,
     len: usize,
+    spare: Arc<SpareLists<T>>,
 }
 
 impl<T: Send> Arrivals<T> {
@@ -44,6 +54,7 @@ impl<T: Send> Arrivals<T> {
         Self {
             partitions: (0..partitions).map(|_| Mutex::default()).collect(),
             len: 0,
+            spare: Arc::default(),
         }
     }
 
@@ -53,23 +64,98 @@ impl<T: Send> Arrivals<T> {
     }
 
     /// What came to a partition; nothing the second time.
-    pub(crate) fn take(&self, partition: usize) -> Vec<Vec<T>> {
-        mem::take(&mut *lock(&self.partitions[partition]))
+    pub(crate) fn take(&self, partition: usize) -> Arrived<T> {
+        Arrived {
+            lists: mem::take(&mut *lock(&self.partitions[partition])),
+            spare: Arc::clone(&self.spare),
+        }
     }
 
     /// What the partitions have sent, in their order: `sent[i][p]` is what the
-    /// partition `i` has for `p`.
+    /// partition `i` has for `p`. The lists become spare ones when they were worked
+    /// on.
     pub(crate) fn of(
         executor: &Executor,
         partitions: usize,
         sent: Vec<Vec<Vec<T>>>,
+        spare: &Arc<SpareLists<T>>,
     ) -> Result<Self> {
         let len = records(&sent);
         // Nothing is left to do for the task that gets them.
         let partitions = exchange(executor, partitions, sent, 0, Mutex::new)?;
-        Ok(Self { partitions, len })
+        Ok(Self {
+            partitions,
+            len,
+            spare: Arc::clone(spare),
+        })
     }
 }
+
+/// The records that came to one partition, list by list.
+pub(crate) struct Arrived<T> {
+    lists: Vec<Vec<T>>,
+    spare: Arc<SpareLists<T>>,
+}
+
+impl<T> Arrived<T> {
+    /// How many records there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lists.iter().map(Vec::len).sum()
+    }
+
+    /// The lists, to be emptied.
+    pub(crate) fn lists(&mut self) -> &mut [Vec<T>] {
+        &mut self.lists
+    }
+
+    /// Takes out all records.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
+        self.lists.iter_mut().flat_map(|list| list.drain(..))
+    }
+}
+
+impl<T> Drop for Arrived<T> {
+    fn drop(&mut self) {
+        self.lists.iter_mut().for_each(Vec::clear);
+        lock(&self.spare.0).append(&mut self.lists);
+    }
+}
+
+/// Empty lists whose memory the next batch uses, as what is allocated anew has to be
+/// brought in by the system, page by page.
+pub(crate) struct SpareLists<T>(Mutex<Vec<Vec<T>>>);
+
+impl<T> SpareLists<T> {
+    /// As many lists, some of them with memory.
+    fn take(&self, n: usize) -> Vec<Vec<T>> {
+        let mut spare = lock(&self.0);
+        let kept = spare.len().saturating_sub(n);
+        let mut lists = spare.split_off(kept);
+        lists.resize_with(n, Vec::new);
+        lists
+    }
+
+    /// Lets go of those that a batch did not take.
+    fn clear(&self) {
+        lock(&self.0).clear();
+    }
+}
+
+impl<T> Default for SpareLists<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+/// Gives memory back if this batch needs little of it.
+fn fit<T>(list: &mut Vec<T>) {
+    if list.capacity() > SMALL.max(list.len().saturating_mul(16)) {
+        list.shrink_to(list.len() * 2);
+    }
+}
+
+/// Room for so many records is nothing to give back.
+const SMALL: usize = 1 << 12;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poison| poison.into_inner())

@@ -73,10 +73,12 @@ pub(crate) struct Scatter<T, F> {
 impl<T, F: FnMut(&T) -> usize> Scatter<T, F> {
     /// Into `n` buckets; `choose` tells which one (below `n`) a record belongs to.
     pub(crate) fn new(n: usize, choose: F) -> Self {
-        Self {
-            buckets: (0..n).map(|_| Vec::new()).collect(),
-            choose,
-        }
+        Self::into((0..n).map(|_| Vec::new()).collect(), choose)
+    }
+
+    /// Into these buckets, which are empty.
+    pub(super) fn into(buckets: Vec<Vec<T>>, choose: F) -> Self {
+        Self { buckets, choose }
     }
 
     /// Makes room for `len` records, if they are spread evenly.

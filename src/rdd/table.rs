@@ -56,6 +56,17 @@ impl<K: Hash + Eq, V> KeyTable<K, V> {
         }
     }
 
+    /// All keys, in no particular order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.table.iter().map(|(key, _)| key)
+    }
+
+    /// Whether `key` is there.
+    pub(crate) fn has(&self, key: &K) -> bool {
+        let hash = self.hash.hash(key);
+        self.table.find(hash, |entry| entry.0 == *key).is_some()
+    }
+
     /// The value of `key`.
     #[inline(always)]
     pub(crate) fn get_mut(&mut self, hash: u64, key: &K) -> Option<&mut V> {

@@ -410,6 +410,42 @@ fn a_batch_after_a_large_one_is_right_too() {
 }
 
 #[test]
+fn what_workers_have_for_a_key_stays_apart_if_they_share_few() {
+    let step = Step::new("reduce_by_key", Location::caller());
+    let executor = Executor::of(2);
+    let aggregate = Aggregate::new(Reducer(|a, b| a + b), 3, step);
+    // Of `keys` keys, in two partitions; whoever works on them.
+    let entries = |n: u64, keys: u64| {
+        let pairs = numbers(n, 2, 2).map(move |x| (x % keys, 1_u64));
+        let parts = aggregate.run_apart(&pairs, &executor).unwrap();
+        assert_eq!(parts.len(), 3);
+        let entries = sorted(
+            Rdd::ready(parts, Arc::new(Executor::of(1)))
+                .collect()
+                .unwrap(),
+        );
+        let mut sums = BTreeMap::new();
+        for (key, count) in &entries {
+            *sums.entry(*key).or_insert(0) += count;
+        }
+        let expected = (0..keys.min(n)).map(|key| (key, n / keys + u64::from(key < n % keys)));
+        assert_eq!(
+            sums.into_iter().collect::<Vec<_>>(),
+            expected.collect::<Vec<_>>()
+        );
+        entries.len()
+    };
+    // All keys come to both workers, if both take part.
+    assert_eq!(entries(20_000, 100), 100);
+    // None does.
+    assert_eq!(entries(20_000, 20_000), 20_000);
+    // Every third does.
+    let apart = entries(20_000, 15_000);
+    assert!((15_000..=20_000).contains(&apart), "{apart}");
+    assert_eq!(entries(0, 1), 0);
+}
+
+#[test]
 fn take_runs_no_more_than_it_needs() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = {

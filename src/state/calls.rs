@@ -7,6 +7,7 @@ use super::idle::Idle;
 use super::keyed::StatePartition;
 use super::table::{AHEAD, Ahead, Editor};
 use super::undo::Undo;
+use crate::rdd::Arrived;
 use crate::rdd::pipe::Data;
 use crate::time::BatchTime;
 
@@ -18,14 +19,14 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
     pub(crate) fn call<V, M, F>(
         &mut self,
         time: BatchTime,
-        records: Vec<Vec<(K, V)>>,
+        mut records: Arrived<(K, V)>,
         f: &F,
     ) -> Vec<M>
     where
         F: Fn(BatchTime, K, Option<V>, &mut State<'_, S>) -> Option<M>,
     {
         let mut mapped = Vec::new();
-        if records.iter().all(Vec::is_empty) && self.due(time) == 0 {
+        if records.len() == 0 && self.due(time) == 0 {
             // To change a table whose rows are held would copy it.
             return mapped;
         }
@@ -36,8 +37,8 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
             time,
             f,
         };
-        for records in records {
-            let mut records = records.into_iter();
+        for list in records.lists() {
+            let mut records = list.drain(..);
             while records.len() > 0 {
                 let ahead = calls.look_ahead(records.as_slice());
                 for ((hash, near), (key, value)) in ahead.into_iter().zip(records.by_ref()) {

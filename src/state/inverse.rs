@@ -68,6 +68,11 @@ where
                 edit.prefetch_row(place);
                 arch::prefetch(&self.counts[place as usize]);
             }
+            for &place in self.places.range(..some) {
+                if self.counts[place as usize] == 1 {
+                    edit.prefetch_removal(place);
+                }
+            }
             let values = self.values.drain(..some);
             for (place, value) in self.places.drain(..some).zip(values) {
                 let count = &mut self.counts[place as usize];
@@ -129,6 +134,10 @@ where
         })?;
         self.panes.push_back(self.places.len() - before);
         Ok(())
+    }
+
+    fn takes_repeats(&self) -> bool {
+        true
     }
 
     fn settle(&mut self) {

@@ -13,7 +13,7 @@ use crate::codec::RecordCodec;
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::Data;
-use crate::rdd::{Arrivals, HashPartitioner, Partition, Partitions, Rdd};
+use crate::rdd::{Arrivals, Arrived, HashPartitioner, Partition, Partitions, Rdd};
 use crate::time::{BatchTime, Duration};
 
 /// The state of a stream: a value for each key, partitioned by the hashes of the
@@ -86,7 +86,7 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         state: &Rdd<(K, S)>,
         again: impl Fn(&mut S, S) + Sync,
     ) -> Result<()> {
-        let records = state.by_key(self.partitioner())?;
+        let records = state.by_key(self.partitioner(), &Arc::default())?;
         self.step(executor, time, records.len(), |i, partition| {
             partition.load(time, records.take(i), &again);
         })?;
@@ -304,13 +304,13 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
     }
 
     /// See [`KeyedState::load`].
-    fn load(&mut self, time: BatchTime, records: Vec<Vec<(K, S)>>, again: impl Fn(&mut S, S)) {
+    fn load(&mut self, time: BatchTime, mut records: Arrived<(K, S)>, again: impl Fn(&mut S, S)) {
         let Self {
             table, undo, idle, ..
         } = self;
         let mut edit = table.edit();
-        edit.reserve(records.iter().map(Vec::len).sum());
-        for (key, state) in records.into_iter().flatten() {
+        edit.reserve(records.len());
+        for (key, state) in records.drain() {
             let hash = edit.hash(&key);
             match edit.find(hash, &key) {
                 Some(place) => {

@@ -65,6 +65,9 @@ pub(crate) trait SlidingWindow<K, V>: Send {
     /// Takes a new pane in.
     fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()>;
 
+    /// Whether a key may come several times in a pane.
+    fn takes_repeats(&self) -> bool;
+
     /// Ends a step.
     fn settle(&mut self);
 

@@ -259,6 +259,14 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
         }
     }
 
+    /// Asks for the cache line that removing a row will change; the row should have
+    /// come by now.
+    #[inline]
+    pub(crate) fn prefetch_removal(&self, place: u32) {
+        let (key, _) = &self.rows.entries[place as usize];
+        self.index.prefetch(self.hash(key));
+    }
+
     /// The place of a key.
     #[inline]
     pub(crate) fn find(&self, hash: u64, key: &K) -> Option<u32> {
@@ -321,7 +329,7 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
         }
     }
 
-    /// Hands over each record of a pane, in which every key stands once.
+    /// Hands over each record of a pane.
     pub(crate) fn look_up<W: Data>(
         &mut self,
         pane: &dyn Partition<(K, W)>,

@@ -294,6 +294,11 @@ where
                 // The next oldest, if it is in the front.
                 entries.prefetch(entry.link);
             }
+            for (entry, i) in entries.queue.range(..some).zip(0..) {
+                if keys[entry.place as usize].newest == entries.first.wrapping_add(i) {
+                    edit.prefetch_removal(entry.place);
+                }
+            }
             for _ in 0..some {
                 let Some((number, entry)) = entries.pop() else {
                     return;
@@ -390,6 +395,11 @@ where
         self.panes.push_back(self.entries.queue.len() - before);
         self.entered += 1;
         Ok(())
+    }
+
+    /// It counts the entries of a key by panes.
+    fn takes_repeats(&self) -> bool {
+        false
     }
 
     fn settle(&mut self) {

@@ -10,6 +10,7 @@ use hashbrown::HashTable;
 use super::grouped::{Grouped, Groups};
 use super::keyed::StatePartition;
 use super::table::{Editor, Rows};
+use crate::rdd::Arrived;
 use crate::rdd::pipe::Data;
 
 /// The values of a batch by key. The groups are the places of a table, and behind
@@ -20,13 +21,13 @@ struct Cogroup<K, V> {
 }
 
 impl<K: Data + Hash + Eq, V: Data> Cogroup<K, V> {
-    fn new<S: Data>(edit: &Editor<'_, K, S>, places: usize, records: Vec<Vec<(K, V)>>) -> Self {
-        let len = records.iter().map(Vec::len).sum();
+    fn new<S: Data>(edit: &Editor<'_, K, S>, places: usize, mut records: Arrived<(K, V)>) -> Self {
+        let len = records.len();
         let mut group_of = Vec::with_capacity(len);
         let mut values = Vec::with_capacity(len);
         let mut new = NewKeys::new();
-        for records in records {
-            let mut records = records.into_iter();
+        for list in records.lists() {
+            let mut records = list.drain(..);
             while records.len() > 0 {
                 let ahead = edit.look_ahead(records.as_slice(), |_| ());
                 for ((hash, near), (key, value)) in ahead.into_iter().zip(records.by_ref()) {
@@ -77,7 +78,7 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
     /// state; what it returns is the new state, nothing takes it away.
     ///
     /// Costs what all keys and the records cost.
-    pub(crate) fn update<V: Data, F>(&mut self, records: Vec<Vec<(K, V)>>, f: F)
+    pub(crate) fn update<V: Data, F>(&mut self, records: Arrived<(K, V)>, f: F)
     where
         F: Fn(&K, &[V], Option<&S>) -> Option<S>,
     {
@@ -103,7 +104,7 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
     }
 
     /// The records of a batch beside the state, as it is now.
-    pub(crate) fn entries<V: Data>(&mut self, records: Vec<Vec<(K, V)>>) -> StateEntries<K, V, S> {
+    pub(crate) fn entries<V: Data>(&mut self, records: Arrived<(K, V)>) -> StateEntries<K, V, S> {
         let places = self.table.places();
         let Cogroup { values, new } = Cogroup::new(&self.table.edit(), places, records);
         StateEntries {

@@ -17,7 +17,9 @@ pub struct Curve {
 #[must_use]
 pub fn curves(title: &str, x_label: &str, y_label: &str, curves: &[Curve]) -> String {
     let (left, right, top, bottom) = (80.0, 560.0, 40.0, 360.0);
-    let mut picture = Picture::new(800.0, 410.0, title);
+    let names = curves.iter().map(|curve| curve.name.len());
+    let legend = 40.0 + 7.0 * names.max().unwrap_or_default() as f64;
+    let mut picture = Picture::new(f64::max(800.0, right + legend), 410.0, title);
     let all = || curves.iter().flat_map(|curve| &curve.points);
     let x_axis = Axis::over(all().map(|point| point.0), left, right);
     let y_axis = Axis::over(all().map(|point| point.1), bottom, top);

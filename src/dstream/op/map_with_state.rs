@@ -13,7 +13,7 @@ use crate::dstream::stateful::{Advance, StatefulNode, View, blame_step};
 use crate::dstream::{DStream, Meta};
 use crate::error::Result;
 use crate::rdd::pipe::{Data, Pipe, Step};
-use crate::rdd::{Arrivals, Rdd, at_rest};
+use crate::rdd::{Arrivals, Rdd, SpareLists, at_rest};
 use crate::state::{KeyedState, State};
 use crate::time::{BatchTime, Duration};
 
@@ -88,6 +88,7 @@ where
                 ),
                 initial: spec.initial,
                 function: spec.function,
+                spare: Arc::default(),
                 step: Step::new("map_with_state", site),
                 snapshots_wanted: Arc::clone(&snapshots_wanted),
                 _mapped: PhantomData,
@@ -262,6 +263,8 @@ struct MapWithState<K: Data, V, S: Data, M, P: Pipe<Out = (K, V)>, F> {
     /// Until it was taken in.
     initial: Option<Rdd<(K, S)>>,
     function: F,
+    /// What records come in.
+    spare: Arc<SpareLists<(K, V)>>,
     step: Step,
     snapshots_wanted: Arc<AtomicBool>,
     _mapped: PhantomData<fn() -> M>,
@@ -322,7 +325,7 @@ where
     fn advance(&mut self, time: BatchTime) -> Result<Self::Output> {
         let partitioner = self.kept.state.partitioner();
         let records = match self.parent.at(time)? {
-            Some(rdd) => rdd.by_key(partitioner),
+            Some(rdd) => rdd.by_key(partitioner, &self.spare),
             None => Ok(Arrivals::none(partitioner.partitions())),
         };
         records

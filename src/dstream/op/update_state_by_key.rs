@@ -11,7 +11,7 @@ use crate::dstream::{DStream, Meta};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::{Data, Pipe, Sink, Step};
-use crate::rdd::{Arrivals, Rdd, Scatter};
+use crate::rdd::{Arrivals, Rdd, Scatter, SpareLists};
 use crate::state::{KeyedState, StateEntries};
 use crate::time::BatchTime;
 
@@ -193,7 +193,7 @@ where
                     }
                     kept.into_buckets()
                 })?;
-                let kept = Arrivals::of(executor, n, kept)?;
+                let kept = Arrivals::of(executor, n, kept, &Arc::default())?;
                 state.rebuild(executor, time, &kept)
             };
         self.updated(options, update, Location::caller())
@@ -229,6 +229,7 @@ where
             began: false,
             initial: options.initial,
             update,
+            spare: Arc::default(),
             step: Step::new(NAME, site),
         };
         View::declare(
@@ -300,6 +301,8 @@ struct UpdateState<K: Data, V, S: Data, P: Pipe<Out = (K, V)>, U> {
     /// Until it was taken in.
     initial: Option<Rdd<(K, S)>>,
     update: U,
+    /// What records come in.
+    spare: Arc<SpareLists<(K, V)>>,
     step: Step,
 }
 
@@ -346,7 +349,7 @@ where
     fn advance(&mut self, time: BatchTime) -> Result<Self::Output> {
         let partitioner = self.kept.state.partitioner();
         let records = match self.parent.at(time)? {
-            Some(rdd) => rdd.by_key(partitioner),
+            Some(rdd) => rdd.by_key(partitioner, &self.spare),
             None if self.began => Ok(Arrivals::none(partitioner.partitions())),
             None => return Ok(None),
         };

@@ -97,15 +97,22 @@ where
             .collect();
     }
 
-    /// The pane that ends at `end`, reduced by key.
+    /// The pane that ends at `end`, reduced by key, as far as the window asks for that.
     fn reduced(&self, end: BatchTime) -> Result<Partitions<(K, V)>> {
         let batches = self.parent.batches_until(end, self.pane)?;
         let executor = self.parent.graph().executor();
         match Rdd::union_of_batches(batches) {
+            Some(batches) if self.takes_repeats() => self.aggregate.run_apart(&batches, executor),
             Some(batches) => self.aggregate.run(&batches, executor),
             // The stream has no batches at these times.
             None => Ok(at_rest(self.parts.iter().map(|_| Vec::new()))),
         }
+    }
+
+    /// Whether a key may come several times in a pane.
+    fn takes_repeats(&self) -> bool {
+        let first = self.parts.first();
+        first.is_some_and(|part| lock(part).takes_repeats())
     }
 
     /// Lets the panes go that are over at `time`, and takes the pane that ends

@@ -18,6 +18,10 @@ impl<K, C> Bucket<K, C> {
     fn len(&self) -> usize {
         self.entries.len()
     }
+
+    pub(super) fn into_entries(self) -> Vec<(K, C)> {
+        self.entries
+    }
 }
 
 impl<K, C> IntoIterator for Bucket<K, C> {

@@ -61,6 +61,16 @@ impl<K: Hash + Eq, V, C: Combine<V>> Partial<K, V, C> {
         self.table.len() + self.spilled.len()
     }
 
+    /// The keys in the table.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.table.keys()
+    }
+
+    /// Whether a key is in the table.
+    pub(super) fn has(&self, key: &K) -> bool {
+        self.table.has(key)
+    }
+
     pub(super) fn has_spilled(&self) -> bool {
         self.spilled.len() > 0
     }

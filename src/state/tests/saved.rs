@@ -26,7 +26,9 @@ fn change(
     changes: &[Change],
 ) {
     let records = Rdd::parallelize(changes.iter().cloned(), 2, executor);
-    let records = records.by_key(state.partitioner()).unwrap();
+    let records = records
+        .by_key(state.partitioner(), &Arc::default())
+        .unwrap();
     let f = |_: BatchTime, _: u8, value: Option<Option<String>>, state: &mut State<'_, String>| {
         match value {
             Some(Some(value)) => state.update(value),
