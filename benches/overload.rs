@@ -117,8 +117,10 @@ fn overload(name: &str, shape: Shape, interval: Duration, peak: u64, seconds: u6
     // What it takes to fill the rings is no growth.
     let warm = resident[resident.len() / 4].zip(resident[resident.len() - 1]);
     if let Some((warm, last)) = warm {
+        let most = resident.iter().flatten().copied().fold(0.0, f64::max);
         println!(
-            "resident after a quarter {warm:.1} MiB, at the end {last:.1} MiB: {:+.1} %",
+            "resident after a quarter {warm:.1} MiB, at the end {last:.1} MiB: {:+.1} %; \
+             {most:.1} MiB at the most",
             (last / warm - 1.0) * 100.0
         );
     }
