@@ -62,7 +62,8 @@ impl Index {
 
     #[cold]
     fn grow(&mut self, len: usize) {
-        let slots = (len + len / 3 + 1).next_power_of_two().max(LEAST);
+        // The fewest that have room: a table that is fitted is no larger than it was.
+        let slots = (4 * len).div_ceil(3).next_power_of_two().max(LEAST);
         let old = std::mem::replace(&mut self.slots, vec![0; slots]);
         for slot in old {
             if slot != 0 {
