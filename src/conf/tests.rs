@@ -130,7 +130,10 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("block_bytes", "64KiB"),
         ("ring_bytes", "3MiB"),
         ("memory_max", "8GiB"),
+        ("state_max_bytes", "4MiB"),
         ("spill_dir", "/var/spill"),
+        ("spill_max_bytes", "1GiB"),
+        ("receiver_storage_level", "MEMORY_AND_DISK"),
         ("block_queue_size", "8"),
         ("receiver_overflow", "drop_newest"),
         ("receiver_max_rate", "5000"),
@@ -146,6 +149,7 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("socket_keepalive", "0ms"),
         ("socket_read_timeout", "90s"),
         ("max_line_bytes", "100"),
+        ("invalid_utf8", "skip"),
         ("max_frame_bytes", "2GiB"),
         ("file_stream_min_remember_duration", "5s"),
         ("max_inflated_bytes", "1GiB"),
@@ -562,6 +566,15 @@ fn validation_checks_fields_and_rules_between_them() {
         &format!("batch_interval = 9223372036854775808ms (program): out of range; {duration}"),
     );
     fails(
+        |conf| {
+            conf.receiver_storage_level = "MEMORY_AND_DISK".to_owned();
+            conf.receiver_overflow = Overflow::DropOldest;
+        },
+        "receiver_storage_level = MEMORY_AND_DISK (program) and \
+         receiver_overflow = drop_oldest (program): what is in a file makes no room when it is \
+         dropped; choose one of them",
+    );
+    fails(
         |conf| conf.block_interval = Duration::ZERO,
         &format!("block_interval = 0ms (program): out of range; {duration} (default: 200ms)"),
     );
@@ -662,7 +675,10 @@ block_interval                         200ms               default
 block_bytes                            1MiB                default
 ring_bytes                             2MiB                environment MILLSTREAM_RING_BYTES
 memory_max                             half                default
+state_max_bytes                        none                default
 spill_dir                              system temp         default
+spill_max_bytes                        16GiB               default
+receiver_storage_level                 MEMORY_ONLY         default
 block_queue_size                       4096                default
 receiver_overflow                      wait                default
 receiver_max_rate                      unlimited           default
@@ -678,6 +694,7 @@ receiver_max_restart_delay             1m                  default
 socket_keepalive                       1m                  default
 socket_read_timeout                    none                default
 max_line_bytes                         1MiB                default
+invalid_utf8                           replace             default
 max_frame_bytes                        64MiB               default
 file_stream_min_remember_duration      1m                  default
 max_inflated_bytes                     16GiB               default

@@ -4,9 +4,10 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::StreamingContext;
-use crate::block::Memory;
+use crate::block::{Memory, SpillStore};
 use crate::conf::{Conf, SYSTEM_TEMP};
 use crate::cpu::memory::available_bytes;
+use crate::disk;
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::time::{Clock, Duration, SystemClock, check_interval};
@@ -140,6 +141,7 @@ impl StreamingContextBuilder {
             "" | SYSTEM_TEMP => std::env::temp_dir(),
             directory => directory.into(),
         };
+        let spill = SpillStore::new(disk::of_contexts(), spill, conf.spill_max_bytes as u64);
         let memory = Memory::new(memory_max.unwrap_or_else(|| available_bytes() / 2), spill);
         let (executor, placement) = Executor::start(
             conf.workers,

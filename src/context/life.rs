@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::checkpoint::{Checkpoints, Durability, Setup};
 use super::{Inner, StreamingContext, active};
+use crate::conf::MEMORY_AND_DISK;
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
@@ -12,7 +13,7 @@ use crate::rate::{PidOptions, PidRateEstimator};
 use crate::receiver::log::ReceiverLog;
 use crate::scheduler::{
     CutTimes, Generator, JobScheduler, Learners, Logger, OnDone, OnDrained, RateControl,
-    ReceiverTracker, Scaling, ScalingOptions,
+    ReceiverTracker, Scaling, ScalingOptions, Spiller,
 };
 use crate::sync::engine::MutexGuard;
 use crate::task::in_task;
@@ -26,6 +27,7 @@ pub(super) struct Running {
     pub(super) jobs: Arc<JobScheduler>,
     pub(super) checkpoints: Option<Arc<Checkpoints>>,
     pub(super) logger: Option<Logger>,
+    pub(super) spiller: Option<Spiller>,
     pub(super) job_threads: Vec<Thread>,
     pub(super) bus_thread: Option<Thread>,
 }
@@ -279,6 +281,7 @@ impl Running {
             )),
             checkpoints,
             logger: None,
+            spiller: None,
             job_threads: Vec::new(),
             bus_thread: None,
         };
@@ -316,6 +319,11 @@ impl Running {
             let (graph, jobs) = (Arc::clone(&inner.graph), Arc::clone(&self.jobs));
             self.logger = Some(Logger::start(log, graph, jobs, Arc::clone(&inner.clock))?);
         }
+        if inner.conf.receiver_storage_level == MEMORY_AND_DISK {
+            let (graph, jobs) = (Arc::clone(&inner.graph), Arc::clone(&self.jobs));
+            let (clock, bus) = (Arc::clone(&inner.clock), Arc::clone(&inner.bus));
+            self.spiller = Some(Spiller::start(graph, jobs, clock, bus)?);
+        }
         self.receivers.start(
             &inner.graph,
             &inner.placement,
@@ -329,6 +337,7 @@ impl Running {
             Arc::clone(&inner.graph),
             Arc::clone(&self.jobs),
             self.logger.as_ref(),
+            self.spiller.as_ref(),
             Arc::clone(&inner.clock),
             CutTimes {
                 last,

@@ -35,6 +35,12 @@ impl Running {
         {
             left.running.push("the batch generator".to_owned());
         }
+        if let Some(spiller) = self.spiller {
+            spiller.end();
+            if !spiller.join(deadline) {
+                left.running.push("the thread that spills".to_owned());
+            }
+        }
         let log = self.logger.as_ref().map(Logger::log);
         if let Some(logger) = self.logger {
             logger.end();
@@ -104,6 +110,9 @@ impl Running {
         self.jobs.close();
         if let Some(logger) = &self.logger {
             logger.end();
+        }
+        if let Some(spiller) = &self.spiller {
+            spiller.end();
         }
         bus.close();
         graph.stop_inputs(false, |_| ());

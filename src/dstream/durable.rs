@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::id::NodeId;
 use crate::rdd::pipe::Data;
-use crate::state::KeyedState;
+use crate::state::{KeyedState, StateSize};
 use crate::time::BatchTime;
 
 /// Bytes that a node is made of again, with others.
@@ -93,7 +93,7 @@ pub(crate) trait Durable: Send + Sync {
         false
     }
 
-    /// How many keys it has, if it keeps something by key and knows that.
+    /// How many keys it has, if it keeps something by key.
     fn keys(&self) -> Option<u64> {
         None
     }
@@ -156,10 +156,8 @@ impl Uid {
 pub(crate) trait Kept: Send {
     fn kind(&self) -> &'static str;
 
-    /// See [`Durable::keys`].
-    fn keys(&self) -> Option<u64> {
-        None
-    }
+    /// How much it keeps by key.
+    fn size(&self) -> StateSize;
 
     fn offer_codec(&mut self, codec: &dyn Any) -> bool;
 
@@ -203,8 +201,8 @@ impl<K: Data + Hash + Eq, S: Data> Kept for KeptState<K, S> {
         "state by key"
     }
 
-    fn keys(&self) -> Option<u64> {
-        Some(self.state.len() as u64)
+    fn size(&self) -> StateSize {
+        self.state.size()
     }
 
     fn offer_codec(&mut self, codec: &dyn Any) -> bool {

@@ -13,6 +13,8 @@ use super::output::Output;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::id::{NodeId, OutputId, StreamId};
+use crate::listener::StateInfo;
+use crate::state::StateBound;
 use crate::sync::engine::AtomicU8;
 use crate::time::{BatchTime, Duration};
 
@@ -32,6 +34,7 @@ pub(crate) struct Graph {
     app_name: Arc<str>,
     batch_interval: Duration,
     executor: Arc<Executor>,
+    state_bound: StateBound,
     phase: AtomicU8,
     /// Written once at the start, before any thread that reads it exists.
     zero: AtomicI64,
@@ -70,11 +73,13 @@ impl Graph {
         app_name: &str,
         batch_interval: Duration,
         executor: Arc<Executor>,
+        state_bound: StateBound,
     ) -> Arc<Self> {
         Arc::new(Self {
             app_name: Arc::from(app_name),
             batch_interval,
             executor,
+            state_bound,
             phase: AtomicU8::new(0),
             zero: AtomicI64::new(i64::MAX),
             last_cut: AtomicI64::new(i64::MIN),
@@ -95,6 +100,11 @@ impl Graph {
 
     pub(crate) fn executor(&self) -> &Arc<Executor> {
         &self.executor
+    }
+
+    /// How much each operation may keep by key.
+    pub(crate) fn state_bound(&self) -> StateBound {
+        self.state_bound
     }
 
     /// The time before the first batch; later than all times until the start.
@@ -281,6 +291,12 @@ impl Graph {
     /// All nodes, in order of declaration.
     pub(crate) fn nodes(&self) -> Vec<Arc<dyn Control>> {
         self.lock().nodes.clone()
+    }
+
+    /// How much each operation keeps by key that does so.
+    pub(crate) fn states(&self) -> Vec<StateInfo> {
+        let state = self.lock();
+        state.nodes.iter().filter_map(|node| node.state()).collect()
     }
 
     /// Fixes the zero time, and tells every stream how long it is needed.

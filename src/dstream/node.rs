@@ -9,6 +9,7 @@ use super::durable::{Durable, Uid};
 use super::graph::Graph;
 use crate::error::Result;
 use crate::id::NodeId;
+use crate::listener::StateInfo;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
 use crate::sync::engine::{Mutex, MutexGuard, thread_local};
@@ -29,6 +30,11 @@ pub(crate) trait Control: Send + Sync {
 
     /// The node behind this one that keeps something from batch to batch, or itself.
     fn durable(&self) -> Option<&dyn Durable> {
+        None
+    }
+
+    /// How much the node itself keeps by key, if it does.
+    fn state(&self) -> Option<StateInfo> {
         None
     }
 }

@@ -142,7 +142,7 @@ impl Executor {
     /// As [`of`](Self::of), but tasks may fail so often.
     #[cfg(test)]
     pub(crate) fn trying(workers: usize, task_max_failures: usize) -> Self {
-        let memory = Memory::new(u64::MAX, std::env::temp_dir());
+        let memory = Memory::with_room(u64::MAX);
         Self::start(Some(workers), None, false, task_max_failures, memory)
             .expect("threads can be started")
             .0
@@ -156,7 +156,7 @@ impl Executor {
             "/tests/fixtures/sysfs/two_nodes"
         );
         let topology = Topology::read(std::path::Path::new(sysfs), &[0, 1, 2, 3, 4, 5, 6, 7]);
-        let memory = Memory::new(u64::MAX, std::env::temp_dir());
+        let memory = Memory::with_room(u64::MAX);
         Self::start_on(&topology, Some(workers), None, true, 1, memory)
             .expect("threads can be started")
             .0

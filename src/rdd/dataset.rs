@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::partition::{Partition, Partitions};
 use super::pipe::{Chunk, Data, Pipe, Step};
-use crate::block::Memory;
+use crate::block::{Memory, SpillStore};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 
@@ -25,6 +25,17 @@ pub(crate) trait Dataset<T>: Send + Sync {
 
     /// See [`Partition::keep`].
     fn keep(&self, _: &Arc<Memory>) {}
+
+    /// See [`Partition::invalid_lines`].
+    fn invalid_lines(&self) -> u64 {
+        0
+    }
+
+    /// Writes what it holds of a receiver's ring to a file, and gives that memory back;
+    /// who reads it already has it until then. Says how many bytes of memory that were.
+    fn spill(&self, _: &Arc<SpillStore>) -> Result<u64> {
+        Ok(0)
+    }
 
     /// Appends the steps that run when a partition is read.
     fn steps(&self, _: &mut Vec<Step>) {}
@@ -46,6 +57,10 @@ impl<T: Data> Dataset<T> for Ready<T> {
         for part in &*self.0 {
             part.keep(memory);
         }
+    }
+
+    fn invalid_lines(&self) -> u64 {
+        self.0.iter().map(|part| part.invalid_lines()).sum()
     }
 
     fn known_count(&self) -> Option<u64> {

@@ -38,7 +38,7 @@ pub(crate) use dataset::{Dataset, Ready, Union};
 use dataset::{Lazy, Piped};
 pub use file::{FileReader, InputFile};
 pub use level::StorageLevel;
-pub(crate) use lines::Lines;
+pub(crate) use lines::{Lines, Reading};
 pub use op::filter::Filter;
 pub use op::flat_map::FlatMap;
 pub use op::flat_map_values::FlatMapValues;
@@ -54,7 +54,7 @@ use pipe::{Chain, Chunk, Narrow, Pipe, Sink, Source};
 pub(crate) use shuffle::{HashPartitioner, Scatter};
 pub use text::{Shown, Text};
 
-use crate::block::Memory;
+use crate::block::{Memory, SpillStore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Executor, Pieces};
 
@@ -134,6 +134,16 @@ impl<T: Data> Rdd<T> {
     /// As above, for a batch that the input itself has to remember.
     pub(crate) fn keep(&self, memory: &Arc<Memory>) {
         self.data.keep(memory);
+    }
+
+    /// Lines that were found not to be UTF-8 while it was read.
+    pub(crate) fn invalid_lines(&self) -> u64 {
+        self.data.invalid_lines()
+    }
+
+    /// See [`Dataset::spill`].
+    pub(crate) fn spill(&self, store: &Arc<SpillStore>) -> Result<u64> {
+        self.data.spill(store)
     }
 
     /// The data set under an Rdd without a chain.

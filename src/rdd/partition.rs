@@ -45,6 +45,11 @@ pub(crate) trait Partition<T>: Send + Sync {
     /// The batch is done but not forgotten: what it holds of a receiver's ring is
     /// counted in `memory` from now on, if there is room.
     fn keep(&self, _memory: &Arc<Memory>) {}
+
+    /// Lines that were found not to be UTF-8 so far.
+    fn invalid_lines(&self) -> u64 {
+        0
+    }
 }
 
 /// Records that are handed over at a time: a boxed chain makes no more than what

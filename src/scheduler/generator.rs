@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::logger::{Desk, Task};
-use super::{JobScheduler, Logger};
+use super::spiller::Bell;
+use super::{JobScheduler, Logger, Spiller};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::Graph;
 use crate::error::{Error, Result};
@@ -49,6 +50,7 @@ impl Generator {
         graph: Arc<Graph>,
         jobs: Arc<JobScheduler>,
         logger: Option<&Logger>,
+        spiller: Option<&Spiller>,
         clock: Arc<dyn Clock>,
         times: CutTimes,
         max_queued_batches: usize,
@@ -60,6 +62,7 @@ impl Generator {
             graph,
             jobs,
             logged: logger.map(|logger| (logger.log(), logger.desk())),
+            spills: spiller.map(Spiller::bell),
             clock,
             grid: times.grid,
             block_interval: times.block_interval,
@@ -111,6 +114,8 @@ struct Cutting {
     jobs: Arc<JobScheduler>,
     /// Batches go this way, if there is a log.
     logged: Option<(Arc<ReceiverLog>, Arc<Desk>)>,
+    /// Who makes room in memory, if anybody does.
+    spills: Option<Arc<Bell>>,
     clock: Arc<dyn Clock>,
     grid: Duration,
     block_interval: Duration,
@@ -148,6 +153,9 @@ impl Cutting {
                 if let Some((_, desk)) = &self.logged {
                     desk.put(Task::Blocks);
                 }
+            }
+            if let Some(bell) = &self.spills {
+                bell.ring();
             }
             if next == block {
                 block = block + self.block_interval;

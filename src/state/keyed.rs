@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::changes::{self, Changes, Entry};
 use super::idle::Idle;
+use super::size::{StateBound, StateSize};
 use super::table::Table;
 use super::undo::Undo;
 use crate::codec::RecordCodec;
@@ -20,6 +21,7 @@ use crate::time::{BatchTime, Duration};
 /// keys.
 pub(crate) struct KeyedState<K, S> {
     partitions: Vec<Mutex<StatePartition<K, S>>>,
+    bound: StateBound,
 }
 
 impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
@@ -28,7 +30,13 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         let new = |_| Mutex::new(StatePartition::new(timeout));
         Self {
             partitions: (0..partitions.max(1)).map(new).collect(),
+            bound: StateBound::default(),
         }
+    }
+
+    /// The same, with a bound on what it keeps.
+    pub(crate) fn bounded(self, bound: StateBound) -> Self {
+        Self { bound, ..self }
     }
 
     pub(crate) fn partitioner(&self) -> HashPartitioner {
@@ -36,8 +44,9 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     }
 
     /// Changes all partitions in parallel, each by the records that came to it. After an
-    /// error or a panic in any of them all are as they were. Belongs into the
-    /// [`stage`](Executor::stage) in which the records were sent.
+    /// error or a panic in any of them, or if they would be larger than they may, all are
+    /// as they were. Belongs into the [`stage`](Executor::stage) in which the records were
+    /// sent.
     ///
     /// `weight` is the expected work.
     pub(crate) fn step<T: Send, R: Send>(
@@ -49,19 +58,27 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         change: impl Fn(&mut StatePartition<K, S>, Arrived<T>) -> R + Sync,
     ) -> Result<Vec<R>> {
         let n = self.partitions.len();
+        let before = self.size();
         let records = records.into_partitions();
-        let results = executor.consume(records, weight, |i, records| {
-            Ok(change(&mut self.partition(i), records))
-        });
+        let results = executor
+            .consume(records, weight, |i, records| {
+                Ok(change(&mut self.partition(i), records))
+            })
+            .and_then(|results| {
+                self.bound.check(before, self.size())?;
+                Ok(results)
+            });
         if results.is_err() {
             for i in 0..n {
                 self.partition(i).roll_back();
             }
         }
+        // Memory for rows that are gone again must not be in the next one's way.
+        let fit = results.is_err() && self.bound.check(before, self.size()).is_err();
         // What is dropped here may be as much work as the changes were.
         let weight = self.sum(|partition| partition.commit_weight(time));
         executor.map_once(n, weight, |i| {
-            self.partition(i).commit(time);
+            self.partition(i).commit(time, fit);
             Ok(())
         })?;
         results
@@ -87,8 +104,9 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     }
 
     /// Takes these keys with their state in place of those that there are; the
-    /// first of a key counts. After a panic all are as they were. There must be no
-    /// time-out. Belongs into the [`stage`](Executor::stage) in which they were made.
+    /// first of a key counts. After a panic, or if they would be larger than they may,
+    /// all are as they were. There must be no time-out. Belongs into the
+    /// [`stage`](Executor::stage) in which they were made.
     pub(crate) fn rebuild(
         &self,
         executor: &Executor,
@@ -99,9 +117,13 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         let new = executor.consume(records.into_partitions(), weight, |_, records| {
             let mut partition = StatePartition::new(None);
             partition.load(time, records, |_, _| ());
-            partition.commit(time);
+            partition.commit(time, false);
             Ok(Mutex::new(Some(partition)))
         })?;
+        let sizes = new
+            .iter()
+            .flat_map(|new| lock(new).as_ref().map(StatePartition::size));
+        self.bound.check(self.size(), sizes.sum())?;
         executor.map_once(new.len(), weight, |i| {
             if let Some(mut new) = lock(&new[i]).take() {
                 let mut partition = self.partition(i);
@@ -166,6 +188,12 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         self.sum(|partition| partition.table.len())
     }
 
+    /// How much it keeps.
+    pub(crate) fn size(&self) -> StateSize {
+        let partitions = self.partitions.iter();
+        partitions.map(|partition| lock(partition).size()).sum()
+    }
+
     /// How many rows a step at `time` has to look at because of the time-out.
     pub(crate) fn due(&self, time: BatchTime) -> usize {
         self.sum(|partition| partition.due(time))
@@ -211,6 +239,13 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
             idle: timeout.map(Idle::new),
             changes: None,
         }
+    }
+
+    /// How much it keeps. What is noted for a step or for a checkpoint does not count.
+    fn size(&self) -> StateSize {
+        let mut size = self.table.size();
+        size.bytes += self.idle.as_ref().map_or(0, Idle::bytes);
+        size
     }
 
     fn must_save_all(&self) -> bool {
@@ -306,8 +341,8 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
         self.undo.weight() + filed + self.due(time)
     }
 
-    /// Ends a step.
-    pub(super) fn commit(&mut self, time: BatchTime) {
+    /// Ends a step; with `fit` it also gives back all memory that is no row's.
+    pub(super) fn commit(&mut self, time: BatchTime, fit: bool) {
         let Self {
             table,
             undo,
@@ -321,7 +356,11 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
         if let Some(idle) = idle {
             idle.commit(time, undo.inserted(), |place| table.is_live(place));
         }
-        if let Some(moved) = table.settle() {
+        let moved = match fit {
+            true => Some(table.fit()),
+            false => table.settle(),
+        };
+        if let Some(moved) = moved {
             if let Some(idle) = idle {
                 idle.rows_moved(&moved);
             }

@@ -71,6 +71,11 @@ impl Budget {
             .saturating_sub(released) as usize
     }
 
+    /// Whether more than half of the bytes that may be are published and not released.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.used() as u64 > self.bound / 2
+    }
+
     /// Bytes that were ever published.
     pub(crate) fn received(&self) -> u64 {
         // Relaxed: only the count itself matters.

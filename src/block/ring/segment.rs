@@ -347,7 +347,6 @@ impl<B: Block> Taken<B> {
     }
 
     /// What the range weighs in the budget.
-    #[cfg(all(test, not(loom)))]
     pub(crate) fn weight(&self) -> usize {
         self.range.bytes.bytes
     }

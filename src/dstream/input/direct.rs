@@ -76,7 +76,7 @@ pub(crate) struct Made<T: Data> {
     pub(crate) report: Option<Report>,
 }
 
-pub(crate) type Report = Arc<dyn Fn() -> Told + Send + Sync>;
+pub(crate) type Report = Box<dyn Fn() -> Told + Send + Sync>;
 
 /// What an input tells of a batch.
 pub(crate) struct Told {
@@ -434,14 +434,18 @@ impl<T: Data, S: Direct<T>> Input for DirectNode<T, S> {
         false
     }
 
-    fn report(&self, time: BatchTime) -> Option<InputInfo> {
-        let report = self.batches().get(&time)?.report.clone()?;
-        let Told {
-            num_records,
-            description,
-        } = report();
-        let mut info = InputInfo::new(self.stream_id, self.name.clone(), num_records);
-        info.description = description;
-        Some(info)
+    fn report(&self, time: BatchTime, info: &mut InputInfo) {
+        let batches = self.batches();
+        let Some(made) = batches.get(&time) else {
+            return;
+        };
+        if let Some(report) = &made.report {
+            let told = report();
+            info.num_records = told.num_records;
+            info.description = told.description;
+        }
+        if let Ok(Some(rdd)) = &made.rdd {
+            info.invalid_lines = rdd.invalid_lines();
+        }
     }
 }

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::logged::Part;
+use super::received::How;
 use super::receiver::IntoPartition;
 use crate::block::Memory;
 use crate::error::{ErrorKind, Result};
 use crate::executor::UNKNOWN;
 use crate::rdd::Partition;
 use crate::rdd::pipe::{Chunk, Data};
-use crate::receiver::log::{Logging, ReceiverLog, RestoredBlock, RestoredStream, Resume};
+use crate::receiver::log::{ReceiverLog, RestoredBlock, RestoredStream, Resume};
 use crate::time::{BatchTime, Duration};
 
 /// A block of an earlier process.
@@ -30,7 +31,7 @@ impl<T: Data> RestoredPart<T> {
     pub(super) fn new<B: IntoPartition<Record = T>>(
         block: RestoredBlock,
         log: &Arc<ReceiverLog>,
-        logging: &Arc<Logging<T>>,
+        how: &How<B>,
     ) -> Self {
         let lost = Arc::<AtomicU64>::default();
         Self {
@@ -40,7 +41,7 @@ impl<T: Data> RestoredPart<T> {
             lost: Arc::clone(&lost),
             partition: Arc::new(InLog::<B> {
                 log: Arc::clone(log),
-                logging: Arc::clone(logging),
+                how: how.clone(),
                 block,
                 read: OnceLock::new(),
                 lost,
@@ -65,7 +66,7 @@ impl<T: Data> Part for RestoredPart<T> {
 /// in memory as long as its batch does.
 struct InLog<B: IntoPartition> {
     log: Arc<ReceiverLog>,
-    logging: Arc<Logging<B::Record>>,
+    how: How<B>,
     block: RestoredBlock,
     /// None if it was damaged and is left out.
     read: OnceLock<Option<Arc<dyn Partition<B::Record>>>>,
@@ -87,7 +88,7 @@ impl<B: IntoPartition> InLog<B> {
 
     fn read(&self) -> Result<Option<Arc<dyn Partition<B::Record>>>> {
         let records = self.block.records;
-        let decode = |bytes: &[u8]| B::decode(bytes, records, &self.logging);
+        let decode = |bytes: &[u8]| B::decode(bytes, records, &self.how.logging, &self.how.reading);
         match self.log.read_block(&self.block, decode) {
             Err(error) if error.kind() == ErrorKind::Corrupt && self.log.skips_damage() => {
                 tracing::error!(%error, records, "a block is skipped");
@@ -125,6 +126,11 @@ impl<B: IntoPartition> Partition<B::Record> for InLog<B> {
         if let Some(Some(read)) = self.read.get() {
             read.keep(memory);
         }
+    }
+
+    fn invalid_lines(&self) -> u64 {
+        let read = self.read.get().and_then(Option::as_ref);
+        read.map_or(0, |read| read.invalid_lines())
     }
 }
 

@@ -230,7 +230,7 @@ impl<T: Data, S: InputSource<T>> Direct<T> for CustomDirect<S> {
                 let description = batch.description;
                 Made {
                     rdd,
-                    report: Some(Arc::new(move || Told {
+                    report: Some(Box::new(move || Told {
                         num_records,
                         description: description.clone(),
                     })),

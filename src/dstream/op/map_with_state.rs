@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::dstream::durable::{Kept, KeptState};
-use crate::dstream::stateful::{Advance, StatefulNode, View};
+use crate::dstream::stateful::{Advance, StatefulNode, View, blame_step};
 use crate::dstream::{DStream, Meta};
 use crate::error::Result;
 use crate::rdd::pipe::{Data, Pipe, Step};
-use crate::rdd::{Arrivals, Rdd, SpareLists, at_rest, blame};
+use crate::rdd::{Arrivals, Rdd, SpareLists, at_rest};
 use crate::state::{KeyedState, State};
 use crate::time::{BatchTime, Duration};
 
@@ -30,8 +30,9 @@ where
     /// may add an initial state, a number of partitions and a time-out.
     ///
     /// The records of a key are passed in the order in which they came. A record
-    /// that finds no state calls the function too. If a call panics, the batch
-    /// fails, and the state of all keys stays as it was before the batch.
+    /// that finds no state calls the function too. If a call panics, or the state would
+    /// outgrow `state_max_bytes`, the batch fails, and the state of all keys stays as
+    /// it was before the batch.
     ///
     /// Guide: Transformations on DStreams. A shuffle of all records; keeps the
     /// state of each key, in memory, until it is removed or times out. A batch
@@ -82,7 +83,7 @@ where
             MapWithState {
                 parent: self.clone(),
                 kept: KeptState::new(
-                    KeyedState::new(partitions, spec.timeout),
+                    KeyedState::new(partitions, spec.timeout).bounded(graph.state_bound()),
                     Arc::clone(graph.executor()),
                 ),
                 initial: spec.initial,
@@ -294,7 +295,7 @@ where
             .step(executor, time, weight, records, |partition, records| {
                 partition.call(time, records, &self.function)
             })
-            .map_err(|error| blame(&[self.step], error))?;
+            .map_err(|error| blame_step(self.step, error))?;
         let wanted = self.snapshots_wanted.load(Ordering::Relaxed);
         Ok(Stepped {
             mapped: Rdd::ready(at_rest(mapped), Arc::clone(executor)),

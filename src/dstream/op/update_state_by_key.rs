@@ -6,12 +6,12 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dstream::durable::{Kept, KeptState};
-use crate::dstream::stateful::{Advance, StatefulNode, View};
+use crate::dstream::stateful::{Advance, StatefulNode, View, blame_step};
 use crate::dstream::{DStream, Meta};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::{Data, Pipe, Sink, Step};
-use crate::rdd::{Arrivals, Rdd, Scatter, SpareLists, blame};
+use crate::rdd::{Arrivals, Rdd, Scatter, SpareLists};
 use crate::state::{KeyedState, StateEntries};
 use crate::time::BatchTime;
 
@@ -28,8 +28,8 @@ where
     /// In every batch `f` is called once for each key that has a state or values,
     /// so also for those without data. The values are in the order in which they
     /// came. The stream holds all keys with their state, in every batch. If a call
-    /// panics, the batch fails, and the state of all keys stays as it was before
-    /// it.
+    /// panics, or the state would outgrow `state_max_bytes`, the batch fails, and the
+    /// state of all keys stays as it was before it.
     ///
     /// Guide: `UpdateStateByKey` Operation. A shuffle of all records; keeps the state
     /// of each key, in memory, until it is removed. A batch costs what all keys
@@ -219,7 +219,7 @@ where
         let operator = UpdateState {
             parent: self.clone(),
             kept: KeptState::new(
-                KeyedState::new(partitions, None),
+                KeyedState::new(partitions, None).bounded(graph.state_bound()),
                 Arc::clone(graph.executor()),
             ),
             began: false,
@@ -320,7 +320,7 @@ where
         let state = &self.kept.state;
         let executor = self.parent.graph().executor();
         (self.update)(state, executor, Batch { time, records })
-            .map_err(|error| blame(&[self.step], error))?;
+            .map_err(|error| blame_step(self.step, error))?;
         Ok(Rdd::ready(state.rows(), Arc::clone(executor)))
     }
 }

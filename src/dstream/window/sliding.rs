@@ -18,7 +18,7 @@ use crate::rdd::pipe::{Chunk, Data, Pipe, Sink, Step};
 use crate::rdd::{
     Aggregate, Combine, HashPartitioner, Partition, Partitions, Rdd, Scatter, at_rest,
 };
-use crate::state::SlidingWindow;
+use crate::state::{SlidingWindow, StateSize};
 use crate::time::{BatchTime, Duration};
 
 /// One partition of the window.
@@ -149,6 +149,14 @@ where
         Ok(())
     }
 
+    /// As [`take_in`](Self::take_in), unless the window would outgrow its bound.
+    fn advance_to(&mut self, end: BatchTime, pane: &Partitions<(K, V)>) -> Result<()> {
+        let before = self.size();
+        self.take_in(end, pane)?;
+        let bound = self.parent.graph().state_bound();
+        bound.check(before, self.size())
+    }
+
     /// Keeps the bytes of a pane for the next checkpoint.
     fn note(&mut self, end: BatchTime, pane: &Partitions<(K, V)>) {
         let (Some(codec), Some(unsaved)) = (self.codec, &mut self.unsaved) else {
@@ -199,7 +207,7 @@ where
             end = end + self.pane;
             self.reached = Some(end);
             let taken = self.reduced(end).and_then(|pane| {
-                self.take_in(end, &pane)?;
+                self.advance_to(end, &pane)?;
                 self.note(end, &pane);
                 Ok(())
             });
@@ -238,6 +246,10 @@ where
 {
     fn kind(&self) -> &'static str {
         "window by key"
+    }
+
+    fn size(&self) -> StateSize {
+        self.parts.iter().map(|part| lock(part).size()).sum()
     }
 
     fn offer_codec(&mut self, codec: &dyn Any) -> bool {

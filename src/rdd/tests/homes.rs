@@ -24,7 +24,7 @@ fn lines(home: Option<usize>, numbers: std::ops::Range<u64>) -> Arc<dyn Partitio
     writer.publish(usize::MAX);
     let mut taken = Vec::new();
     cutter.cut(&mut taken);
-    Arc::new(Lines::from(taken.remove(0)))
+    Arc::new(Lines::taken(taken.remove(0), &Arc::default()))
 }
 
 fn rdd(executor: &Arc<Executor>, homes: &[Option<usize>]) -> Rdd<Str> {

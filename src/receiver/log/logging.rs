@@ -60,7 +60,12 @@ impl<T> Logging<T> {
 
     /// Whether records can be written, if they have to.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.is_wanted || !self.needs_codec || self.codec.get().is_some()
+        !self.is_wanted || self.can_write()
+    }
+
+    /// Whether it is known how records are written.
+    pub(crate) fn can_write(&self) -> bool {
+        !self.needs_codec || self.codec.get().is_some()
     }
 
     /// The checkpoint says that records below `saved` are not needed.

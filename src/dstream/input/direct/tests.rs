@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::executor::Executor;
+use crate::state::StateBound;
 
 const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -51,7 +52,7 @@ type TimesNode<const AHEAD: bool> = Arc<DirectNode<i64, Times<AHEAD>>>;
 
 fn graph() -> Arc<Graph> {
     let executor = Executor::of(1);
-    let graph = Graph::new("test", INTERVAL, Arc::new(executor));
+    let graph = Graph::new("test", INTERVAL, Arc::new(executor), StateBound::default());
     graph.initialize(at(0), None);
     graph
 }
