@@ -343,8 +343,8 @@ impl Running {
                 last,
                 grid,
                 block_interval: inner.conf.block_interval,
+                max_queued_batches: inner.conf.max_queued_batches,
             },
-            inner.conf.max_queued_batches,
             on_drained(self.checkpoints.clone()),
         )?);
         Ok(())

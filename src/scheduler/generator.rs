@@ -29,6 +29,8 @@ pub(crate) struct CutTimes {
     /// What is drained at the end goes up to a multiple of this behind the zero time.
     pub(crate) grid: Duration,
     pub(crate) block_interval: Duration,
+    /// While so many batches are queued nothing is cut.
+    pub(crate) max_queued_batches: usize,
 }
 
 /// Called before a batch is cut that is to empty the inputs at the end, perhaps before its
@@ -53,7 +55,6 @@ impl Generator {
         spiller: Option<&Spiller>,
         clock: Arc<dyn Clock>,
         times: CutTimes,
-        max_queued_batches: usize,
         on_drained: OnDrained,
     ) -> Result<Self> {
         let wake = Wake::new();
@@ -66,7 +67,7 @@ impl Generator {
             clock,
             grid: times.grid,
             block_interval: times.block_interval,
-            max_queued_batches,
+            max_queued_batches: times.max_queued_batches,
             on_drained,
             wake: wake.clone(),
             drain: Arc::clone(&drain),
