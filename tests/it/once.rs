@@ -378,7 +378,7 @@ pub(crate) mod recovered {
         there.store(2, SeqCst);
         first.tick();
         // Then no checkpoint passes over this one.
-        store.next_attempts(&[Attempt::Refuse; 3]);
+        store.next_attempts(&[Attempt::Refuse; 4]);
         there.store(3, SeqCst);
         first.tick();
         first.ssc.stop(true).unwrap();
