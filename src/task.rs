@@ -153,7 +153,7 @@ pub(crate) fn commit(effects: Vec<Effects>) -> Result<()> {
     if effects.is_empty() {
         return Ok(());
     }
-    let kept = STAGE.with_borrow_mut(|open| match open {
+    let kept = STAGE.with(|stage| match &mut *stage.borrow_mut() {
         Some(open) => {
             open.effects.extend(effects);
             None
@@ -193,20 +193,20 @@ impl Stage {
             ..Open::default()
         };
         Self {
-            outer: STAGE.replace(Some(open)),
+            outer: STAGE.with(|stage| stage.replace(Some(open))),
         }
     }
 
     /// The number of the run that this thread is in, if it is in any.
     pub(crate) fn attempt() -> Option<usize> {
-        STAGE.with_borrow(|open| open.as_ref().map(|open| open.attempt))
+        STAGE.with(|stage| stage.borrow().as_ref().map(|open| open.attempt))
     }
 
     /// A task has failed whose input is used up: if the work is to be tried again, then
     /// from the beginning of the stage.
     pub(crate) fn use_up() {
-        STAGE.with_borrow_mut(|open| {
-            if let Some(open) = open {
+        STAGE.with(|stage| {
+            if let Some(open) = &mut *stage.borrow_mut() {
                 open.is_used_up = true;
             }
         });
@@ -214,7 +214,7 @@ impl Stage {
 
     /// Whether it failed so that it can be run again.
     pub(crate) fn is_used_up(&self) -> bool {
-        STAGE.with_borrow(|open| open.as_ref().is_some_and(|open| open.is_used_up))
+        STAGE.with(|stage| stage.borrow().as_ref().is_some_and(|open| open.is_used_up))
     }
 
     /// Makes count what its tasks did.
@@ -222,7 +222,7 @@ impl Stage {
     /// # Errors
     /// The first error.
     pub(crate) fn commit(self) -> Result<()> {
-        let effects = STAGE.with_borrow_mut(|open| match open {
+        let effects = STAGE.with(|stage| match &mut *stage.borrow_mut() {
             Some(open) => mem::take(&mut open.effects),
             None => Vec::new(),
         });
@@ -233,7 +233,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        drop(STAGE.replace(self.outer.take()));
+        drop(STAGE.with(|stage| stage.replace(self.outer.take())));
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use shuttle::thread::{self, JoinHandle};
 
-use super::{Again, Place, ReceiverLog, RestoredStream};
+use super::{Again, Place, ReceiverLog, RestoredBlock, RestoredStream};
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk, Survives};
 use crate::error::Result;
@@ -113,6 +113,7 @@ impl Model {
         let log = open(&disk, again, &ManualClock::new(0)).unwrap();
         let mut streams = log.restore(last, again).unwrap();
         let restored = streams.remove(STREAM).unwrap_or_default();
+        let number = |block: &RestoredBlock| log.read_block(block, |bytes| Ok(bytes[0])).unwrap();
         let RestoredStream {
             batches,
             rest,
@@ -122,7 +123,7 @@ impl Model {
             if *time > last {
                 let again = batches
                     .get(time)
-                    .map(|blocks| blocks.iter().map(|b| b.bytes[0]).collect());
+                    .map(|blocks| blocks.iter().map(number).collect());
                 assert_eq!(again, Some(numbers.clone()), "the batch {time} comes again");
             }
         }
@@ -130,11 +131,7 @@ impl Model {
             .batches
             .range(..=last)
             .flat_map(|(_, numbers)| numbers.iter().copied());
-        let again = batches
-            .values()
-            .flatten()
-            .chain(&rest)
-            .map(|block| block.bytes[0]);
+        let again = batches.values().flatten().chain(&rest).map(number);
         let mut counts = BTreeMap::<u8, u32>::new();
         for number in done.chain(again) {
             *counts.entry(number).or_default() += 1;
