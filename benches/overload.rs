@@ -3,12 +3,13 @@
 //! `cargo bench --bench overload -- [--seconds N] [--percent N] [--interval-ms N]`
 //!
 //! First a sender that never waits finds out how many lines a second are processed.
-//! Then one offers `percent` (200) of that for `seconds` (30): it keeps to its times
-//! as well as it can, but is pushed back when the engine is full, as a real source
-//! would be. A line a second says how much was offered, sent and processed, how many
-//! batches wait, and how much memory is resident. The sender then ends, and the rest
-//! is worked off. Every line that was sent has to come out. Settings are taken from
-//! the environment, such as `MILLSTREAM_RING_BYTES=32MiB`.
+//! Then one offers up to `percent` (200) of that for `seconds` (30): in a step, in a ramp
+//! up and down, and in a sawtooth. It keeps to its times as well as it can, but is pushed
+//! back when the engine is full, as a real source would be. A line a second says how much
+//! was offered, sent and processed, how many batches wait, and how much memory is
+//! resident. The sender then ends, and the rest is worked off. Every line that was sent
+//! has to come out. Settings are taken from the environment, such as
+//! `MILLSTREAM_RING_BYTES=32MiB` or `MILLSTREAM_BACKPRESSURE_ENABLED=true`.
 
 #![expect(clippy::print_stdout, reason = "prints its report")]
 #![expect(clippy::disallowed_methods, reason = "measures real time")]
@@ -43,7 +44,7 @@ fn main() {
     let seconds = if test { 1 } else { seconds as u64 };
     let (percent, interval) = (percent as u64, Duration::from_millis(interval as u64));
 
-    let flat_out = Load::start(interval, u64::MAX);
+    let flat_out = Load::start(interval, |_| u64::MAX);
     // The first second warms up.
     thread::sleep(Duration::from_secs(1));
     let before = flat_out.counts.processed.load(Relaxed);
@@ -53,10 +54,44 @@ fn main() {
     let capacity = (processed as f64 / since.elapsed().as_secs_f64()) as u64;
     flat_out.finish();
 
-    let rate = capacity * percent / 100;
-    println!("{capacity} lines/s can be processed; {rate} are offered for {seconds} s");
+    let peak = capacity * percent / 100;
+    println!("{capacity} lines/s can be processed; up to {peak} are offered for {seconds} s");
+    for (name, shape) in SHAPES {
+        overload(name, shape, interval, peak, seconds);
+    }
+}
+
+/// What was offered until a part of the time has passed, of what would be at the peak.
+type Shape = fn(f64) -> f64;
+
+const SHAPES: [(&str, Shape); 3] = [("step", step), ("ramp", ramp), ("sawtooth", sawtooth)];
+
+/// A quarter of the peak, and all of it from a fifth of the time on.
+fn step(part: f64) -> f64 {
+    0.25 * part.min(0.2) + (part - 0.2).max(0.0)
+}
+
+/// Up to the peak and down to nothing.
+fn ramp(part: f64) -> f64 {
+    let (up, down) = (part.min(0.5), (part - 0.5).clamp(0.0, 0.5));
+    up * up + down - down * down
+}
+
+/// Up to the peak eight times.
+fn sawtooth(part: f64) -> f64 {
+    let teeth = part * 8.0;
+    (teeth.floor() + teeth.fract() * teeth.fract()) / 16.0
+}
+
+/// Offers a load of this shape and reports what it did.
+fn overload(name: &str, shape: Shape, interval: Duration, peak: u64, seconds: u64) {
+    let offered = move |elapsed: Duration| {
+        let part = elapsed.as_secs_f64() / seconds as f64;
+        (shape(part) * peak as f64 * seconds as f64) as u64
+    };
+    println!("\n{name}");
     println!("second   offered M   sent M   processed M   batches waiting   resident MiB");
-    let load = Load::start(interval, rate);
+    let load = Load::start(interval, offered);
     let mut resident = Vec::new();
     let start = Instant::now();
     for second in 1..=seconds {
@@ -66,7 +101,7 @@ fn main() {
         resident.push(resident_mib());
         println!(
             "{second:6} {:11.2} {:8.2} {:13.2} {:17} {:14.1}",
-            millions(rate * second),
+            millions(offered(Duration::from_secs(second))),
             millions(counts.sent.load(Relaxed)),
             millions(counts.processed.load(Relaxed)),
             counts.waiting.load(Relaxed),
@@ -75,14 +110,17 @@ fn main() {
     }
     let (sent, processed, caught_up, batches) = load.finish();
     println!(
-        "caught up {:.2} s and {batches} batches after the sender ended",
-        caught_up.as_secs_f64()
+        "caught up {:.2} s and {batches} batches after the sender ended; {} of {sent} lines lost",
+        caught_up.as_secs_f64(),
+        sent - processed
     );
     // What it takes to fill the rings is no growth.
     let warm = resident[resident.len() / 4].zip(resident[resident.len() - 1]);
     if let Some((warm, last)) = warm {
+        let most = resident.iter().flatten().copied().fold(0.0, f64::max);
         println!(
-            "resident after a quarter {warm:.1} MiB, at the end {last:.1} MiB: {:+.1} %",
+            "resident after a quarter {warm:.1} MiB, at the end {last:.1} MiB: {:+.1} %; \
+             {most:.1} MiB at the most",
             (last / warm - 1.0) * 100.0
         );
     }
@@ -132,8 +170,8 @@ struct Load {
 }
 
 impl Load {
-    /// Begins to offer `rate` lines a second.
-    fn start(interval: Duration, rate: u64) -> Self {
+    /// Begins to offer lines: so many until a time has passed.
+    fn start(interval: Duration, offered: impl Fn(Duration) -> u64 + Send + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (counts, end) = (
@@ -142,7 +180,7 @@ impl Load {
         );
         let sender = thread::spawn({
             let (counts, end) = (Arc::clone(&counts), Arc::clone(&end));
-            move || send(listener.accept().unwrap().0, rate, &counts, &end)
+            move || send(listener.accept().unwrap().0, offered, &counts, &end)
         });
         let ssc = StreamingContext::builder()
             .batch_interval(interval)
@@ -192,18 +230,24 @@ impl Load {
 }
 
 /// Sends portions of a text at their times, or later, until told to end.
-fn send(mut connection: TcpStream, rate: u64, counts: &Counts, end: &AtomicBool) {
+fn send(
+    mut connection: TcpStream,
+    offered: impl Fn(Duration) -> u64,
+    counts: &Counts,
+    end: &AtomicBool,
+) {
     static TEXT: OnceLock<Vec<u8>> = OnceLock::new();
     let text = TEXT.get_or_init(|| generate::text(LINES));
     let lines: Vec<_> = text.split_inclusive(|&byte| byte == b'\n').collect();
     let start = Instant::now();
     let mut sent = 0;
     for portion in lines.chunks(100).cycle() {
+        while offered(start.elapsed()) <= sent && !end.load(Relaxed) {
+            thread::sleep(Duration::from_millis(1));
+        }
         if end.load(Relaxed) {
             break;
         }
-        let due = Duration::from_secs_f64(sent as f64 / rate as f64);
-        thread::sleep(due.saturating_sub(start.elapsed()));
         let first = portion[0].as_ptr() as usize - text.as_ptr() as usize;
         let len: usize = portion.iter().map(|line| line.len()).sum();
         connection.write_all(&text[first..first + len]).unwrap();

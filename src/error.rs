@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Panic,
     /// A time limit ran out.
     Timeout,
+    /// More would be kept than a setting allows.
+    Limit,
     /// The request is understood, but this build or platform cannot do it.
     Unsupported,
     /// None of these: an error of the program's own, or of another library.
@@ -52,6 +54,7 @@ impl fmt::Display for ErrorKind {
             Self::Job => "job failed",
             Self::Panic => "panic",
             Self::Timeout => "timed out",
+            Self::Limit => "limit exceeded",
             Self::Unsupported => "unsupported",
             Self::Other => "error",
         })

@@ -14,8 +14,16 @@ use std::sync::OnceLock;
 static SEEDS: OnceLock<(u64, u64)> = OnceLock::new();
 
 /// A number that is different each time and cannot be foretold.
+#[cfg(not(shuttle))]
 pub(crate) fn random() -> u64 {
     ahash::RandomState::new().hash_one(0_u64)
+}
+
+/// In a model it comes with the schedule, and again when that is repeated.
+#[cfg(shuttle)]
+pub(crate) fn random() -> u64 {
+    use shuttle::rand::RngCore;
+    shuttle::rand::thread_rng().next_u64()
 }
 
 /// The hash function of keyed records; cheap to copy, the same all through a

@@ -4,13 +4,16 @@
 //! tasks in it. What they do beside their results, such as adding to an
 //! accumulator, is an [`Effect`]: each thread keeps its own, nothing is shared
 //! per call, and they are committed when the whole piece of work has succeeded,
-//! or else dropped.
+//! or else dropped. Some pieces of work count together only: those of a [`Stage`],
+//! which is run again if a task of it fails that has used up its input.
 
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem;
 
 use crate::error::Result;
+use crate::sync::engine::thread_local;
 
 /// What the tasks of one thread did beside their results.
 pub(crate) trait Effect: Any + Send {
@@ -28,12 +31,13 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
     // Boxed, so that taking them out and putting them back moves one word.
     static EFFECTS: Cell<Option<Box<Effects>>> = const { Cell::new(None) };
+    static STAGE: RefCell<Option<Open>> = const { RefCell::new(None) };
 }
 
 /// Whether this thread is running a task now.
 #[inline]
 pub(crate) fn in_task() -> bool {
-    INSIDE.get()
+    INSIDE.with(Cell::get)
 }
 
 /// Changes the effect that the tasks of this thread have on what `key` names;
@@ -92,21 +96,31 @@ pub(crate) struct Scope {
 impl Scope {
     pub(crate) fn enter() -> Self {
         Self {
-            outer_inside: INSIDE.replace(true),
-            outer_effects: EFFECTS.take(),
+            outer_inside: INSIDE.with(|inside| inside.replace(true)),
+            outer_effects: EFFECTS.with(Cell::take),
         }
     }
 
+    /// What the tasks did, since the scope was entered or this was asked last.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Effects {
+        EFFECTS
+            .with(Cell::take)
+            .map(|effects| *effects)
+            .unwrap_or_default()
+    }
+
     /// What the tasks did.
-    pub(crate) fn leave(self) -> Effects {
-        EFFECTS.take().map(|effects| *effects).unwrap_or_default()
+    pub(crate) fn leave(mut self) -> Effects {
+        self.take()
     }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        INSIDE.set(self.outer_inside);
-        drop(EFFECTS.replace(self.outer_effects.take()));
+        INSIDE.with(|inside| inside.set(self.outer_inside));
+        let outer = self.outer_effects.take();
+        drop(EFFECTS.with(|effects| effects.replace(outer)));
     }
 }
 
@@ -127,6 +141,99 @@ impl Effects {
     pub(crate) fn commit(self) -> Result<()> {
         let each = self.0.into_iter().map(|entry| entry.effect.commit());
         each.fold(Ok(()), Result::and)
+    }
+}
+
+/// Makes the effects of a piece of work count: at once, or together with the stage
+/// that the work is a part of.
+///
+/// # Errors
+/// The first error.
+pub(crate) fn commit(effects: Vec<Effects>) -> Result<()> {
+    if effects.is_empty() {
+        return Ok(());
+    }
+    let kept = STAGE.with(|stage| match &mut *stage.borrow_mut() {
+        Some(open) => {
+            open.effects.extend(effects);
+            None
+        }
+        None => Some(effects),
+    });
+    commit_all(kept.unwrap_or_default())
+}
+
+/// Not with the thread's stage borrowed: this may call code of the program's.
+fn commit_all(effects: Vec<Effects>) -> Result<()> {
+    let each = effects.into_iter().map(Effects::commit);
+    each.fold(Ok(()), Result::and)
+}
+
+/// One run of work on this thread that is run again as a whole.
+#[derive(Default)]
+struct Open {
+    attempt: usize,
+    effects: Vec<Effects>,
+    is_used_up: bool,
+}
+
+/// The work on this thread is one run of a stage until it is left.
+///
+/// A stage inside of another one stands for itself: what it gives has to be kept, as
+/// the outer one may be run again.
+pub(crate) struct Stage {
+    outer: Option<Open>,
+}
+
+impl Stage {
+    /// The run with this number, from 1 on.
+    pub(crate) fn enter(attempt: usize) -> Self {
+        let open = Open {
+            attempt,
+            ..Open::default()
+        };
+        Self {
+            outer: STAGE.with(|stage| stage.replace(Some(open))),
+        }
+    }
+
+    /// The number of the run that this thread is in, if it is in any.
+    pub(crate) fn attempt() -> Option<usize> {
+        STAGE.with(|stage| stage.borrow().as_ref().map(|open| open.attempt))
+    }
+
+    /// A task has failed whose input is used up: if the work is to be tried again, then
+    /// from the beginning of the stage.
+    pub(crate) fn use_up() {
+        STAGE.with(|stage| {
+            if let Some(open) = &mut *stage.borrow_mut() {
+                open.is_used_up = true;
+            }
+        });
+    }
+
+    /// Whether it failed so that it can be run again.
+    pub(crate) fn is_used_up(&self) -> bool {
+        STAGE.with(|stage| stage.borrow().as_ref().is_some_and(|open| open.is_used_up))
+    }
+
+    /// Makes count what its tasks did.
+    ///
+    /// # Errors
+    /// The first error.
+    pub(crate) fn commit(self) -> Result<()> {
+        let effects = STAGE.with(|stage| match &mut *stage.borrow_mut() {
+            Some(open) => mem::take(&mut open.effects),
+            None => Vec::new(),
+        });
+        drop(self);
+        commit_all(effects)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        drop(STAGE.with(|stage| stage.replace(self.outer.take())));
     }
 }
 

@@ -56,15 +56,24 @@ impl Input {
         }
     }
 
+    /// A server of the program's own, with so short a second; `send` is what it does for
+    /// each client.
+    pub(crate) fn served(
+        second: Duration,
+        send: impl Fn(&mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    ) -> millstream::Result<Self> {
+        Ok(Self::own(serve(send)?, second))
+    }
+
     /// The server that the command line names by host and port. Without one, a
-    /// server of the program's own; `send` is what it does for each client.
+    /// [server](Self::served) of the program's own.
     pub(crate) fn socket(
         program: &str,
         second: Duration,
         send: impl Fn(&mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
     ) -> millstream::Result<Self> {
         match &arguments()[..] {
-            [] => Ok(Self::own(serve(send)?, second)),
+            [] => Self::served(second, send),
             [host, port] => Ok(Self::given(format!("{host}:{port}"))),
             _ => Err(usage(program, "[<host> <port>]")),
         }

@@ -1,8 +1,9 @@
 //! The bound on data that is kept beyond its batch.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::SpillStore;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of processed batches that windows and the program still hold, and the
@@ -13,32 +14,28 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 /// room that a receiver needs. Beyond the bound it stays in the ring's count, and
 /// the receiver waits until the window moves on.
 ///
-/// What is persisted may go to files in the spill directory instead.
+/// What is persisted may go to spill files instead.
 pub(crate) struct Memory {
     bound: u64,
-    #[cfg_attr(
-        not(any(feature = "checkpoint", test)),
-        expect(dead_code, reason = "only records that have bytes go to files")
-    )]
-    spill: PathBuf,
-    /// Files made so far, for their names.
-    #[cfg_attr(
-        not(any(feature = "checkpoint", test)),
-        expect(dead_code, reason = "only records that have bytes go to files")
-    )]
-    files: AtomicU64,
+    spill: Arc<SpillStore>,
     /// The count guards no other memory, so all of it is relaxed.
     used: AtomicU64,
 }
 
 impl Memory {
-    pub(crate) fn new(bound: u64, spill: PathBuf) -> Self {
+    pub(crate) fn new(bound: u64, spill: Arc<SpillStore>) -> Self {
         Self {
             bound,
             spill,
-            files: AtomicU64::new(0),
             used: AtomicU64::new(0),
         }
+    }
+
+    /// One that spills to the system's directory for temporary files.
+    #[cfg(test)]
+    pub(crate) fn with_room(bound: u64) -> Self {
+        let disk = Arc::new(crate::disk::LocalDisk);
+        Self::new(bound, SpillStore::new(disk, std::env::temp_dir(), u64::MAX))
     }
 
     /// Bytes that are counted now.
@@ -49,6 +46,11 @@ impl Memory {
     /// Whether nothing more fits.
     pub(crate) fn is_full(&self) -> bool {
         self.used() >= self.bound
+    }
+
+    /// Where that goes which does not fit, if it may.
+    pub(crate) fn spill(&self) -> &Arc<SpillStore> {
+        &self.spill
     }
 
     /// Counts bytes, if they fit.
@@ -68,31 +70,6 @@ impl Memory {
     }
 }
 
-#[cfg(any(feature = "checkpoint", test))]
-impl Memory {
-    /// Where files are made.
-    #[cfg(feature = "checkpoint")]
-    pub(crate) fn spill_directory(&self) -> &std::path::Path {
-        &self.spill
-    }
-
-    /// A new file for reading and writing, which only this process can open. On Unix
-    /// it has no name, so it is gone when it is closed, however the process ends.
-    pub(crate) fn spill_file(&self) -> std::io::Result<std::fs::File> {
-        let number = self.files.fetch_add(1, Ordering::Relaxed);
-        let unique = ahash::RandomState::new().hash_one(number);
-        let path = self.spill.join(format!("millstream-{unique:016x}.spill"));
-        let mut options = std::fs::OpenOptions::new();
-        options.read(true).write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path)?;
-        #[cfg(unix)]
-        std::fs::remove_file(&path)?;
-        Ok(file)
-    }
-}
-
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory")
@@ -108,32 +85,12 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_not_counted() {
-        let memory = Memory::new(10, PathBuf::new());
+        let memory = Memory::with_room(10);
         assert!(memory.try_take(7));
         assert!(!memory.try_take(4));
         assert_eq!(memory.used(), 7);
         assert!(memory.try_take(3));
         memory.give(7);
         assert_eq!(memory.used(), 3);
-    }
-
-    #[cfg(all(unix, not(miri)))]
-    #[test]
-    fn a_spill_file_leaves_nothing_behind() {
-        use std::io::{Read, Seek, Write};
-
-        let name = format!("millstream-memory-{}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        std::fs::create_dir(&directory).unwrap();
-        let memory = Memory::new(0, directory.clone());
-        let mut file = memory.spill_file().unwrap();
-        file.write_all(b"records").unwrap();
-        file.rewind().unwrap();
-        let mut text = String::new();
-        file.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "records");
-        // Not even now is there a name.
-        std::fs::remove_dir(&directory).unwrap();
-        assert!(memory.spill_file().is_err());
     }
 }

@@ -1,6 +1,5 @@
 //! A range of a text block that nobody writes to any more.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -56,6 +55,11 @@ impl TextRange {
         self.count.unwrap_or_else(|| count_lines(self.bytes()))
     }
 
+    /// See [`Taken::home`].
+    pub(crate) fn home(&self) -> Option<usize> {
+        self.taken.as_ref()?.home()
+    }
+
     /// See [`Taken::keep`].
     pub(crate) fn keep(&self, memory: &Arc<Memory>) {
         if let Some(taken) = &self.taken {
@@ -92,24 +96,81 @@ impl TextRange {
     /// Hands over the lines in a part that begins and ends with lines, without
     /// their terminators, until `each` says `false`. Bytes that are not UTF-8
     /// become U+FFFD, as in Spark.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(crate) fn lines_in(&self, part: Range<usize>, each: impl FnMut(Str) -> bool) {
+        self.lines_or(part, each, |_, _| Mend::Replace);
+    }
+
+    /// As [`lines_in`](Self::lines_in); `invalid` is told where a line begins that is
+    /// not UTF-8, and where in it the first wrong byte is, and says what to do.
     #[inline]
-    pub(crate) fn lines_in(&self, part: Range<usize>, mut each: impl FnMut(Str) -> bool) {
+    pub(crate) fn lines_or(
+        &self,
+        part: Range<usize>,
+        mut each: impl FnMut(Str) -> bool,
+        mut invalid: impl FnMut(usize, usize) -> Mend,
+    ) {
         let first = part.start;
         arch::lines(&self.bytes()[part], |start, end, ascii| {
-            each(self.line(first + start, first + end, ascii))
+            let line = first + start..first + end;
+            let line = match ascii {
+                // SAFETY: published as part of the range, and ASCII.
+                true => Ok(unsafe { self.slice(line) }),
+                false => self.checked(line, &mut invalid),
+            };
+            // Once, so that it becomes a part of the loop.
+            match line {
+                Ok(line) => each(line),
+                Err(goes_on) => goes_on,
+            }
         });
     }
 
-    /// The line at `start..end` of the range. `ascii` must not be true if it is
-    /// not, so only [`lines_in`](Self::lines_in) calls this.
-    #[inline]
-    fn line(&self, start: usize, end: usize, ascii: bool) -> Str {
-        if !ascii && let Cow::Owned(mended) = String::from_utf8_lossy(&self.bytes()[start..end]) {
-            return Str::from(mended);
+    /// A line of the range that may have anything but ASCII; or whether to go on
+    /// without it.
+    #[inline(never)]
+    fn checked(
+        &self,
+        line: Range<usize>,
+        mut invalid: impl FnMut(usize, usize) -> Mend,
+    ) -> Result<Str, bool> {
+        let bytes = &self.bytes()[line.clone()];
+        let Err(error) = std::str::from_utf8(bytes) else {
+            // SAFETY: published as part of the range, and just checked.
+            return Ok(unsafe { self.slice(line) });
+        };
+        match invalid(line.start, error.valid_up_to()) {
+            Mend::Replace => Ok(Str::from(String::from_utf8_lossy(bytes).into_owned())),
+            Mend::Skip => Err(true),
+            Mend::Stop => Err(false),
         }
-        // SAFETY: published as part of the range; ASCII, or just checked.
-        unsafe { Str::slice_of(&self.block, self.start + start, self.start + end) }
     }
+
+    /// A part of the range as a string.
+    ///
+    /// # Safety
+    /// It is UTF-8.
+    #[inline]
+    unsafe fn slice(&self, part: Range<usize>) -> Str {
+        // SAFETY: the range was published; the caller knows the rest.
+        unsafe { Str::slice_of(&self.block, self.start + part.start, self.start + part.end) }
+    }
+
+    /// How many lines end before a place at which one begins.
+    pub(crate) fn lines_before(&self, at: usize) -> usize {
+        count_lines(&self.bytes()[..at])
+    }
+}
+
+/// What is done with a line that is not UTF-8.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mend {
+    /// Bytes that are not UTF-8 become U+FFFD.
+    Replace,
+    /// It is not handed over.
+    Skip,
+    /// Neither it nor those behind it are handed over.
+    Stop,
 }
 
 impl From<Taken<TextBlock>> for TextRange {
@@ -174,6 +235,35 @@ mod tests {
             lines(&range),
             ["caf\u{e9} and more of it", "b\u{fffd}d", "\u{fffd}"]
         );
+    }
+
+    #[test]
+    fn lines_that_are_not_utf8_may_be_left_out_or_end_it() {
+        let range = TextRange::copy_of(b"one\nca\xff\xfe\ncaf\xc3\xa9\n\xc3\nlast");
+        let read = |mend: fn(usize) -> Mend| {
+            let (mut lines, mut invalid) = (Vec::new(), Vec::new());
+            let each = |line| {
+                lines.push(line);
+                true
+            };
+            range.lines_or(0..range.len(), each, |start, wrong| {
+                invalid.push((start, wrong));
+                mend(start)
+            });
+            (lines, invalid)
+        };
+        let (lines, invalid) = read(|_| Mend::Skip);
+        assert_eq!(lines, ["one", "caf\u{e9}", "last"]);
+        assert_eq!(invalid, [(4, 2), (15, 0)]);
+        assert_eq!(range.lines_before(15), 3);
+        let (lines, _) = read(|start| {
+            if start == 4 {
+                Mend::Replace
+            } else {
+                Mend::Stop
+            }
+        });
+        assert_eq!(lines, ["one", "ca\u{fffd}\u{fffd}", "caf\u{e9}"]);
     }
 
     proptest! {
@@ -255,7 +345,7 @@ mod tests {
             cutter.cut(&mut taken);
             TextRange::from(taken.remove(0))
         };
-        let memory = Arc::new(Memory::new(10, "".into()));
+        let memory = Arc::new(Memory::with_room(10));
         let (first, second) = (take(b"a line\n"), take(b"another\n"));
         first.keep(&memory);
         first.keep(&memory);

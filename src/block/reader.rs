@@ -56,6 +56,7 @@ pub(crate) struct LineReader<R> {
     carriage: bool,
     done: bool,
     oversize: u64,
+    given: u64,
 }
 
 impl<R: Read> LineReader<R> {
@@ -77,6 +78,7 @@ impl<R: Read> LineReader<R> {
             carriage: false,
             done: rules.from >= rules.until,
             oversize: 0,
+            given: 0,
         }
     }
 
@@ -93,6 +95,7 @@ impl<R: Read> LineReader<R> {
     pub(crate) fn next(&mut self) -> io::Result<Option<TextRange>> {
         while !self.done {
             if let Some((start, end)) = self.read()? {
+                self.given = self.position - (self.filled - start) as u64;
                 return Ok(Some(TextRange::at_rest(self.block.clone(), start, end)));
             }
         }
@@ -184,6 +187,12 @@ impl<R: Read> LineReader<R> {
     /// How many lines were dropped because they were too long.
     pub(crate) fn oversize_lines(&self) -> u64 {
         self.oversize
+    }
+
+    /// The offset in the source of what was given last; lines that were dropped in it
+    /// are missing behind that.
+    pub(crate) fn given(&self) -> u64 {
+        self.given
     }
 
     pub(crate) fn source(&self) -> &R {

@@ -36,7 +36,7 @@ unsafe impl Send for TextBlock {}
 // SAFETY: as above.
 unsafe impl Sync for TextBlock {}
 
-const HEADER: usize = size_of::<Header>();
+pub(super) const HEADER: usize = size_of::<Header>();
 
 /// What the 31 bits of an offset or a length in a `Str` can tell.
 const MAX_CAPACITY: usize = (1 << 31) - 1;

@@ -13,12 +13,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use crate::codec::Codec;
 use crate::disk::Disk;
 use crate::dstream::durable::{Noted, Notes};
 use crate::error::Result;
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock};
 use crate::wal::{OnCorruption, WalOptions, WriteAheadLog};
 
@@ -96,7 +97,7 @@ impl BatchLog {
 }
 
 impl Notes for BatchLog {
-    fn note(&self, uid: &str, batches: Vec<(BatchTime, Vec<u8>)>) -> Result<()> {
+    fn note(&self, uid: &str, batches: &[(BatchTime, Vec<u8>)]) -> Result<()> {
         if batches.is_empty() {
             return Ok(());
         }
@@ -104,9 +105,9 @@ impl Notes for BatchLog {
         let mut times = Vec::with_capacity(batches.len());
         for (time, bytes) in batches {
             let mut body = Vec::new();
-            (uid.to_owned(), time.as_millis(), bytes).encode(&mut body)?;
+            (uid.to_owned(), time.as_millis(), bytes.clone()).encode(&mut body)?;
             bodies.push(body);
-            times.push(time);
+            times.push(*time);
         }
         // Held meanwhile: a checkpoint has to see all that is in the log.
         let mut records = self.records();

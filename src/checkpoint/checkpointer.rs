@@ -5,6 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::batch_log::BatchLog;
 use super::file::Partitioning;
 use super::store::{Recovered, Store};
 use super::writer::{Desk, Fixed, OnKept, Snapshot, StreamSnapshot, Writer};
@@ -16,6 +17,9 @@ use crate::listener::{Bus, CheckpointInfo, Event};
 use crate::shared::Registry;
 use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Deadline, Duration, first_batch_time};
+
+/// In the log of batches, in place of the name of an input: the batch was cut.
+const CUT: &str = "\0cut";
 
 /// A stream that keeps something, with its name.
 #[derive(Clone)]
@@ -58,6 +62,7 @@ pub(crate) struct Checkpointer {
     is_new: bool,
     state: Mutex<State>,
     desk: Arc<Desk>,
+    batches: Arc<BatchLog>,
     thread: Mutex<Option<Thread>>,
 }
 
@@ -107,12 +112,12 @@ impl Checkpointer {
                 durable.note_batches(uid, &notes);
             }
         }
+        store.remove_behind(times.last)?;
         let zero = graph.zero();
-        let slides = streams.iter().map(|stream| stream.node.meta().slide);
-        let grid = slides.fold(graph.batch_interval(), common_multiple);
+        let grid = grid(graph, &streams);
         let desk = Arc::<Desk>::default();
         let writer = Writer::new(
-            (store, batches),
+            (store, Arc::clone(&batches)),
             Arc::clone(&desk),
             (Arc::clone(&bus), clock),
             Fixed {
@@ -124,7 +129,7 @@ impl Checkpointer {
             before.as_ref().map(|recovered| &recovered.contents),
             on_kept,
         );
-        let thread = thread::spawn("checkpoints", None, move || writer.run());
+        let thread = thread::spawn("checkpoints", &[], move || writer.run());
         let thread = thread.map_err(|cause| {
             Error::io(
                 "the thread that writes checkpoints cannot be started",
@@ -153,6 +158,7 @@ impl Checkpointer {
             }),
             is_new: before.is_none(),
             desk,
+            batches,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -160,6 +166,15 @@ impl Checkpointer {
     /// At multiples of this, from the zero time on, a checkpoint can be taken.
     pub(crate) fn grid(&self) -> Duration {
         self.grid
+    }
+
+    /// The batch `time` is about to be cut, perhaps before its time has come. A process that
+    /// goes on before that must not take it for a new one.
+    ///
+    /// # Errors
+    /// If that cannot be noted, durably.
+    pub(crate) fn note_cut(&self, time: BatchTime) -> Result<()> {
+        self.batches.note(CUT, &[(time, Vec::new())])
     }
 
     /// Takes the first checkpoint of all, before the first batch: so the batches of a process
@@ -342,6 +357,20 @@ fn named(graph: &Graph) -> Result<Vec<Named>> {
     Ok(streams)
 }
 
+/// At multiples of this all streams that keep something have a batch, and windows that have
+/// no batch in common with the one before begin: behind it they need nothing from before.
+fn grid(graph: &Graph, streams: &[Named]) -> Duration {
+    let saved = streams.iter().map(|stream| stream.node.meta().slide);
+    let nodes = graph.nodes();
+    let windows = nodes.iter().filter_map(|node| {
+        let (reach, slide) = (node.reach(), node.meta().slide);
+        (!reach.is_zero() && reach < slide).then_some(slide)
+    });
+    saved
+        .chain(windows)
+        .fold(graph.batch_interval(), common_multiple)
+}
+
 /// Finds what would not be saved.
 fn check(graph: &Graph, streams: &[Named]) -> Result<()> {
     for input in graph.inputs() {
@@ -405,7 +434,13 @@ fn restore(streams: &[Named], recovered: &mut Recovered) -> Result<()> {
         }
         let pieces = std::mem::take(&mut stream.pieces);
         durable.restore(time, pieces).map_err(|error| {
-            let what = format!("what the checkpoint of {time} has of the stream {uid:?}");
+            let mut what = format!("what the checkpoint of {time} has of the stream {uid:?}");
+            if error.kind() == ErrorKind::IllegalState && !durable.is_input() {
+                what += &format!(
+                    " is not of its type: keep the type, or give the stream another name by \
+                     uid() and let go of what was saved by discard_saved({uid:?})"
+                );
+            }
             Error::new(error.kind(), what)
                 .with_source(error)
                 .at(node.meta().site)

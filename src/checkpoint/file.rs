@@ -29,7 +29,14 @@ use crate::hash::KeyHash;
 use crate::shared::SavedAccumulator;
 use crate::time::BatchTime;
 
-const MAGIC: [u8; 8] = *b"msckpt\x02\x00";
+/// What stands in front of the version.
+const NAME: [u8; 6] = *b"msckpt";
+
+/// The version of the format. The first one had other contents, the second no shapes.
+const VERSION: u16 = 3;
+
+/// Bytes of the name and the version.
+const MAGIC: usize = 8;
 
 /// Bytes of a piece in one frame, at the most.
 const FRAME: usize = MAX_PAYLOAD / 16;
@@ -185,7 +192,7 @@ impl Contents {
 /// Begins the bytes of a file.
 pub(super) fn begin() -> FileBytes {
     FileBytes {
-        bytes: MAGIC.to_vec(),
+        bytes: [&NAME[..], &VERSION.to_le_bytes()].concat(),
         frames: 0,
     }
 }
@@ -223,20 +230,17 @@ pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<(Vec<Vec<u8>>, Conten
     let file = disk.open(path)?;
     let end = file.size()?;
     let mut file = BufReader::new(file);
-    let mut magic = [0; MAGIC.len()];
-    if end < MAGIC.len() as u64 {
+    let mut magic = [0; MAGIC];
+    if end < MAGIC as u64 {
         return Err(corrupt("it is too short for a checkpoint"));
     }
     file.read_exact(&mut magic)?;
-    if magic[..6] != MAGIC[..6] {
+    let [name @ .., low, high] = magic;
+    if name != NAME {
         return Err(corrupt("it does not begin like a checkpoint"));
     }
-    if magic != MAGIC {
-        let version = u16::from_le_bytes([magic[6], magic[7]]);
-        let what = format!("version {version} of the format of checkpoints is not known here");
-        return Err(Error::new(ErrorKind::Unsupported, what));
-    }
-    let mut frames = FrameReader::new(file, MAGIC.len() as u64, end);
+    check_version(u16::from_le_bytes([low, high]))?;
+    let mut frames = FrameReader::new(file, MAGIC as u64, end);
     let mut pieces = Vec::new();
     while let Some(piece) = frames.next()? {
         pieces.push(piece.to_vec());
@@ -258,6 +262,20 @@ pub(super) fn frames_of<'a, T>(frames: &'a [T], place: &Place) -> Result<&'a [T]
         .checked_add(place.frames as usize)
         .and_then(|end| frames.get(first..end))
         .ok_or_else(|| corrupt("a piece is not where it should be"))
+}
+
+fn check_version(version: u16) -> Result<()> {
+    if version == VERSION {
+        return Ok(());
+    }
+    let who = match version < VERSION {
+        true => "an older version of this library wrote it, and can go on from it",
+        false => "a newer version of this library wrote it",
+    };
+    let what = format!(
+        "version {version} of the format of checkpoints is not known here, which is {VERSION}: {who}"
+    );
+    Err(Error::new(ErrorKind::Unsupported, what))
 }
 
 fn corrupt(what: &str) -> Error {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::file::{self, Contents, Place, StreamPieces};
 use super::store;
 use crate::codec::Codec;
+use crate::codec::shape::Shape;
 use crate::disk::{Disk, LocalDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shared::SavedAccumulator;
@@ -134,6 +135,9 @@ pub struct StreamDescription {
     pub pieces: usize,
     /// Bytes of all pieces.
     pub bytes: u64,
+    /// The shape of the records that were saved last, if there were any: the names of
+    /// fields and variants, and the kinds of values, as far as there were some.
+    pub shape: Option<String>,
     /// Of an input, how far it had read, in its own words.
     pub position: Option<Vec<u8>>,
 }
@@ -146,6 +150,8 @@ pub struct AccumulatorDescription {
     pub name: String,
     /// What it is.
     pub kind: String,
+    /// The shape of its value, as that of [records](StreamDescription::shape).
+    pub shape: String,
     /// Its value; in serde's terms, in the format of postcard.
     pub value: Vec<u8>,
 }
@@ -168,6 +174,8 @@ struct Parts {
     lengths: Vec<usize>,
     /// The frames of inputs' positions, by their numbers.
     positions: BTreeMap<u32, Vec<u8>>,
+    /// The shapes of records, by the numbers of the frames that begin with them.
+    shapes: BTreeMap<u32, Shape>,
 }
 
 impl Parts {
@@ -175,17 +183,27 @@ impl Parts {
         let (frames, contents) = file::read(disk, path)?;
         contents.check_time(time)?;
         let lengths = frames.iter().map(Vec::len).collect();
-        let inputs = contents.streams.iter().filter(|stream| stream.is_input);
-        let places = inputs.flat_map(|stream| &stream.pieces);
-        let own = places.filter(|place| place.file == time);
-        let numbers: BTreeSet<_> = own
+        let places = |is_input| {
+            let streams = contents.streams.iter();
+            let streams = streams.filter(move |stream| stream.is_input == is_input);
+            let places = streams.flat_map(|stream| &stream.pieces);
+            places.filter(|place| place.file == time && place.frames > 0)
+        };
+        let shape = |place: &Place| {
+            let frame = frames.get(place.first as usize)?;
+            Some((place.first, Shape::take(&mut &frame[..]).ok()?))
+        };
+        let shapes = places(false).filter_map(shape).collect();
+        let numbers: BTreeSet<_> = places(true)
             .flat_map(|place| place.first..place.first.saturating_add(place.frames))
             .collect();
         let frames = (0..).zip(frames);
+        let positions = frames.filter(|(n, _)| numbers.contains(n)).collect();
         Ok(Self {
             contents,
             lengths,
-            positions: frames.filter(|(n, _)| numbers.contains(n)).collect(),
+            positions,
+            shapes,
         })
     }
 
@@ -254,10 +272,14 @@ pub(super) fn inspect_on(disk: &dyn Disk, directory: &Path) -> Result<Inspection
 fn describe(contents: &Contents, files: &Files) -> Result<Description> {
     let streams = contents.streams.iter().map(|stream| of(stream, files));
     let accumulators = contents.accumulators.iter();
-    let accumulator = |(name, saved): (&String, &SavedAccumulator)| AccumulatorDescription {
-        name: name.clone(),
-        kind: saved.kind.clone(),
-        value: saved.bytes.clone(),
+    let accumulator = |(name, saved): (&String, &SavedAccumulator)| {
+        let mut value = &saved.bytes[..];
+        Ok(AccumulatorDescription {
+            name: name.clone(),
+            kind: saved.kind.clone(),
+            shape: Shape::take(&mut value)?.to_string(),
+            value: value.to_vec(),
+        })
     };
     Ok(Description {
         batch_time: contents.time,
@@ -266,7 +288,7 @@ fn describe(contents: &Contents, files: &Files) -> Result<Description> {
         engine_version: contents.engine.clone(),
         settings: contents.settings.clone(),
         streams: streams.collect::<Result<_>>()?,
-        accumulators: accumulators.map(accumulator).collect(),
+        accumulators: accumulators.map(accumulator).collect::<Result<_>>()?,
     })
 }
 
@@ -289,12 +311,18 @@ fn of(stream: &StreamPieces, files: &Files) -> Result<StreamDescription> {
     let bytes = sizes.sum::<Result<u64>>()?;
     let position = stream.pieces.last().filter(|_| stream.is_input);
     let position = position.map(|place| parts(place).map(|parts| parts.position(place)));
+    // Not of a piece in which nothing has changed.
+    let shape = stream.pieces.iter().rev().find_map(|place| {
+        let shape = parts(place).ok()?.shapes.get(&place.first)?;
+        (*shape != Shape::Unknown).then(|| shape.to_string())
+    });
     Ok(StreamDescription {
         uid: stream.uid.clone(),
         kind: stream.kind.clone(),
         keys: stream.keys,
         pieces: stream.pieces.len(),
         bytes,
+        shape,
         position: position.transpose()?,
     })
 }
@@ -361,6 +389,9 @@ impl fmt::Display for StreamDescription {
         }
         let pieces = Count(self.pieces as u64, "piece");
         write!(f, "{} in {pieces}", Count(self.bytes, "byte"))?;
+        if let Some(shape) = &self.shape {
+            write!(f, " of {shape}")?;
+        }
         if let Some(position) = &self.position {
             let (shown, rest) = position.split_at(position.len().min(SHOWN));
             let more = if rest.is_empty() { "" } else { "..." };
@@ -378,7 +409,10 @@ impl fmt::Display for AccumulatorDescription {
             "double accumulator" => f64::decode(bytes).ok().map(|value| value.to_string()),
             _ => None,
         };
-        let value = number.unwrap_or_else(|| Count(self.value.len() as u64, "byte").to_string());
+        let value = number.unwrap_or_else(|| {
+            let bytes = Count(self.value.len() as u64, "byte");
+            format!("{bytes} of {}", self.shape)
+        });
         write!(f, "{} {:?}: {value}", self.kind.escape_debug(), self.name)
     }
 }

@@ -20,6 +20,9 @@
 //! time, and nothing is needed of batches before, but by windows of plain records; of
 //! receivers with a write-ahead log those are read again.
 //!
+//! **Other types.** Records are saved beside their shape, so the program may have other
+//! fields than the one that wrote them; see [`codec`](crate::codec).
+//!
 //! **Cost.** Each stream gives what changed since the checkpoint before; that is
 //! written behind the batches. While one is being written no other is taken.
 //!

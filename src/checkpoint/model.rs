@@ -18,6 +18,7 @@ use crate::executor::Executor;
 use crate::id::NodeId;
 use crate::listener::{Bus, CheckpointInfo, StreamingListener};
 use crate::shared::Registry;
+use crate::state::StateBound;
 use crate::sync::explore;
 use crate::time::{BatchTime, Deadline, Duration, ManualClock};
 
@@ -121,7 +122,7 @@ impl StreamingListener for Written {
 fn graph() -> Arc<Graph> {
     static EXECUTOR: OnceLock<Arc<Executor>> = OnceLock::new();
     let executor = EXECUTOR.get_or_init(|| Arc::new(Executor::of(1)));
-    let graph = Graph::new("model", SECOND, Arc::clone(executor));
+    let graph = Graph::new("model", SECOND, Arc::clone(executor), StateBound::default());
     graph.initialize(at(0), None);
     graph
 }

@@ -245,6 +245,18 @@ impl Store {
         written
     }
 
+    /// Removes the checkpoints behind `time`, durably. They could not be read, or are another
+    /// program's: beside files of the same names that are written now, they would be taken for
+    /// what they are not.
+    pub(super) fn remove_behind(&self, time: BatchTime) -> Result<()> {
+        if self.times()?.iter().all(|&file| file <= time) {
+            return Ok(());
+        }
+        let removed = self.clean(|file| file > time);
+        let removed = removed.and_then(|()| self.disk.sync_dir(&self.dir));
+        removed.map_err(|cause| self.blame(cause))
+    }
+
     /// Removes the checkpoints that are `old`, and files that were never finished.
     pub(super) fn clean(&self, old: impl Fn(BatchTime) -> bool) -> io::Result<()> {
         for entry in self.disk.list(&self.dir)? {

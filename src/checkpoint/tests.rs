@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::file::Partitioning;
-use super::store::Store;
+use super::store::{Store, file_name, times};
 use super::writer::{Desk, Fixed, Snapshot, StreamSnapshot, Writer};
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk, Survives};
@@ -180,6 +180,23 @@ fn f_10_a_checkpoint_that_cannot_be_written_is_made_up_for_by_the_next() {
             }
         }
     }
+}
+
+/// A checkpoint that cannot be read must not be read again when what it misses is there once
+/// more, but as another process wrote it.
+#[test]
+fn f_12_checkpoints_behind_the_one_that_is_used_are_gone_before_others_are_written() {
+    let (disk, _) = written(5);
+    let third = Path::new(DIR).join(file_name(at(3)));
+    disk.damage(&third, |bytes| bytes[9] ^= 1).unwrap();
+    // The others are made of what the third one had.
+    assert_eq!(recovered(&disk).unwrap(), Some((2, expected(2))));
+    let store = open(&disk).unwrap();
+    store.remove_behind(at(2)).unwrap();
+    drop(store);
+    let crashed = disk.crash(disk.operations(), Survives::Durable);
+    let left = times(&crashed, Path::new(DIR)).unwrap();
+    assert_eq!(left, [at(1), at(2)]);
 }
 
 #[test]

@@ -6,6 +6,21 @@
 //! written as one type cannot be read as another. In files such bytes stand in
 //! frames, with a length and a checksum.
 //!
+//! What a program of another version may read has its shape beside it, once for many
+//! records: the names of fields and variants, and the kinds of values. So checkpoints and
+//! the log of receivers are read by types that have changed since: a field that is new has
+//! serde's default, one that is gone is passed over, and what does not fit is an error
+//! that names both sides. Object files have no shape.
+//!
+//! | what | where |
+//! | --- | --- |
+//! | records beside their shape, written and read | `records` |
+//! | a shape: its bytes, and what two know together | `shape` |
+//! | finding the shape of a record | `describe` |
+//! | reading by a shape, into a type that may be another | `by_shape` |
+//! | the format of records, without any shape | `postcard`, `whole` |
+//! | frames | `frame` |
+//!
 //! **Bounds.** What the bytes say of lengths is believed only as far as there are
 //! bytes to prove it, so that damaged ones cost no memory. Damage is found by the
 //! checksums. Bytes that somebody made in order to do harm are another matter: a
@@ -13,11 +28,20 @@
 //! nest deeply or to count for long.
 
 #[cfg(feature = "checkpoint")]
+mod by_shape;
+#[cfg(feature = "checkpoint")]
+mod describe;
+#[cfg(feature = "checkpoint")]
 pub(crate) mod frame;
 #[cfg(feature = "checkpoint")]
 mod postcard;
+pub(crate) mod records;
+pub(crate) mod shape;
+#[cfg(feature = "checkpoint")]
+mod whole;
 
-use crate::error::Result;
+use self::shape::Shape;
+use crate::error::{Error, Result};
 
 /// Records that can be written as bytes and read back.
 ///
@@ -52,12 +76,12 @@ use crate::error::Result;
     note = "derive serde's `Serialize` and `Deserialize` for it",
     note = "millstream's feature `checkpoint` is needed, which is on by default"
 )]
-pub trait Codec: sealed::Sealed + Sized {
+pub trait Codec: sealed::Sealed {
     /// Appends the bytes of this record to `out`.
     ///
     /// # Errors
     /// If the type refuses it, or serde cannot tell the length of a sequence in
-    /// it. Then `out` is as it was.
+    /// it, or leaves a field out (`skip_serializing_if`). Then `out` is as it was.
     fn encode(&self, out: &mut Vec<u8>) -> Result<()>;
 
     /// Reads a record from the front of `input` and moves `input` behind it.
@@ -73,6 +97,10 @@ pub trait Codec: sealed::Sealed + Sized {
 pub(crate) struct RecordCodec<T> {
     pub(crate) encode: fn(&T, &mut Vec<u8>) -> Result<()>,
     pub(crate) decode: fn(&mut &[u8]) -> Result<T>,
+    /// Takes in what a record shows of the shape of all; tells whether that was anything new.
+    pub(crate) describe: fn(&T, &mut Shape) -> Result<bool>,
+    /// Reads a record that was written in this shape.
+    pub(crate) decode_as: fn(&mut &[u8], &Shape) -> Result<T>,
 }
 
 impl<T: Codec> RecordCodec<T> {
@@ -80,6 +108,8 @@ impl<T: Codec> RecordCodec<T> {
         Self {
             encode: T::encode,
             decode: T::decode,
+            describe: T::describe,
+            decode_as: T::decode_as,
         }
     }
 }
@@ -93,8 +123,29 @@ impl<K: Codec, V: Codec> RecordCodec<(K, V)> {
                 value.encode(out)
             },
             decode: |input| Ok((K::decode(input)?, V::decode(input)?)),
+            describe: |(key, value), shape| {
+                if *shape == Shape::Unknown {
+                    *shape = Shape::Tuple(vec![Shape::Unknown; 2]);
+                }
+                let Shape::Tuple(parts) = shape else {
+                    return Err(no_pair(shape));
+                };
+                let is_new = key.describe(&mut parts[0])?;
+                Ok(value.describe(&mut parts[1])? || is_new)
+            },
+            decode_as: |input, shape| match shape {
+                Shape::Tuple(parts) if parts.len() == 2 => Ok((
+                    K::decode_as(input, &parts[0])?,
+                    V::decode_as(input, &parts[1])?,
+                )),
+                _ => Err(no_pair(shape)),
+            },
         }
     }
+}
+
+fn no_pair(saved: &Shape) -> Error {
+    Error::illegal_state(format!("saved as {saved}, and a key and a value now"))
 }
 
 impl<T: Codec> RecordCodec<((), T)> {
@@ -103,6 +154,8 @@ impl<T: Codec> RecordCodec<((), T)> {
         Self {
             encode: |((), value), out| value.encode(out),
             decode: |input| Ok(((), T::decode(input)?)),
+            describe: |((), value), shape| value.describe(shape),
+            decode_as: |input, shape| Ok(((), T::decode_as(input, shape)?)),
         }
     }
 }
@@ -116,12 +169,18 @@ impl<T> Clone for RecordCodec<T> {
 impl<T> Copy for RecordCodec<T> {}
 
 mod sealed {
+    use super::shape::Shape;
+    use crate::error::Result;
+
     #[expect(
         unnameable_types,
         reason = "what cannot be named cannot be implemented"
     )]
-    pub trait Sealed {}
+    pub trait Sealed: Sized {
+        /// See [`RecordCodec::describe`](super::RecordCodec::describe).
+        fn describe(&self, shape: &mut Shape) -> Result<bool>;
 
-    #[cfg(feature = "checkpoint")]
-    impl<T: serde::Serialize + serde::de::DeserializeOwned> Sealed for T {}
+        /// See [`RecordCodec::decode_as`](super::RecordCodec::decode_as).
+        fn decode_as(input: &mut &[u8], shape: &Shape) -> Result<Self>;
+    }
 }

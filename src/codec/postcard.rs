@@ -5,18 +5,29 @@ use std::any::type_name;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Codec;
+use super::sealed::Sealed;
+use super::shape::Shape;
+use super::whole::Whole;
+use super::{Codec, by_shape, describe};
 use crate::error::{Error, ErrorKind, Result};
 
 impl<T: Serialize + DeserializeOwned> Codec for T {
     fn encode(&self, out: &mut Vec<u8>) -> Result<()> {
         let before = out.len();
-        match postcard::to_io(self, &mut *out) {
+        match postcard::to_io(&Whole(self), &mut *out) {
             Ok(_) => Ok(()),
             Err(cause) => {
                 out.truncate(before);
                 let what = format!("a {} cannot be written as bytes", type_name::<T>());
-                Err(Error::invalid_argument(what).with_source(cause))
+                // Which has more words, if it looks as far.
+                Err(match describe::describe(self, &mut Shape::Unknown) {
+                    Err(odd) => Error::invalid_argument(what).with_source(odd),
+                    Ok(_) => {
+                        let why = "its type refuses it, or leaves a field out by \
+                                   skip_serializing_if, which cannot be read back";
+                        Error::invalid_argument(format!("{what}: {why}")).with_source(cause)
+                    }
+                })
             }
         }
     }
@@ -32,6 +43,27 @@ impl<T: Serialize + DeserializeOwned> Codec for T {
                 Err(Error::new(ErrorKind::Corrupt, what).with_source(cause))
             }
         }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Sealed for T {
+    fn describe(&self, shape: &mut Shape) -> Result<bool> {
+        describe::describe(self, shape).map_err(|odd| {
+            let what = format!("a {} could not be read back", type_name::<T>());
+            Error::invalid_argument(what).with_source(odd)
+        })
+    }
+
+    fn decode_as(input: &mut &[u8], shape: &Shape) -> Result<Self> {
+        by_shape::take(input, shape).map_err(|unfit| {
+            let (saved, now) = (shape, type_name::<T>());
+            let what = format!("saved as {saved}, which cannot be read as a {now} now");
+            let kind = match unfit.is_corrupt {
+                true => ErrorKind::Corrupt,
+                false => ErrorKind::IllegalState,
+            };
+            Error::new(kind, what).with_source(unfit)
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Conf, Overflow, parse};
+use super::{Conf, InvalidUtf8, Overflow, parse};
 
 /// One setting: its names, its type, its default and what it does.
 #[derive(Debug)]
@@ -102,8 +102,17 @@ pub(super) enum Slot<'a> {
     Rate(&'a mut Option<u64>),
     Real(&'a mut f64),
     Flag(&'a mut bool),
-    Overflow(&'a mut Overflow),
+    Choice(&'a mut dyn Choice),
     Text(&'a mut String),
+}
+
+/// A setting that has a type of its own, whose values are the words of a [`Kind::Choice`].
+pub(super) trait Choice {
+    /// Takes the value with this number among the words.
+    fn choose(&mut self, number: usize);
+
+    /// The number of the value.
+    fn number(&self) -> usize;
 }
 
 impl Key {
@@ -138,7 +147,10 @@ impl Key {
             Slot::Rate(field) => *field = parse::rate(text)?,
             Slot::Real(field) => *field = parse::real(text)?,
             Slot::Flag(field) => *field = parse::flag(text)?,
-            Slot::Overflow(field) => *field = Overflow::named(text).ok_or(NO_CHOICE)?,
+            Slot::Choice(field) => {
+                let number = self.words().iter().position(|word| *word == text);
+                field.choose(number.ok_or(NO_CHOICE)?);
+            }
             Slot::Text(field) => text.clone_into(field),
         }
         self.check(conf)
@@ -203,11 +215,19 @@ impl Key {
             Slot::Rate(Some(field)) => field.to_string(),
             Slot::Real(field) => field.to_string(),
             Slot::Flag(field) => field.to_string(),
-            Slot::Overflow(field) => field.to_string(),
+            Slot::Choice(field) => self.words()[field.number()].to_owned(),
             Slot::Text(field) => field.clone(),
             Slot::OptDuration(None) | Slot::OptNumber(None) | Slot::Rate(None) => {
                 self.default.to_owned()
             }
+        }
+    }
+
+    /// The values of a choice.
+    fn words(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Choice(words) => words,
+            _ => &[],
         }
     }
 
@@ -222,6 +242,9 @@ impl Key {
 
 /// What is wrong with a word that is none of a [`Kind::Choice`].
 const NO_CHOICE: &str = "there is no such choice";
+
+/// The value of `receiver_storage_level` that permits disk.
+pub(crate) const MEMORY_AND_DISK: &str = "MEMORY_AND_DISK";
 
 /// The default of `spill_dir`: the system's directory for temporary files.
 pub(crate) const SYSTEM_TEMP: &str = "system temp";
@@ -314,13 +337,44 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::OptNumber(&mut conf.memory_max),
     },
     Key {
+        name: "state_max_bytes",
+        env: "MILLSTREAM_STATE_MAX_BYTES",
+        guide: &[],
+        kind: Kind::Bytes { min: 1 },
+        default: "none",
+        meaning: "bytes that an operation with state, or a window by key, may keep; a batch that \
+                  would take it further fails",
+        slot: |conf| Slot::OptNumber(&mut conf.state_max_bytes),
+    },
+    Key {
         name: "spill_dir",
         env: "MILLSTREAM_SPILL_DIR",
         guide: &["spark.local.dir"],
         kind: Kind::Text,
         default: SYSTEM_TEMP,
-        meaning: "directory for the files of persisted records that do not fit into memory",
+        meaning: "directory for the files of persisted and of received records that do not fit \
+                  into memory",
         slot: |conf| Slot::Text(&mut conf.spill_dir),
+    },
+    Key {
+        name: "spill_max_bytes",
+        env: "MILLSTREAM_SPILL_MAX_BYTES",
+        guide: &[],
+        kind: Kind::Bytes { min: 0 },
+        default: "16GiB",
+        meaning: "bytes of all files in spill_dir; beyond them what is persisted is computed \
+                  again, and receivers wait",
+        slot: |conf| Slot::Number(&mut conf.spill_max_bytes),
+    },
+    Key {
+        name: "receiver_storage_level",
+        env: "MILLSTREAM_RECEIVER_STORAGE_LEVEL",
+        guide: &[],
+        kind: Kind::Choice(&["MEMORY_ONLY", MEMORY_AND_DISK]),
+        default: "MEMORY_ONLY",
+        meaning: "where that rests which was received and waits to be processed: with disk, \
+                  batches that wait go to files when more than half of ring_bytes is used",
+        slot: |conf| Slot::Text(&mut conf.receiver_storage_level),
     },
     Key {
         name: "block_queue_size",
@@ -342,7 +396,7 @@ pub static KEYS: &[Key] = &[
         default: "wait",
         meaning: "what a receiver does with a record when ring_bytes or block_queue_size is \
                   reached: wait, drop it, or drop what waits longest, and count that",
-        slot: |conf| Slot::Overflow(&mut conf.receiver_overflow),
+        slot: |conf| Slot::Choice(&mut conf.receiver_overflow),
     },
     Key {
         name: "receiver_max_rate",
@@ -464,6 +518,16 @@ pub static KEYS: &[Key] = &[
         slot: |conf| Slot::Number(&mut conf.max_line_bytes),
     },
     Key {
+        name: "invalid_utf8",
+        env: "MILLSTREAM_INVALID_UTF8",
+        guide: &[],
+        kind: Kind::Choice(InvalidUtf8::NAMES),
+        default: "replace",
+        meaning: "what becomes of a line that is not UTF-8: its wrong bytes are replaced, it is \
+                  left out, or its batch fails",
+        slot: |conf| Slot::Choice(&mut conf.invalid_utf8),
+    },
+    Key {
         name: "max_frame_bytes",
         env: "MILLSTREAM_MAX_FRAME_BYTES",
         guide: &[],
@@ -505,6 +569,16 @@ pub static KEYS: &[Key] = &[
         meaning: "bytes that may come out of a compressed file for each of its own, beyond the \
                   first 1 MiB (feature gzip)",
         slot: |conf| Slot::Number(&mut conf.max_inflate_ratio),
+    },
+    Key {
+        name: "task_max_failures",
+        env: "MILLSTREAM_TASK_MAX_FAILURES",
+        guide: &["spark.task.maxFailures"],
+        kind: Kind::Integer { min: 1, max: 1000 },
+        default: "4",
+        meaning: "how often a task, which is the work on one partition, may fail until its batch \
+                  does; 1 is never to try again",
+        slot: |conf| Slot::Number(&mut conf.task_max_failures),
     },
     Key {
         name: "pin",

@@ -16,6 +16,7 @@
 //!
 //! Not here: reading the process environment and counting cores. Who owns the [`Conf`] does that.
 
+mod invalid_utf8;
 mod keys;
 mod nearest;
 mod overflow;
@@ -30,8 +31,9 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-pub(crate) use keys::SYSTEM_TEMP;
+pub use invalid_utf8::InvalidUtf8;
 pub use keys::{KEYS, Key, Kind};
+pub(crate) use keys::{MEMORY_AND_DISK, SYSTEM_TEMP};
 pub use overflow::Overflow;
 
 use nearest::nearest;
@@ -81,9 +83,22 @@ pub struct Conf {
     /// Bytes of processed batches that windows may keep; beyond them receivers wait. `None` is half
     /// of what the process may use. Default: `None`.
     pub memory_max: Option<usize>,
-    /// Directory for the files of persisted records that do not fit into memory. Default: `system
-    /// temp`, the system's directory for temporary files.
+    /// Bytes that an operation with state, or a window by key, may keep, as
+    /// [`StateInfo`](crate::listener::StateInfo) counts them. A batch that would take it further
+    /// fails, and its state stays as it was before; of a window, the batches fail whose windows
+    /// have that one. `None` is no bound. Default: `None`.
+    pub state_max_bytes: Option<usize>,
+    /// Directory for the files of persisted and of received records that do not fit into memory.
+    /// Default: `system temp`, the system's directory for temporary files.
     pub spill_dir: String,
+    /// Bytes of all files in `spill_dir`; beyond them what is persisted is computed again, and
+    /// receivers wait. Default: 16 GiB.
+    pub spill_max_bytes: usize,
+    /// Where that rests which was received and waits to be processed: `MEMORY_ONLY`, or
+    /// `MEMORY_AND_DISK`, where batches that wait go to files when more than half of `ring_bytes`
+    /// is used. For lines of text, raw frames, and records of which `DStream::checkpoint` says how
+    /// they are written. Default: `MEMORY_ONLY`.
+    pub receiver_storage_level: String,
     /// Blocks received and not yet cut into a batch, per receiver. Default: 4096.
     pub block_queue_size: usize,
     /// What a receiver does with a record when `ring_bytes` or `block_queue_size` is reached.
@@ -118,6 +133,8 @@ pub struct Conf {
     pub socket_read_timeout: Option<Duration>,
     /// Longest line of text taken, in bytes. Default: 1 MiB.
     pub max_line_bytes: usize,
+    /// What becomes of a line that is not UTF-8. Default: [`InvalidUtf8::Replace`].
+    pub invalid_utf8: InvalidUtf8,
     /// Largest frame taken from a raw socket, in bytes. Default: 64 MiB.
     pub max_frame_bytes: usize,
     /// How long a file may have been modified before it turns up in a watched directory and is read;
@@ -128,6 +145,9 @@ pub struct Conf {
     /// Bytes that may come out of a compressed file for each of its own; 1 MiB in any case. Default:
     /// 200.
     pub max_inflate_ratio: usize,
+    /// How often a task, which is the work on one partition, may fail until its batch does.
+    /// Default: 4; 1 is never to try again.
+    pub task_max_failures: usize,
     /// Whether each worker and receiver thread is bound to a core of its own. Default: `false`.
     pub pin: bool,
     /// Output jobs that run at the same time. Default: 1.
@@ -238,7 +258,10 @@ impl Conf {
             block_bytes: 0,
             ring_bytes: 0,
             memory_max: None,
+            state_max_bytes: None,
             spill_dir: String::new(),
+            spill_max_bytes: 0,
+            receiver_storage_level: String::new(),
             block_queue_size: 0,
             receiver_overflow: Overflow::Wait,
             receiver_max_rate: None,
@@ -254,10 +277,12 @@ impl Conf {
             socket_keepalive: Duration::ZERO,
             socket_read_timeout: None,
             max_line_bytes: 0,
+            invalid_utf8: InvalidUtf8::Replace,
             max_frame_bytes: 0,
             file_stream_min_remember_duration: Duration::ZERO,
             max_inflated_bytes: 0,
             max_inflate_ratio: 0,
+            task_max_failures: 0,
             pin: false,
             concurrent_jobs: 0,
             dynamic_allocation_enabled: false,
@@ -460,6 +485,16 @@ impl Conf {
             let (block, ring) = (self.describe("block_bytes"), self.describe("ring_bytes"));
             return Err(Error::config(format!(
                 "{block} is more than {ring}: no block fits; lower the first or raise the second"
+            )));
+        }
+        if self.receiver_storage_level == MEMORY_AND_DISK
+            && self.receiver_overflow == Overflow::DropOldest
+        {
+            let level = self.describe("receiver_storage_level");
+            let overflow = self.describe("receiver_overflow");
+            return Err(Error::config(format!(
+                "{level} and {overflow}: what is in a file makes no room when it is dropped; \
+                 choose one of them"
             )));
         }
         self.validate_allocation()

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::keys::Choice;
+
 /// What a receiver does when its ring is full, as batches take longer than their
 /// interval (`receiver_overflow`). What is dropped is counted:
 /// [`InputInfo::dropped_records`](crate::listener::InputInfo::dropped_records).
@@ -28,19 +30,20 @@ impl Overflow {
     const ALL: [Self; 3] = [Self::Wait, Self::DropNewest, Self::DropOldest];
     /// Their names, in the same order.
     pub(super) const NAMES: &[&str] = &["wait", "drop_newest", "drop_oldest"];
+}
 
-    pub(super) fn named(name: &str) -> Option<Self> {
-        let name = name.trim();
-        Self::ALL.into_iter().find(|each| each.name() == name)
+impl Choice for Overflow {
+    fn choose(&mut self, number: usize) {
+        *self = Self::ALL[number];
     }
 
-    fn name(self) -> &'static str {
-        Self::NAMES[self as usize]
+    fn number(&self) -> usize {
+        *self as usize
     }
 }
 
 impl fmt::Display for Overflow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(Self::NAMES[self.number()])
     }
 }

@@ -91,6 +91,7 @@ fn defaults() {
     );
     assert_eq!(conf.max_inflated_bytes, 16 << 30);
     assert_eq!(conf.max_inflate_ratio, 200);
+    assert_eq!(conf.task_max_failures, 4);
     assert!(!conf.pin);
     assert_eq!(conf.concurrent_jobs, 1);
     assert!(!conf.dynamic_allocation_enabled);
@@ -129,7 +130,10 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("block_bytes", "64KiB"),
         ("ring_bytes", "3MiB"),
         ("memory_max", "8GiB"),
+        ("state_max_bytes", "4MiB"),
         ("spill_dir", "/var/spill"),
+        ("spill_max_bytes", "1GiB"),
+        ("receiver_storage_level", "MEMORY_AND_DISK"),
         ("block_queue_size", "8"),
         ("receiver_overflow", "drop_newest"),
         ("receiver_max_rate", "5000"),
@@ -145,10 +149,12 @@ fn every_setting_is_set_by_name_and_by_variable() {
         ("socket_keepalive", "0ms"),
         ("socket_read_timeout", "90s"),
         ("max_line_bytes", "100"),
+        ("invalid_utf8", "skip"),
         ("max_frame_bytes", "2GiB"),
         ("file_stream_min_remember_duration", "5s"),
         ("max_inflated_bytes", "1GiB"),
         ("max_inflate_ratio", "1000"),
+        ("task_max_failures", "1"),
         ("pin", "true"),
         ("concurrent_jobs", "2"),
         ("dynamic_allocation_enabled", "true"),
@@ -227,6 +233,7 @@ fn the_guides_keys_are_understood() {
         ("spark.streaming.dynamicAllocation.scalingUpRatio", "1.1"),
         ("spark.streaming.dynamicAllocation.scalingDownRatio", "0.5"),
         ("spark.streaming.receiverRestartDelay", "500"),
+        ("spark.task.maxFailures", "8"),
         ("spark.streaming.concurrentJobs", "4"),
         ("spark.streaming.gracefulStopTimeout", "30s"),
         ("spark.streaming.stopGracefullyOnShutdown", "true"),
@@ -256,6 +263,7 @@ fn the_guides_keys_are_understood() {
     );
     assert_eq!(conf.dynamic_allocation_scaling_up_ratio, 1.1);
     assert_eq!(conf.dynamic_allocation_scaling_down_ratio, 0.5);
+    assert_eq!(conf.task_max_failures, 8);
     assert_eq!(conf.concurrent_jobs, 4);
     assert_eq!(conf.graceful_stop_timeout, Some(Duration::from_secs(30)));
     assert!(conf.stop_gracefully_on_shutdown);
@@ -372,6 +380,7 @@ fn wrong_values_are_refused_and_change_nothing() {
         ("backpressure_initial_rate", "0.5"),
         ("backpressure_pid_proportional", "NaN"),
         ("backpressure_pid_derivative", "fast"),
+        ("task_max_failures", "0"),
         ("pin", "core"),
         ("concurrent_jobs", "0"),
         ("max_queued_batches", "0"),
@@ -557,6 +566,15 @@ fn validation_checks_fields_and_rules_between_them() {
         &format!("batch_interval = 9223372036854775808ms (program): out of range; {duration}"),
     );
     fails(
+        |conf| {
+            conf.receiver_storage_level = "MEMORY_AND_DISK".to_owned();
+            conf.receiver_overflow = Overflow::DropOldest;
+        },
+        "receiver_storage_level = MEMORY_AND_DISK (program) and \
+         receiver_overflow = drop_oldest (program): what is in a file makes no room when it is \
+         dropped; choose one of them",
+    );
+    fails(
         |conf| conf.block_interval = Duration::ZERO,
         &format!("block_interval = 0ms (program): out of range; {duration} (default: 200ms)"),
     );
@@ -657,7 +675,10 @@ block_interval                         200ms               default
 block_bytes                            1MiB                default
 ring_bytes                             2MiB                environment MILLSTREAM_RING_BYTES
 memory_max                             half                default
+state_max_bytes                        none                default
 spill_dir                              system temp         default
+spill_max_bytes                        16GiB               default
+receiver_storage_level                 MEMORY_ONLY         default
 block_queue_size                       4096                default
 receiver_overflow                      wait                default
 receiver_max_rate                      unlimited           default
@@ -673,10 +694,12 @@ receiver_max_restart_delay             1m                  default
 socket_keepalive                       1m                  default
 socket_read_timeout                    none                default
 max_line_bytes                         1MiB                default
+invalid_utf8                           replace             default
 max_frame_bytes                        64MiB               default
 file_stream_min_remember_duration      1m                  default
 max_inflated_bytes                     16GiB               default
 max_inflate_ratio                      200                 default
+task_max_failures                      4                   default
 pin                                    true                program
 concurrent_jobs                        1                   default
 dynamic_allocation_enabled             false               default

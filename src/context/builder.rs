@@ -4,9 +4,10 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::StreamingContext;
-use crate::block::Memory;
+use crate::block::{Memory, SpillStore};
 use crate::conf::{Conf, SYSTEM_TEMP};
 use crate::cpu::memory::available_bytes;
+use crate::disk;
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::time::{Clock, Duration, SystemClock, check_interval};
@@ -78,8 +79,10 @@ impl StreamingContextBuilder {
         self
     }
 
-    /// Pins each worker and receiver thread to a core of its own. Default: off,
-    /// as a program that embeds a context has other threads too.
+    /// Pins each worker and receiver thread to a core of its own. Where there are several
+    /// NUMA nodes, what is received on one is then processed there, unless its workers are
+    /// busy and others idle; receivers without a core of their own stay on a node. Default:
+    /// off, as a program that embeds a context has other threads too.
     pub fn pin(mut self, pin: bool) -> Self {
         self.conf.pin = pin;
         self
@@ -138,9 +141,15 @@ impl StreamingContextBuilder {
             "" | SYSTEM_TEMP => std::env::temp_dir(),
             directory => directory.into(),
         };
+        let spill = SpillStore::new(disk::of_contexts(), spill, conf.spill_max_bytes as u64);
         let memory = Memory::new(memory_max.unwrap_or_else(|| available_bytes() / 2), spill);
-        let (executor, placement) =
-            Executor::start(conf.workers, conf.default_parallelism, conf.pin, memory)?;
+        let (executor, placement) = Executor::start(
+            conf.workers,
+            conf.default_parallelism,
+            conf.pin,
+            conf.task_max_failures,
+            memory,
+        )?;
         Ok(StreamingContext::new(
             conf, interval, executor, placement, self.clock, site,
         ))

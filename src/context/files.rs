@@ -15,10 +15,10 @@ use crate::rdd::pipe::Data;
 impl StreamingContext {
     /// The lines of new text files in a directory, or in all directories that
     /// match a pattern such as `/logs/app-*`: UTF-8, ended by `\n`, `\r` or
-    /// `\r\n`; bytes that are not UTF-8 become U+FFFD, a byte order mark at the
-    /// beginning is left out. A line of more than `max_line_bytes` is dropped and
-    /// reported. With the feature `gzip`, files whose names end in `.gz` are
-    /// decompressed; without it their batch fails.
+    /// `\r\n`; bytes that are not UTF-8 become U+FFFD, unless `invalid_utf8` says
+    /// otherwise; a byte order mark at the beginning is left out. A line of more than
+    /// `max_line_bytes` is dropped and reported. With the feature `gzip`, files whose
+    /// names end in `.gz` are decompressed; without it their batch fails.
     ///
     /// Guide: Basic Sources, File Streams. Each file is in one batch: the first
     /// one whose time is not before the file's modification time. Write it
@@ -58,6 +58,7 @@ impl StreamingContext {
         let lines = TextFiles {
             part_bytes: conf.block_bytes,
             max_line_bytes: conf.max_line_bytes,
+            invalid: conf.invalid_utf8,
             gzip: Limits {
                 max_ratio: conf.max_inflate_ratio as u64,
                 max_bytes: conf.max_inflated_bytes as u64,

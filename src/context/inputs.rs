@@ -14,7 +14,7 @@ use crate::dstream::input::source::CustomDirect;
 use crate::dstream::{DStream, InputSource, RddQueue, check_like, transform_of, union_of};
 use crate::error::{Error, Result};
 use crate::rdd::pipe::{Data, Pipe};
-use crate::rdd::{Lines, Partition, Rdd};
+use crate::rdd::{Lines, Partition, Rdd, Reading};
 use crate::receiver::log::Logging;
 use crate::receiver::{
     Backoff, ConvertedSocket, CustomSource, Peer, RateLimit, RateLimiter, RawSocket, Receiver,
@@ -45,7 +45,7 @@ impl StreamingContext {
 
     /// The lines of a text as a data set, in blocks of `block_bytes`: the text is
     /// copied once, its lines are slices of the blocks. Bytes that are not UTF-8
-    /// become U+FFFD when a line is read.
+    /// become U+FFFD when a line is read, unless `invalid_utf8` says otherwise.
     ///
     /// # Examples
     /// ```
@@ -56,19 +56,24 @@ impl StreamingContext {
     /// # Ok::<(), millstream::Error>(())
     /// ```
     pub fn text_lines(&self, text: impl AsRef<[u8]>) -> Rdd<Str> {
-        let parts = text_blocks(text.as_ref(), self.inner.conf.block_bytes);
+        let reading = self.reading("text_lines");
+        let parts = text_blocks(text.as_ref(), self.inner.conf.block_bytes, &reading);
         Rdd::ready(parts.into(), Arc::clone(self.inner.graph.executor()))
     }
 }
 
 /// Copies a text into blocks of whole lines.
-fn text_blocks(text: &[u8], block_bytes: usize) -> Vec<Arc<dyn Partition<Str>>> {
+fn text_blocks(
+    text: &[u8],
+    block_bytes: usize,
+    reading: &Arc<Reading>,
+) -> Vec<Arc<dyn Partition<Str>>> {
     let mut parts: Vec<Arc<dyn Partition<Str>>> = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
         let end = block_end(rest, block_bytes);
         let (bytes, next) = rest.split_at(end);
-        parts.push(Arc::new(Lines::copy_of(bytes)));
+        parts.push(Arc::new(Lines::copy_of(bytes, reading)));
         rest = next;
     }
     parts
@@ -143,10 +148,10 @@ impl StreamingContext {
 
     /// Lines of text from a server at `address` (`host:port`), to which the
     /// context connects: UTF-8, ended by `\n`, `\r` or `\r\n`; bytes that are not
-    /// UTF-8 become U+FFFD. A last line without an end counts when the server
-    /// closes. If the connection is refused, fails or ends, it is made again
-    /// after `receiver_restart_delay`; while that gives no data, the pause grows up
-    /// to `receiver_max_restart_delay`. A peer that vanished is noticed within
+    /// UTF-8 become U+FFFD, unless `invalid_utf8` says otherwise. A last line
+    /// without an end counts when the server closes. If the connection is refused,
+    /// fails or ends, it is made again after `receiver_restart_delay`; while that
+    /// gives no data, the pause grows up to `receiver_max_restart_delay`. A peer that vanished is noticed within
     /// `socket_keepalive`, one that has nothing to say within
     /// `socket_read_timeout`, which is not set by default. A line of more than
     /// `max_line_bytes` is dropped and reported.
@@ -163,12 +168,16 @@ impl StreamingContext {
         let site = Location::caller();
         let peer = self.peer(address.into(), site)?;
         let logging = Arc::new(Logging::of_bytes(self.logs()));
-        ReceiverIngest::declare(&self.inner.graph, "Socket", site, &logging, |_| {
+        ReceiverIngest::declare(&self.inner.graph, "Socket", site, &logging, |_, name| {
             let max_line = self.inner.conf.max_line_bytes;
             let (writer, cutter, budget) = text_ring(self.ring_options(), max_line);
             let (limiter, limit) = self.limiter();
             let source = TextSocket::new(peer, writer, limiter);
-            (cutter, self.supervisor(source, budget, limit))
+            (
+                cutter,
+                self.reading(name),
+                self.supervisor(source, budget, limit),
+            )
         })
     }
 
@@ -206,11 +215,11 @@ impl StreamingContext {
         let site = Location::caller();
         let peer = self.peer(address.into(), site)?;
         let logging = Arc::new(Logging::new(self.logs()));
-        ReceiverIngest::declare(&self.inner.graph, "Socket", site, &logging, |_| {
+        ReceiverIngest::declare(&self.inner.graph, "Socket", site, &logging, |_, _| {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
             let (limiter, limit) = self.limiter();
             let source = ConvertedSocket::new(peer, convert, writer, limiter);
-            (cutter, self.supervisor(source, budget, limit))
+            (cutter, (), self.supervisor(source, budget, limit))
         })
     }
 
@@ -227,10 +236,10 @@ impl StreamingContext {
         let site = Location::caller();
         let peer = self.peer(address.into(), site)?;
         let logging = Arc::new(Logging::new(self.logs()).with_codec(RawSocket::codec()));
-        ReceiverIngest::declare(&self.inner.graph, "Raw socket", site, &logging, |_| {
+        ReceiverIngest::declare(&self.inner.graph, "Raw socket", site, &logging, |_, _| {
             let (writer, cutter, budget) = typed_ring(self.ring_options());
             let source = RawSocket::new(peer, writer, self.inner.conf.max_frame_bytes);
-            (cutter, self.supervisor(source, budget, None))
+            (cutter, (), self.supervisor(source, budget, None))
         })
     }
 
@@ -243,22 +252,28 @@ impl StreamingContext {
     pub fn receiver_stream<T: Data>(&self, receiver: impl Receiver<T>) -> Result<DStream<T>> {
         let site = Location::caller();
         let logging = Arc::new(Logging::new(self.logs()));
-        ReceiverIngest::declare(&self.inner.graph, "Receiver", site, &logging, |stream_id| {
-            let (writer, cutter, budget) = typed_ring(self.ring_options());
-            // A block never spans batches.
-            let block_interval = self.inner.conf.block_interval.min(self.batch_interval());
-            let (limiter, limit) = self.limiter();
-            let logging = Arc::clone(&logging);
-            let source = CustomSource::new(
-                receiver,
-                stream_id,
-                writer,
-                limiter,
-                block_interval,
-                logging,
-            );
-            (cutter, self.supervisor(source, budget, limit))
-        })
+        ReceiverIngest::declare(
+            &self.inner.graph,
+            "Receiver",
+            site,
+            &logging,
+            |stream_id, _| {
+                let (writer, cutter, budget) = typed_ring(self.ring_options());
+                // A block never spans batches.
+                let block_interval = self.inner.conf.block_interval.min(self.batch_interval());
+                let (limiter, limit) = self.limiter();
+                let logging = Arc::clone(&logging);
+                let source = CustomSource::new(
+                    receiver,
+                    stream_id,
+                    writer,
+                    limiter,
+                    block_interval,
+                    logging,
+                );
+                (cutter, (), self.supervisor(source, budget, limit))
+            },
+        )
     }
 
     /// The batches that a source of the program's own gives when it is asked.
@@ -269,6 +284,14 @@ impl StreamingContext {
     #[track_caller]
     pub fn input_stream<T: Data>(&self, source: impl InputSource<T>) -> Result<DStream<T>> {
         CustomDirect::declare(&self.inner.graph, Location::caller(), source)
+    }
+
+    /// How the lines of a stream are read.
+    fn reading(&self, stream: &str) -> Arc<Reading> {
+        Arc::new(Reading {
+            invalid: self.inner.conf.invalid_utf8,
+            stream: stream.to_owned(),
+        })
     }
 
     /// Whether receivers write to a log.

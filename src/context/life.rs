@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use super::checkpoint::{Checkpoints, Durability, Setup};
 use super::{Inner, StreamingContext, active};
+use crate::conf::MEMORY_AND_DISK;
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
 use crate::rate::{PidOptions, PidRateEstimator};
 use crate::receiver::log::ReceiverLog;
 use crate::scheduler::{
-    CutTimes, Generator, JobScheduler, Learners, Logger, OnDone, RateControl, ReceiverTracker,
-    Scaling, ScalingOptions,
+    CutTimes, Generator, JobScheduler, Learners, Logger, OnDone, OnDrained, RateControl,
+    ReceiverTracker, Scaling, ScalingOptions, Spiller,
 };
 use crate::sync::engine::MutexGuard;
 use crate::task::in_task;
@@ -26,6 +27,7 @@ pub(super) struct Running {
     pub(super) jobs: Arc<JobScheduler>,
     pub(super) checkpoints: Option<Arc<Checkpoints>>,
     pub(super) logger: Option<Logger>,
+    pub(super) spiller: Option<Spiller>,
     pub(super) job_threads: Vec<Thread>,
     pub(super) bus_thread: Option<Thread>,
 }
@@ -233,6 +235,14 @@ fn on_done(checkpoints: Option<Arc<Checkpoints>>) -> OnDone {
     })
 }
 
+/// What happens before a batch is cut to empty the inputs.
+fn on_drained(checkpoints: Option<Arc<Checkpoints>>) -> OnDrained {
+    Box::new(move |time| match &checkpoints {
+        Some(checkpoints) => checkpoints.note_cut(time),
+        None => Ok(()),
+    })
+}
+
 impl Running {
     fn start(inner: &Inner) -> Result<Self> {
         let interval = inner.graph.batch_interval();
@@ -271,6 +281,7 @@ impl Running {
             )),
             checkpoints,
             logger: None,
+            spiller: None,
             job_threads: Vec::new(),
             bus_thread: None,
         };
@@ -297,16 +308,21 @@ impl Running {
         }
         let refused = |cause| Error::io("a thread of the context cannot be started", cause);
         let bus = Arc::clone(&inner.bus);
-        let bus_thread = thread::spawn("listeners", None, move || bus.run()).map_err(refused)?;
+        let bus_thread = thread::spawn("listeners", &[], move || bus.run()).map_err(refused)?;
         self.bus_thread = Some(bus_thread);
         for i in 0..inner.conf.concurrent_jobs {
             let jobs = Arc::clone(&self.jobs);
-            let thread = thread::spawn(format!("jobs-{i}"), None, move || jobs.run());
+            let thread = thread::spawn(format!("jobs-{i}"), &[], move || jobs.run());
             self.job_threads.push(thread.map_err(refused)?);
         }
         if let Some(log) = log {
             let (graph, jobs) = (Arc::clone(&inner.graph), Arc::clone(&self.jobs));
             self.logger = Some(Logger::start(log, graph, jobs, Arc::clone(&inner.clock))?);
+        }
+        if inner.conf.receiver_storage_level == MEMORY_AND_DISK {
+            let (graph, jobs) = (Arc::clone(&inner.graph), Arc::clone(&self.jobs));
+            let (clock, bus) = (Arc::clone(&inner.clock), Arc::clone(&inner.bus));
+            self.spiller = Some(Spiller::start(graph, jobs, clock, bus)?);
         }
         self.receivers.start(
             &inner.graph,
@@ -321,13 +337,15 @@ impl Running {
             Arc::clone(&inner.graph),
             Arc::clone(&self.jobs),
             self.logger.as_ref(),
+            self.spiller.as_ref(),
             Arc::clone(&inner.clock),
             CutTimes {
                 last,
                 grid,
                 block_interval: inner.conf.block_interval,
+                max_queued_batches: inner.conf.max_queued_batches,
             },
-            inner.conf.max_queued_batches,
+            on_drained(self.checkpoints.clone()),
         )?);
         Ok(())
     }

@@ -15,6 +15,8 @@ mod stop;
 
 #[cfg(all(test, shuttle))]
 mod model;
+#[cfg(all(test, shuttle))]
+mod simulate;
 
 use std::fmt;
 use std::panic::Location;
@@ -30,6 +32,7 @@ use crate::error::Result;
 use crate::executor::Executor;
 use crate::listener::{Bus, StreamingListener};
 use crate::scheduler::Waiter;
+use crate::state::StateBound;
 use crate::sync::engine::Mutex;
 use crate::time::{Clock, Duration};
 
@@ -93,8 +96,9 @@ impl StreamingContext {
         clock: Arc<dyn Clock>,
         site: &'static Location<'static>,
     ) -> Self {
+        let state_bound = StateBound(conf.state_max_bytes.map(|bytes| bytes as u64));
         let inner = Inner {
-            graph: Graph::new(&conf.app_name, interval, Arc::new(executor)),
+            graph: Graph::new(&conf.app_name, interval, Arc::new(executor), state_bound),
             conf,
             clock,
             placement,

@@ -19,7 +19,7 @@ impl Running {
     pub(super) fn stop(self, context: &Inner, graceful: bool) -> Result<()> {
         let mut left = Left::default();
         self.receivers.shut_down();
-        let drained = !graceful || self.drain(graceful_limit(context));
+        let drained = !graceful || self.drain(context);
         let limit = context.conf.stop_timeout;
         let deadline = Deadline::after(limit);
         if let Some(generator) = &self.generator {
@@ -34,6 +34,12 @@ impl Running {
             .is_some_and(|generator| !generator.join(deadline))
         {
             left.running.push("the batch generator".to_owned());
+        }
+        if let Some(spiller) = self.spiller {
+            spiller.end();
+            if !spiller.join(deadline) {
+                left.running.push("the thread that spills".to_owned());
+            }
         }
         let log = self.logger.as_ref().map(Logger::log);
         if let Some(logger) = self.logger {
@@ -78,9 +84,10 @@ impl Running {
         left.into_result(context, graceful)
     }
 
-    /// Waits until all that was received is processed, for `limit` at the most;
+    /// Waits until all that was received is processed, as long as a graceful stop may take;
     /// says whether it is.
-    fn drain(&self, limit: Duration) -> bool {
+    fn drain(&self, context: &Inner) -> bool {
+        let limit = graceful_limit(context);
         let deadline = Deadline::after(limit);
         // First, so that everything that was stored is there to be cut. Not for
         // the whole time: a receiver that never ends must not cost the others
@@ -89,7 +96,9 @@ impl Running {
         if let Some(generator) = &self.generator {
             generator.drain();
         }
-        self.jobs.drain(deadline) && complete
+        let inputs = context.graph.inputs();
+        // One that waits still was not cut, as that could not be noted.
+        self.jobs.drain(deadline) && complete && !inputs.iter().any(|input| input.is_waiting())
     }
 
     /// Tells all threads to end without waiting for them.
@@ -102,6 +111,9 @@ impl Running {
         if let Some(logger) = &self.logger {
             logger.end();
         }
+        if let Some(spiller) = &self.spiller {
+            spiller.end();
+        }
         bus.close();
         graph.stop_inputs(false, |_| ());
     }
@@ -113,7 +125,7 @@ fn stop_inputs(context: &Inner, all_ended: bool, limit: Duration) -> Option<Stri
     let graph = Arc::clone(&context.graph);
     let at = Arc::new(Mutex::new(String::new()));
     let now_at = Arc::clone(&at);
-    let stopping = thread::spawn("inputs", None, move || {
+    let stopping = thread::spawn("inputs", &[], move || {
         graph.stop_inputs(all_ended, |name| {
             name.clone_into(&mut now_at.lock().unwrap_or_else(PoisonError::into_inner));
         });

@@ -14,7 +14,7 @@
 //! * **Node**: a NUMA node, the CPUs that are near one part of the memory.
 //! * **Allowed**: in the affinity mask of this process. A container or `taskset` makes it smaller
 //!   than the machine.
-//! * **Pinned**: the thread's affinity mask holds one CPU only.
+//! * **Pinned**: the thread's affinity mask holds one CPU only, or those of one node.
 //!
 //! # Parts
 //!
@@ -22,7 +22,7 @@
 //! * [`topology`]: reads the allowed CPUs, their cores and nodes from sysfs.
 //! * [`memory`]: how much memory this process may use.
 //! * [`placement`]: decides who goes where; pure functions over a topology.
-//! * [`thread`]: starts named threads and pins them.
+//! * [`thread`]: starts named threads and pins them; `affinity` has the calls for that.
 //! * [`keepalive`]: a call to the system that concerns sockets; here, as this is the floor of such
 //!   calls.
 //!
@@ -31,7 +31,7 @@
 //! * Reading the topology does not fail, and bad files cost bounded time and memory. Whatever piece
 //!   cannot be read is replaced by a plain assumption, because a wrong guess costs some speed only.
 //! * A topology has at least one node, each node at least one CPU, and no CPU is in two nodes.
-//! * Placement gives no CPU to two threads.
+//! * Placement gives no CPU to two threads; receivers without one may share those of a node.
 //! * A thread pins itself. Nothing here changes the mask of the thread that calls it, except
 //!   [`thread::pin_current`], which says so.
 //!
@@ -42,6 +42,7 @@
 //! after the start, cgroup CPU quotas (they limit time, not places), and the choice of how many
 //! workers there are.
 
+mod affinity;
 mod cpulist;
 pub(crate) mod keepalive;
 pub(crate) mod memory;

@@ -8,8 +8,9 @@
 //! 2. Among these the nodes take turns in proportion to their size, so that any number of workers
 //!    uses the memory channels of all nodes as evenly as it can.
 //!
-//! Receivers stay unpinned when no CPU is left for them: on two cores with two workers the kernel
-//! places them better, moment by moment, than a fixed choice could.
+//! Receivers get no CPU when none is left for them: on two cores with two workers the kernel
+//! places them better, moment by moment, than a fixed choice could. Where there are several nodes
+//! each is kept on the CPUs of one, so that its blocks stay there.
 
 use super::topology::{Node, Topology};
 
@@ -29,6 +30,18 @@ pub(crate) struct NodeSlots {
     pub(crate) id: usize,
     /// Never empty.
     pub(crate) workers: Vec<WorkerSlot>,
+    /// All its CPUs that this process may use.
+    cpus: Vec<usize>,
+}
+
+/// Where a receiver runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ReceiverSlot {
+    /// The CPUs to pin it to; none leave it to the kernel.
+    pub(crate) cpus: Vec<usize>,
+    /// The node that its blocks are on and whose workers take them, as an index into
+    /// [`Placement::nodes`]. None if it makes no difference.
+    pub(crate) home: Option<usize>,
 }
 
 /// The places of all workers and receivers.
@@ -39,6 +52,7 @@ pub(crate) struct Placement {
     free: Vec<WorkerSlot>,
     /// Nodes by turns, each as often as it has workers: for the receivers without a CPU.
     turns: Vec<usize>,
+    pinned: bool,
 }
 
 impl Placement {
@@ -76,6 +90,7 @@ impl Placement {
             nodes.push(NodeSlots {
                 id: topology.nodes[at].id,
                 workers,
+                cpus: topology.nodes[at].cpus.iter().map(|cpu| cpu.id).collect(),
             });
         }
 
@@ -93,6 +108,7 @@ impl Placement {
             free: free.collect(),
             turns: turns.collect(),
             nodes,
+            pinned: pin,
         }
     }
 
@@ -103,8 +119,31 @@ impl Placement {
 
     /// The CPU of receiver thread `i`, shared with no worker and no other receiver; `None` when all
     /// such CPUs are taken by the receivers before it.
-    pub(crate) fn receiver_cpu(&self, i: usize) -> Option<usize> {
+    fn receiver_cpu(&self, i: usize) -> Option<usize> {
         self.free.get(i)?.cpu
+    }
+
+    /// Whether it makes a difference which node data is on: there are several, and threads stay on
+    /// theirs.
+    pub(crate) fn has_homes(&self) -> bool {
+        self.pinned && self.nodes.len() > 1
+    }
+
+    /// The place of receiver thread `i`. It gets the CPU that it prefers if there is one for it at
+    /// all.
+    pub(crate) fn receiver(&self, i: usize, preferred: Option<usize>) -> ReceiverSlot {
+        let own = self.receiver_cpu(i).map(|cpu| preferred.unwrap_or(cpu));
+        let home = self.has_homes().then(|| match own {
+            Some(cpu) => self.nodes.iter().position(|node| node.cpus.contains(&cpu)),
+            None => Some(self.receiver_node(i)),
+        });
+        let home = home.flatten();
+        let cpus = match (own, home) {
+            (Some(cpu), _) => vec![cpu],
+            (None, Some(node)) => self.nodes[node].cpus.clone(),
+            (None, None) => Vec::new(),
+        };
+        ReceiverSlot { cpus, home }
     }
 
     /// Whether a worker is pinned to this CPU.
@@ -138,8 +177,7 @@ impl Placement {
     ///
     /// It is the node of its CPU; receivers without one are spread over the nodes in proportion to
     /// their workers.
-    #[cfg(test)]
-    pub(crate) fn receiver_node(&self, i: usize) -> usize {
+    fn receiver_node(&self, i: usize) -> usize {
         match self.free.get(i) {
             Some(slot) => slot.node,
             None => self.turns[(i - self.free.len()) % self.turns.len()],
@@ -356,6 +394,28 @@ mod tests {
     fn there_is_always_a_worker() {
         let placement = Placement::plan(&topology("one_node", &[0, 1]), 0, true);
         assert_eq!(workers(&placement), [(0, pinned(&[0]))]);
+    }
+
+    #[test]
+    fn receivers_stay_on_their_nodes() {
+        let two = topology("two_nodes", &[0, 1, 4, 5]);
+        let slot = |cpus: &[usize], home| ReceiverSlot {
+            cpus: cpus.to_vec(),
+            home,
+        };
+        let placement = Placement::plan(&two, 3, true);
+        assert_eq!(placement.receiver(0, None), slot(&[5], Some(1)));
+        assert_eq!(placement.receiver(0, Some(1)), slot(&[1], Some(0)));
+        // A CPU that there is not, as far as is known, is no node's.
+        assert_eq!(placement.receiver(0, Some(7)), slot(&[7], None));
+        assert_eq!(placement.receiver(1, None), slot(&[0, 1], Some(0)));
+        assert_eq!(placement.receiver(2, Some(4)), slot(&[4, 5], Some(1)));
+        assert_eq!(placement.receiver(3, None), slot(&[0, 1], Some(0)));
+        let unpinned = Placement::plan(&two, 3, false);
+        assert_eq!(unpinned.receiver(0, Some(4)), ReceiverSlot::default());
+        let one = Placement::plan(&topology("one_node", &[0, 1]), 1, true);
+        assert_eq!(one.receiver(0, None), slot(&[1], None));
+        assert_eq!(one.receiver(1, None), ReceiverSlot::default());
     }
 
     #[test]

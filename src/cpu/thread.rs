@@ -11,8 +11,7 @@ use std::{
     time::Duration,
 };
 
-use core_affinity::CoreId;
-
+use super::affinity;
 use super::topology::allowed_cpus;
 use crate::sync::engine::{Builder, Condvar, JoinHandle, Mutex, thread_local};
 
@@ -22,13 +21,13 @@ const NAME_PREFIX: &str = "ms-";
 /// Linux keeps 16 bytes of a name, the last of them zero.
 const MAX_NAME_BYTES: usize = 15;
 
-/// Starts a thread that runs `body`, pinned to `cpu` if one is given.
+/// Starts a thread that runs `body`, pinned to `cpus` if there are any.
 ///
 /// The name gets the prefix `ms-` and is cut to 15 bytes, so tell threads apart by the first 12.
-/// The new thread pins itself before it runs `body`, so all memory it touches first is near that
-/// CPU. If that fails there is a warning, and the thread runs unpinned.
+/// The new thread pins itself before it runs `body`, so all memory it touches first is near those
+/// CPUs. If that fails there is a warning, and the thread runs unpinned.
 ///
-/// A thread without a `cpu` has the mask of the thread that starts it: it is free to move only if
+/// A thread without `cpus` has the mask of the thread that starts it: it is free to move only if
 /// that one is.
 ///
 /// # Errors
@@ -36,21 +35,20 @@ const MAX_NAME_BYTES: usize = 15;
 /// What the system says when it has no room for another thread.
 pub(crate) fn spawn(
     name: impl Into<String>,
-    cpu: Option<usize>,
+    cpus: &[usize],
     body: impl FnOnce() + Send + 'static,
 ) -> io::Result<Thread> {
+    let cpus = cpus.to_vec();
     let name = thread_name(&name.into());
     let ended = Arc::new(Ended::default());
     let signal = SignalOnDrop(Arc::clone(&ended));
     let handle = Builder::new().name(name.clone()).spawn(move || {
         // Also when the body panics.
         let _signal = signal;
-        if let Some(cpu) = cpu
-            && !pin_current(cpu)
-        {
+        if !cpus.is_empty() && !pin_current(&cpus) {
             tracing::warn!(
                 thread = name,
-                cpu,
+                ?cpus,
                 "cannot pin the thread; it runs unpinned"
             );
         }
@@ -125,14 +123,14 @@ pub(crate) fn is_engine_thread() -> bool {
     ENGINE.with(Cell::get)
 }
 
-/// Pins the calling thread to `cpu` and says whether that worked.
+/// Pins the calling thread to `cpus` and says whether that worked.
 ///
 /// Only the CPUs that this process was allowed at first are tried. Others would leave the limits
 /// that `taskset` sets, and ids beyond the size of the system's mask are beyond what
 /// `core_affinity` can take.
 #[must_use]
-pub(crate) fn pin_current(cpu: usize) -> bool {
-    allowed_cpus().contains(&cpu) && core_affinity::set_for_current(CoreId { id: cpu })
+pub(crate) fn pin_current(cpus: &[usize]) -> bool {
+    cpus.iter().all(|cpu| allowed_cpus().contains(cpu)) && affinity::set_current(cpus)
 }
 
 /// The name as the system will show it. Zero bytes are left out: a name cannot hold them.
@@ -151,11 +149,11 @@ mod tests {
     /// What `probe` says on a new thread.
     fn on_thread<T: Send + 'static>(
         name: &str,
-        cpu: Option<usize>,
+        cpus: &[usize],
         probe: impl FnOnce() -> T + Send + 'static,
     ) -> T {
         let (send, receive) = mpsc::channel();
-        let thread = spawn(name, cpu, move || send.send(probe()).unwrap()).unwrap();
+        let thread = spawn(name, cpus, move || send.send(probe()).unwrap()).unwrap();
         assert!(thread.join(Duration::MAX));
         receive.recv().unwrap()
     }
@@ -173,7 +171,7 @@ mod tests {
     fn threads_carry_their_names() {
         let name = || thread::current().name().map(String::from);
         assert_eq!(
-            on_thread("receiver-0", None, name).as_deref(),
+            on_thread("receiver-0", &[], name).as_deref(),
             Some("ms-receiver-0")
         );
     }
@@ -183,7 +181,7 @@ mod tests {
         let held = |name| {
             let (go, wait) = mpsc::channel::<()>();
             let body = move || assert!(wait.recv().is_err());
-            (spawn(name, None, body).unwrap(), go)
+            (spawn(name, &[], body).unwrap(), go)
         };
         let (thread, go) = held("slow");
         assert!(!thread.wait(Duration::ZERO));
@@ -191,7 +189,7 @@ mod tests {
         drop(go);
         assert!(thread.wait(Duration::MAX));
         assert!(thread.join(Duration::ZERO));
-        let panics = spawn("panics", None, || panic!("expected")).unwrap();
+        let panics = spawn("panics", &[], || panic!("expected")).unwrap();
         assert!(panics.join(Duration::MAX));
         let (endless, _go) = held("endless");
         assert!(!endless.join(Duration::ZERO));
@@ -212,8 +210,10 @@ mod tests {
     fn pins_the_new_thread_and_not_its_starter() {
         let before = mask();
         for &cpu in allowed_cpus() {
-            assert_eq!(on_thread("pinned", Some(cpu), mask), [cpu]);
+            assert_eq!(on_thread("pinned", &[cpu], mask), [cpu]);
         }
+        let all = allowed_cpus();
+        assert_eq!(on_thread("node", all, mask), all);
         assert_eq!(mask(), before);
     }
 
@@ -221,14 +221,17 @@ mod tests {
     #[test]
     fn runs_unpinned_where_it_cannot_pin() {
         let before = mask();
-        assert_eq!(on_thread("far", Some(usize::MAX), mask), before);
+        assert_eq!(on_thread("far", &[usize::MAX], mask), before);
     }
 
     #[test]
     fn cpus_outside_the_mask_are_refused() {
         let outside = (0..).find(|cpu| !allowed_cpus().contains(cpu)).unwrap();
         for cpu in [outside, 1_024, usize::MAX] {
-            assert!(!on_thread("outside", None, move || pin_current(cpu)));
+            assert!(!on_thread("outside", &[], move || pin_current(&[cpu])));
+            let with_one_inside = move || pin_current(&[allowed_cpus()[0], cpu]);
+            assert!(!on_thread("outside", &[], with_one_inside));
         }
+        assert!(!on_thread("nowhere", &[], || pin_current(&[])));
     }
 }

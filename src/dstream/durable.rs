@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::id::NodeId;
 use crate::rdd::pipe::Data;
-use crate::state::KeyedState;
+use crate::state::{KeyedState, StateSize};
 use crate::time::BatchTime;
 
 /// Bytes that a node is made of again, with others.
@@ -23,6 +23,8 @@ use crate::time::BatchTime;
 pub(crate) struct Piece {
     /// The pieces of a node have times that ascend.
     pub(crate) time: BatchTime,
+    /// Of an input its own; of others records, beside their shape
+    /// ([`codec::records`](crate::codec::records)).
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -65,7 +67,7 @@ pub(crate) type Noted = BTreeMap<BatchTime, Vec<u8>>;
 /// Where inputs note what they gave to batches, so that these can come again.
 pub(crate) trait Notes: Send + Sync {
     /// Notes batches of the input `uid`: durably, when this returns.
-    fn note(&self, uid: &str, batches: Vec<(BatchTime, Vec<u8>)>) -> Result<()>;
+    fn note(&self, uid: &str, batches: &[(BatchTime, Vec<u8>)]) -> Result<()>;
 }
 
 /// The batches that a process before this one may have made.
@@ -91,7 +93,7 @@ pub(crate) trait Durable: Send + Sync {
         false
     }
 
-    /// How many keys it has, if it keeps something by key and knows that.
+    /// How many keys it has, if it keeps something by key.
     fn keys(&self) -> Option<u64> {
         None
     }
@@ -154,10 +156,8 @@ impl Uid {
 pub(crate) trait Kept: Send {
     fn kind(&self) -> &'static str;
 
-    /// See [`Durable::keys`].
-    fn keys(&self) -> Option<u64> {
-        None
-    }
+    /// How much it keeps by key.
+    fn size(&self) -> StateSize;
 
     fn offer_codec(&mut self, codec: &dyn Any) -> bool;
 
@@ -201,8 +201,8 @@ impl<K: Data + Hash + Eq, S: Data> Kept for KeptState<K, S> {
         "state by key"
     }
 
-    fn keys(&self) -> Option<u64> {
-        Some(self.state.len() as u64)
+    fn size(&self) -> StateSize {
+        self.state.size()
     }
 
     fn offer_codec(&mut self, codec: &dyn Any) -> bool {

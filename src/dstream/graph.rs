@@ -13,6 +13,8 @@ use super::output::Output;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::id::{NodeId, OutputId, StreamId};
+use crate::listener::StateInfo;
+use crate::state::StateBound;
 use crate::sync::engine::AtomicU8;
 use crate::time::{BatchTime, Duration};
 
@@ -32,6 +34,7 @@ pub(crate) struct Graph {
     app_name: Arc<str>,
     batch_interval: Duration,
     executor: Arc<Executor>,
+    state_bound: StateBound,
     phase: AtomicU8,
     /// Written once at the start, before any thread that reads it exists.
     zero: AtomicI64,
@@ -70,11 +73,13 @@ impl Graph {
         app_name: &str,
         batch_interval: Duration,
         executor: Arc<Executor>,
+        state_bound: StateBound,
     ) -> Arc<Self> {
         Arc::new(Self {
             app_name: Arc::from(app_name),
             batch_interval,
             executor,
+            state_bound,
             phase: AtomicU8::new(0),
             zero: AtomicI64::new(i64::MAX),
             last_cut: AtomicI64::new(i64::MIN),
@@ -95,6 +100,11 @@ impl Graph {
 
     pub(crate) fn executor(&self) -> &Arc<Executor> {
         &self.executor
+    }
+
+    /// How much each operation may keep by key.
+    pub(crate) fn state_bound(&self) -> StateBound {
+        self.state_bound
     }
 
     /// The time before the first batch; later than all times until the start.
@@ -283,15 +293,24 @@ impl Graph {
         self.lock().nodes.clone()
     }
 
+    /// How much each operation keeps by key that does so.
+    pub(crate) fn states(&self) -> Vec<StateInfo> {
+        let state = self.lock();
+        state.nodes.iter().filter_map(|node| node.state()).collect()
+    }
+
     /// Fixes the zero time, and tells every stream how long it is needed.
     ///
     /// `remember` is the least that the settings ask for.
     pub(crate) fn initialize(&self, zero: BatchTime, remember: Option<Duration>) {
         self.zero.store(zero.as_millis(), Ordering::Release);
-        let state = self.lock();
-        let least = state.remember.max(remember).unwrap_or_default();
+        let (nodes, least) = {
+            let state = self.lock();
+            (state.nodes.clone(), state.remember.max(remember))
+        };
+        let least = least.unwrap_or_default();
         // Children first: each tells its parents what it needs of them.
-        for node in state.nodes.iter().rev() {
+        for node in nodes.iter().rev() {
             let durable = node.durable().map(Durable::node);
             let is_saved = durable == Some(node.meta().id);
             node.meta().pass_demand(least, node.reach(), is_saved);

@@ -3,14 +3,16 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::durable::{Durable, Uid};
 use super::graph::Graph;
 use crate::error::Result;
 use crate::id::NodeId;
+use crate::listener::StateInfo;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
+use crate::sync::engine::{Mutex, MutexGuard, thread_local};
 use crate::time::{BatchTime, Duration};
 
 /// What the graph does with every node.
@@ -28,6 +30,11 @@ pub(crate) trait Control: Send + Sync {
 
     /// The node behind this one that keeps something from batch to batch, or itself.
     fn durable(&self) -> Option<&dyn Durable> {
+        None
+    }
+
+    /// How much the node itself keeps by key, if it does.
+    fn state(&self) -> Option<StateInfo> {
         None
     }
 }
@@ -178,14 +185,14 @@ struct Computing {
 
 impl Computing {
     fn enter(graph: &Arc<Graph>, node: NodeId) -> Self {
-        let outer = COMPUTING.replace(Some((Arc::as_ptr(graph), node)));
+        let outer = COMPUTING.with(|computing| computing.replace(Some((Arc::as_ptr(graph), node))));
         Self { outer }
     }
 }
 
 impl Drop for Computing {
     fn drop(&mut self) {
-        COMPUTING.set(self.outer);
+        COMPUTING.with(|computing| computing.set(self.outer));
     }
 }
 
@@ -194,7 +201,7 @@ impl Drop for Computing {
 /// locks of nodes, and takes them from later ones to earlier ones.
 pub(crate) fn may_ask(graph: &Arc<Graph>, node: NodeId) -> bool {
     COMPUTING
-        .get()
+        .with(Cell::get)
         .is_none_or(|(inside, computed)| inside == Arc::as_ptr(graph) && node < computed)
 }
 

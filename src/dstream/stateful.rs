@@ -4,16 +4,19 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::DStream;
 use super::durable::{Durable, Kept, Piece, Saved, Uid};
 use super::graph::Graph;
 use super::node::{Control, Meta, Node, Operator, Stream};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::NodeId;
-use crate::rdd::Rdd;
-use crate::rdd::pipe::Data;
+use crate::listener::StateInfo;
+use crate::rdd::pipe::{Data, Step};
+use crate::rdd::{Rdd, blame};
+use crate::state::StateSize;
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{BatchTime, Duration};
 
 /// What a stateful node does from one of its times to the next.
@@ -42,6 +45,14 @@ pub(crate) trait Advance: Send + 'static {
     fn restored(&mut self) {}
 }
 
+/// Names the operation whose function panicked, or that would have kept too much.
+pub(super) fn blame_step(step: Step, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Limit => Error::new(ErrorKind::Limit, step.to_string()).with_source(error),
+        _ => blame(&[step], error),
+    }
+}
+
 /// A node that keeps state from batch to batch.
 ///
 /// Its data is shared with the Rdds that it gave. Whoever holds one of an earlier
@@ -50,6 +61,11 @@ pub(crate) trait Advance: Send + 'static {
 pub(crate) struct StatefulNode<A: Advance> {
     graph: Arc<Graph>,
     meta: Meta,
+    /// What it is and where it was declared.
+    name: Arc<str>,
+    /// How much it keeps since it last moved on; apart, as it is asked for while others
+    /// move it on.
+    size: Mutex<StateSize>,
     state: Mutex<State<A>>,
 }
 
@@ -68,7 +84,9 @@ impl<A: Advance> StatefulNode<A> {
     pub(crate) fn declare(graph: &Arc<Graph>, meta: Meta, operator: A) -> Arc<Self> {
         let node = Arc::new(Self {
             graph: Arc::clone(graph),
+            name: Step::new(meta.name, meta.site).to_string().into(),
             meta,
+            size: Mutex::default(),
             state: Mutex::new(State {
                 operator,
                 reached: None,
@@ -80,8 +98,18 @@ impl<A: Advance> StatefulNode<A> {
         node
     }
 
-    fn state(&self) -> MutexGuard<'_, State<A>> {
+    fn lock(&self) -> MutexGuard<'_, State<A>> {
         self.state
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+
+    fn note_size(&self, kept: &dyn Kept) {
+        *self.size() = kept.size();
+    }
+
+    fn size(&self) -> MutexGuard<'_, StateSize> {
+        self.size
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())
     }
@@ -94,7 +122,7 @@ impl<A: Advance> StatefulNode<A> {
         if !self.meta.is_valid(&self.graph, time) || time > self.graph.last_cut() {
             return Ok(None);
         }
-        let state = &mut *self.state();
+        let state = &mut *self.lock();
         let forgotten = state.done - self.meta.remember();
         let mut next = state.reached.unwrap_or(self.graph.zero()) + self.meta.slide;
         // What a time failed with that nobody asked for is told with the next one.
@@ -109,6 +137,7 @@ impl<A: Advance> StatefulNode<A> {
                     let error = Error::from_panic(payload, self.meta.name);
                     Err(error.in_batch(next.as_millis()).at(self.meta.site))
                 });
+            self.note_size(state.operator.kept());
             if let Err(error) = &output {
                 missed.get_or_insert_with(|| error.clone());
             }
@@ -131,11 +160,11 @@ impl<A: Advance> Control for StatefulNode<A> {
     }
 
     fn reach(&self) -> Duration {
-        self.state().operator.reach()
+        self.lock().operator.reach()
     }
 
     fn clear(&self, done: BatchTime) {
-        let mut state = self.state();
+        let mut state = self.lock();
         state.done = state.done.max(done);
         let old = self.meta.take_old(&mut state.memo, done);
         drop(state);
@@ -144,6 +173,11 @@ impl<A: Advance> Control for StatefulNode<A> {
 
     fn durable(&self) -> Option<&dyn Durable> {
         Some(self)
+    }
+
+    fn state(&self) -> Option<StateInfo> {
+        let StateSize { keys, bytes } = *self.size();
+        Some(StateInfo::new(&self.name, keys, bytes))
     }
 }
 
@@ -157,42 +191,43 @@ impl<A: Advance> Durable for StatefulNode<A> {
     }
 
     fn kind(&self) -> &'static str {
-        self.state().operator.kept().kind()
+        self.lock().operator.kept().kind()
     }
 
     fn keys(&self) -> Option<u64> {
-        self.state().operator.kept().keys()
+        Some(self.size().keys)
     }
 
     fn offer_codec(&self, codec: &dyn Any) -> bool {
-        self.state().operator.kept().offer_codec(codec)
+        self.lock().operator.kept().offer_codec(codec)
     }
 
     fn can_be_saved(&self) -> bool {
-        self.state().operator.kept().can_be_saved()
+        self.lock().operator.kept().can_be_saved()
     }
 
     fn begin(&self) {
-        self.state().operator.kept().begin();
+        self.lock().operator.kept().begin();
     }
 
     fn save(&self, time: BatchTime, all: bool) -> Result<Saved> {
         // Nobody may have asked for this time yet. If it fails, that is told to who
         // does.
         let _ = self.output(time);
-        self.state().operator.kept().save(time, all)
+        self.lock().operator.kept().save(time, all)
     }
 
     fn begin_behind(&self, time: BatchTime) {
-        let mut state = self.state();
+        let mut state = self.lock();
         state.reached = Some(time);
         state.done = time;
     }
 
     fn restore(&self, time: BatchTime, pieces: Vec<Piece>) -> Result<()> {
         self.begin_behind(time);
-        let mut state = self.state();
+        let mut state = self.lock();
         state.operator.kept().restore(time, pieces)?;
+        self.note_size(state.operator.kept());
         state.operator.restored();
         Ok(())
     }

@@ -4,34 +4,43 @@
 //! (the partitions of a data set) folded by every worker into a state of its
 //! own: a partial table, a sum, a list. Worker `w` of `W` takes the tasks
 //! `w, w + W, ...` first, in every batch the same ones, so that what belongs to
-//! a partition stays in that core's cache; only then it takes what others have
+//! a partition stays in that core's cache; what was received on one of several nodes
+//! is taken first by the workers of that node. Only then a worker takes what others have
 //! not begun. Work that is too small to be worth waking anybody is done by the
 //! calling thread; where it is not much larger, that thread begins with it while the
 //! workers wake up.
 //!
+//! A task that fails or panics is [tried again](work), as its input is unchanged: of work
+//! whose tasks share a state all tasks in that state, else the task alone. One that
+//! uses up its input ([`consume`](Executor::consume)) can only be tried again together with
+//! what made the input, which is the [`stage`](Executor::stage) around both.
+//!
 //! Invariants: a task never waits (no lock is held across tasks, no action
-//! starts inside one); a panic in a task ends that piece of work, not the
-//! process; what tasks did beside their results counts if all of them succeed,
+//! starts inside one); a task that fails too often ends that piece of work, not the
+//! process; what tasks did beside their results counts once if all of them succeed,
 //! and else not at all.
 
 mod pool;
+mod spares;
 mod stopwatch;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::block::Memory;
 use crate::cpu::placement::Placement;
 use crate::cpu::topology::Topology;
 use crate::error::{Error, Result};
-use crate::task::{Effects, Scope, in_task};
+use crate::task::{self, Scope, Stage, in_task};
 use pool::NodePool;
-use stopwatch::Stopwatch;
+pub(crate) use spares::{Spare, Spares};
+use work::{Again, Attempts, Work};
 
 /// Work that is expected to be done sooner than another thread would wake up.
 const SMALL: usize = 4096;
@@ -53,30 +62,61 @@ pub(crate) struct Executor {
     /// relaxed.
     active: AtomicUsize,
     default_parallelism: usize,
+    /// How often a task may fail until its work does.
+    task_max_failures: usize,
     memory: Arc<Memory>,
+}
+
+/// A partition in the pieces that several workers can share, each of them a task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pieces {
+    pub(crate) count: usize,
+    /// The node whose workers take them first, as an index into the pools.
+    pub(crate) home: Option<usize>,
 }
 
 impl Executor {
     /// Starts `workers` threads (one per allowed core if `None`), pinned if asked.
-    /// `memory` bounds what is kept beyond its batch.
+    /// Work fails when a task of it has failed `task_max_failures` times. `memory` bounds
+    /// what is kept beyond its batch.
     pub(crate) fn start(
         workers: Option<usize>,
         default_parallelism: Option<usize>,
         pin: bool,
+        task_max_failures: usize,
         memory: Memory,
     ) -> Result<(Self, Placement)> {
-        let topology = Topology::detect();
+        Self::start_on(
+            &Topology::detect(),
+            workers,
+            default_parallelism,
+            pin,
+            task_max_failures,
+            memory,
+        )
+    }
+
+    /// As [`start`](Self::start), on these CPUs.
+    fn start_on(
+        topology: &Topology,
+        workers: Option<usize>,
+        default_parallelism: Option<usize>,
+        pin: bool,
+        task_max_failures: usize,
+        memory: Memory,
+    ) -> Result<(Self, Placement)> {
         let cores = topology
             .nodes
             .iter()
             .map(|node| node.cpus.len())
             .sum::<usize>();
         let workers = workers.unwrap_or(cores).max(1);
-        let placement = Placement::plan(&topology, workers, pin);
+        let placement = Placement::plan(topology, workers, pin);
         let mut pools = Vec::new();
         let mut first = 0;
-        for slots in placement.nodes() {
-            pools.push(NodePool::start(first, &slots.workers)?);
+        for (node, slots) in placement.nodes().iter().enumerate() {
+            let node = placement.has_homes().then_some(node);
+            pools.push(NodePool::start(node, first, &slots.workers)?);
             first += slots.workers.len();
         }
         let default_parallelism = default_parallelism.unwrap_or(workers);
@@ -86,17 +126,38 @@ impl Executor {
                 workers,
                 active: AtomicUsize::new(workers),
                 default_parallelism,
+                task_max_failures,
                 memory: Arc::new(memory),
             },
             placement,
         ))
     }
 
-    /// With so many workers, not pinned, and no bound on memory.
+    /// With so many workers, not pinned, no second attempts, and no bound on memory.
     #[cfg(test)]
     pub(crate) fn of(workers: usize) -> Self {
-        let memory = Memory::new(u64::MAX, std::env::temp_dir());
-        Self::start(Some(workers), None, false, memory)
+        Self::trying(workers, 1)
+    }
+
+    /// As [`of`](Self::of), but tasks may fail so often.
+    #[cfg(test)]
+    pub(crate) fn trying(workers: usize, task_max_failures: usize) -> Self {
+        let memory = Memory::with_room(u64::MAX);
+        Self::start(Some(workers), None, false, task_max_failures, memory)
+            .expect("threads can be started")
+            .0
+    }
+
+    /// As on a machine with two nodes of four CPUs each. CPUs that there are not pin nobody.
+    #[cfg(test)]
+    pub(crate) fn on_two_nodes(workers: usize) -> Self {
+        let sysfs = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/sysfs/two_nodes"
+        );
+        let topology = Topology::read(std::path::Path::new(sysfs), &[0, 1, 2, 3, 4, 5, 6, 7]);
+        let memory = Memory::with_room(u64::MAX);
+        Self::start_on(&topology, Some(workers), None, true, 1, memory)
             .expect("threads can be started")
             .0
     }
@@ -139,236 +200,222 @@ impl Executor {
         Ok(())
     }
 
-    /// Folds the partitions `0..n` into one state per participating worker.
+    /// Folds partitions into some states, most often one per participating worker.
+    /// Several workers can share a partition: each of its pieces is a task. `step` gets the
+    /// partition and the piece.
     ///
     /// `weight` is the expected work, about the number of records. The states
-    /// come in no particular order; there is at least one.
+    /// come in no particular order; there is at least one. A task that fails takes the
+    /// state with it: all tasks in that are run again, in another one.
     ///
     /// # Errors
-    /// The first error or panic of a task; which partition is in the message. Then no
-    /// [effect](crate::task::Effect) of any task counts. An error too when called
-    /// from inside a task.
+    /// The first error or panic of a task that has failed too often; which partition is in
+    /// the message. Then no [effect](crate::task::Effect) of any task counts. An error too
+    /// when called from inside a task.
     pub(crate) fn fold<S: Send>(
         &self,
-        n: usize,
-        weight: usize,
-        init: impl Fn() -> S + Sync,
-        step: impl Fn(&mut S, usize) -> Result<()> + Sync,
-    ) -> Result<Vec<S>> {
-        let whole = (0..n).map(|_| 1);
-        self.fold_pieces(whole, weight, init, |state, i, _| step(state, i))
-    }
-
-    /// As [`fold`](Self::fold), of partitions that several workers can share: each
-    /// of its `pieces` is a task. `step` gets the partition and the piece.
-    pub(crate) fn fold_pieces<S: Send>(
-        &self,
-        pieces: impl IntoIterator<Item = usize>,
+        parts: impl IntoIterator<Item = Pieces>,
         weight: usize,
         init: impl Fn() -> S + Sync,
         step: impl Fn(&mut S, usize, usize) -> Result<()> + Sync,
     ) -> Result<Vec<S>> {
+        self.run(parts, weight, self.attempts(Again::State), init, step)
+    }
+
+    fn run<S: Send>(
+        &self,
+        parts: impl IntoIterator<Item = Pieces>,
+        weight: usize,
+        attempts: Attempts,
+        init: impl Fn() -> S + Sync,
+        step: impl Fn(&mut S, usize, usize) -> Result<()> + Sync,
+    ) -> Result<Vec<S>> {
         self.check_outside()?;
-        let work = Work::new(pieces, &init, &step);
-        let n = work.tasks.len();
         // Once: it may change.
         let active = self.active();
+        let homes = self.pools.iter().filter(|pool| pool.is_home());
+        let workers = homes.map(|pool| pool.active(active));
+        let work = Work::new(parts, workers, attempts);
+        let alone = |limit| work.alone(limit, &init, &step);
         let mut states = Vec::new();
-        if n <= 1 || weight <= SMALL {
-            let limit = if n <= 1 { None } else { Some(ALONE) };
-            states.push(work.alone(limit));
+        // A checker of models knows no other threads than those that it runs.
+        let is_alone = work.is_one() || cfg!(shuttle);
+        if is_alone || weight <= SMALL {
+            states = alone((!is_alone).then_some(ALONE));
         }
-        if !work.is_done() {
+        if !work.is_over() {
             let shared = Mutex::new(Vec::with_capacity(active));
             let body = |worker| {
-                let state = work.join_in(worker, active);
-                shared
-                    .lock()
-                    .unwrap_or_else(|poison| poison.into_inner())
-                    .extend(state);
+                let states = work.join_in(worker, active, &init, &step);
+                lock(&shared).extend(states);
             };
             pool::run_on_all(&self.pools, active, &body, || {
                 // A program that asks for one worker gets one.
                 if weight <= SOON && active > 1 {
-                    states.push(work.alone(Some(ALONE)));
+                    states.append(&mut alone(Some(ALONE)));
                 }
             });
-            states.extend(
-                shared
-                    .into_inner()
-                    .unwrap_or_else(|poison| poison.into_inner()),
-            );
+            states.extend(shared.into_inner().unwrap_or_else(PoisonError::into_inner));
         }
-        work.into_result(states)
+        work.commit()?;
+        if states.is_empty() {
+            states.push(init());
+        }
+        Ok(states)
     }
 
-    /// Runs the tasks `0..n` and returns what they give, in order.
+    fn attempts(&self, again: Again) -> Attempts {
+        Attempts {
+            again,
+            first: 1,
+            most: self.task_max_failures,
+        }
+    }
+
+    /// Runs the tasks `0..n` and returns what they give, in order. One that fails is run
+    /// again by itself, and so has to leave everything as it was.
+    ///
+    /// # Errors
+    /// As [`fold`](Self::fold).
     pub(crate) fn map<R: Send>(
         &self,
         n: usize,
         weight: usize,
         task: impl Fn(usize) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
-        let states = self.fold(n, weight, Vec::new, |done: &mut Vec<(usize, R)>, i| {
+        self.map_at((0..n).map(|_| None), weight, task)
+    }
+
+    /// As [`map`](Self::map), of a task for each of the `homes`: the node whose workers
+    /// take it first, as an index into the pools.
+    pub(crate) fn map_at<R: Send>(
+        &self,
+        homes: impl IntoIterator<Item = Option<usize>>,
+        weight: usize,
+        task: impl Fn(usize) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        self.map_as(homes, weight, self.attempts(Again::Task), task)
+    }
+
+    /// As [`map`](Self::map), but a task that fails is not tried again: it changes what it
+    /// works on.
+    pub(crate) fn map_once<R: Send>(
+        &self,
+        n: usize,
+        weight: usize,
+        task: impl Fn(usize) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let attempts = Attempts {
+            again: Again::Nothing,
+            first: 1,
+            most: 1,
+        };
+        self.map_as((0..n).map(|_| None), weight, attempts, task)
+    }
+
+    /// Runs a task with each of the `inputs`, which it uses up, and returns what they
+    /// give, in order. If one fails, the [`stage`](Self::stage) that this is in is run
+    /// again.
+    pub(crate) fn consume<I: Send, R: Send>(
+        &self,
+        inputs: Vec<I>,
+        weight: usize,
+        task: impl Fn(usize, I) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        self.consume_at(inputs, |_| None, weight, task)
+    }
+
+    /// As [`consume`](Self::consume); the workers of an input's `home` take it first.
+    pub(crate) fn consume_at<I: Send, R: Send>(
+        &self,
+        inputs: Vec<I>,
+        home: impl Fn(&I) -> Option<usize>,
+        weight: usize,
+        task: impl Fn(usize, I) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let homes: Vec<_> = inputs.iter().map(home).collect();
+        let (first, most) = match Stage::attempt() {
+            Some(attempt) => (attempt, self.task_max_failures),
+            None => (1, 1),
+        };
+        let attempts = Attempts {
+            again: Again::Nothing,
+            first,
+            most,
+        };
+        let inputs: Vec<_> = inputs.into_iter().map(|it| Mutex::new(Some(it))).collect();
+        let results = self.map_as(homes, weight, attempts, |i| {
+            let input = lock(&inputs[i]).take();
+            task(i, input.expect("each task runs once"))
+        });
+        if results.is_err() {
+            Stage::use_up();
+        }
+        results
+    }
+
+    fn map_as<R: Send>(
+        &self,
+        homes: impl IntoIterator<Item = Option<usize>>,
+        weight: usize,
+        attempts: Attempts,
+        task: impl Fn(usize) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let push = |done: &mut Vec<(usize, R)>, i, _| {
             done.push((i, task(i)?));
             Ok(())
-        })?;
+        };
+        let states = self.run(whole(homes), weight, attempts, Vec::new, push)?;
         let mut all: Vec<_> = states.into_iter().flatten().collect();
         all.sort_unstable_by_key(|&(i, _)| i);
         Ok(all.into_iter().map(|(_, result)| result).collect())
     }
 
     /// Runs user code that belongs to no partition, on the calling thread: a panic
-    /// is an error here too.
+    /// is an error here too. It may use up what it works on: the [`stage`](Self::stage)
+    /// that this is in is run again then.
     pub(crate) fn once<R>(&self, task: impl FnOnce() -> R) -> Result<R> {
         self.check_outside()?;
         let scope = Scope::enter();
-        let result = catch_unwind(AssertUnwindSafe(task))
-            .map_err(|payload| Error::from_panic(payload, "the merge of all partitions"))?;
-        scope.leave().commit()?;
+        let result = catch_unwind(AssertUnwindSafe(task)).map_err(|payload| {
+            Stage::use_up();
+            Error::from_panic(payload, "the merge of all partitions")
+        })?;
+        task::commit(vec![scope.leave()])?;
         Ok(result)
     }
+
+    /// Runs pieces of work of which later ones use up what earlier ones made. If a task
+    /// fails that has used up its input, all are run again from theirs, which `compute` has to
+    /// leave as it is. What the tasks did beside their results counts once, when all have
+    /// succeeded.
+    ///
+    /// # Errors
+    /// Those of `compute`.
+    pub(crate) fn stage<R>(&self, compute: impl Fn() -> Result<R>) -> Result<R> {
+        let mut attempt = 1;
+        loop {
+            let stage = Stage::enter(attempt);
+            match compute() {
+                Ok(result) => {
+                    stage.commit()?;
+                    return Ok(result);
+                }
+                Err(error) if stage.is_used_up() && attempt < self.task_max_failures => {
+                    tracing::warn!(attempt, %error, "a stage failed and is run again");
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }
 
-struct Task {
-    partition: usize,
-    piece: usize,
-    /// Set once by the worker that takes the task.
-    taken: AtomicBool,
+/// Partitions in one piece each.
+fn whole(homes: impl IntoIterator<Item = Option<usize>>) -> impl Iterator<Item = Pieces> {
+    homes.into_iter().map(|home| Pieces { count: 1, home })
 }
 
-/// One call of [`Executor::fold`]: which tasks are taken, what those that ran did
-/// beside their results, and the first error.
-struct Work<'w, I, F> {
-    init: &'w I,
-    step: &'w F,
-    tasks: Vec<Task>,
-    failed: AtomicBool,
-    error: Mutex<Option<Error>>,
-    /// Of each thread whose tasks had any.
-    effects: Mutex<Vec<Effects>>,
-}
-
-impl<'w, S, I, F> Work<'w, I, F>
-where
-    I: Fn() -> S + Sync,
-    F: Fn(&mut S, usize, usize) -> Result<()> + Sync,
-{
-    fn new(pieces: impl IntoIterator<Item = usize>, init: &'w I, step: &'w F) -> Self {
-        let tasks = pieces.into_iter().enumerate().flat_map(|(partition, n)| {
-            (0..n).map(move |piece| Task {
-                partition,
-                piece,
-                taken: AtomicBool::new(false),
-            })
-        });
-        Self {
-            init,
-            step,
-            tasks: tasks.collect(),
-            failed: AtomicBool::new(false),
-            error: Mutex::new(None),
-            effects: Mutex::default(),
-        }
-    }
-
-    /// Relaxed everywhere: the flag only decides who runs the task; what a task
-    /// did is handed over when the pool's call returns.
-    fn take(&self, task: usize) -> Option<&Task> {
-        let task = &self.tasks[task];
-        let taken = task.taken.load(Ordering::Relaxed) || task.taken.swap(true, Ordering::Relaxed);
-        (!taken).then_some(task)
-    }
-
-    fn is_done(&self) -> bool {
-        let is_taken = |task: &Task| task.taken.load(Ordering::Relaxed);
-        self.failed.load(Ordering::Relaxed) || self.tasks.iter().all(is_taken)
-    }
-
-    /// The calling thread works alone, for `limit` at the most.
-    fn alone(&self, limit: Option<Duration>) -> S {
-        let since = Stopwatch::start();
-        let scope = Scope::enter();
-        let mut state = (self.init)();
-        for task in 0..self.tasks.len() {
-            let Some(task) = self.take(task) else {
-                continue;
-            };
-            if !self.run(&mut state, task) {
-                break;
-            }
-            if limit.is_some_and(|limit| since.elapsed() > limit) {
-                break;
-            }
-        }
-        self.keep(scope.leave());
-        state
-    }
-
-    /// What worker `worker` of `workers` makes of the tasks that it gets.
-    fn join_in(&self, worker: usize, workers: usize) -> Option<S> {
-        let n = self.tasks.len();
-        let scope = Scope::enter();
-        let mut state = None;
-        let own = (worker..n).step_by(workers);
-        for task in own.chain(0..n) {
-            if self.failed.load(Ordering::Relaxed) {
-                break;
-            }
-            let Some(task) = self.take(task) else {
-                continue;
-            };
-            if !self.run(state.get_or_insert_with(|| (self.init)()), task) {
-                break;
-            }
-        }
-        self.keep(scope.leave());
-        state
-    }
-
-    fn keep(&self, effects: Effects) {
-        if !effects.is_empty() {
-            self.effects
-                .lock()
-                .unwrap_or_else(|poison| poison.into_inner())
-                .push(effects);
-        }
-    }
-
-    fn run(&self, state: &mut S, task: &Task) -> bool {
-        let &Task {
-            partition, piece, ..
-        } = task;
-        // A state that a panic left half changed is dropped with the work.
-        let outcome = catch_unwind(AssertUnwindSafe(|| (self.step)(state, partition, piece)));
-        let error = match outcome {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => error,
-            Err(payload) => Error::from_panic(payload, &format!("partition {partition}")),
-        };
-        self.failed.store(true, Ordering::Relaxed);
-        let mut first = self
-            .error
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
-        first.get_or_insert(error);
-        false
-    }
-
-    fn into_result(self, states: Vec<S>) -> Result<Vec<S>> {
-        let error = self
-            .error
-            .into_inner()
-            .unwrap_or_else(|poison| poison.into_inner());
-        if let Some(error) = error {
-            return Err(error);
-        }
-        let effects = self
-            .effects
-            .into_inner()
-            .unwrap_or_else(|poison| poison.into_inner());
-        let each = effects.into_iter().map(Effects::commit);
-        each.fold(Ok(()), Result::and)?;
-        Ok(states)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,22 +4,25 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::take;
+use crate::block::Str;
 use crate::checkpoint::{Recovered, Store};
-use crate::codec::Codec;
 use crate::codec::frame::{write_end, write_frame};
+use crate::codec::records::RecordReader;
+use crate::codec::{Codec, RecordCodec};
 use crate::disk::Disk;
 use crate::disk::sim::SimDisk;
 
 const DIR: &str = "/checkpoints";
 
 /// What the file of a checkpoint begins with.
-const MAGIC: &[u8] = b"msckpt\x02\x00";
+const MAGIC: &[u8] = b"msckpt\x03\x00";
 
 /// The batch time of the file, in its name.
 const TIME: i64 = 1000;
 
 /// Reads a checkpoint of these bytes, or of frames that have good checksums and whatever in
-/// them. What is recovered is what stands in the frames, and is the same each time.
+/// them. What is recovered is what stands in the frames, and is the same each time. Its
+/// pieces are records of any shape, or an error.
 pub fn checkpoint_read(mut input: &[u8]) {
     let [shape] = take(&mut input);
     let frames = if shape == 0 {
@@ -54,7 +57,16 @@ pub fn checkpoint_read(mut input: &[u8]) {
             assert_eq!((piece.time.as_millis(), file), (time, TIME));
             let parts = &pieces[first as usize..][..count as usize];
             assert_eq!(piece.bytes, parts.concat());
+            read_records(&piece.bytes);
         }
+    }
+}
+
+/// Reads a piece as records of some type.
+fn read_records(mut bytes: &[u8]) {
+    let codec = RecordCodec::<(Str, Vec<Option<(u64, char)>>)>::new();
+    if let Ok(mut records) = RecordReader::new(codec, &mut bytes) {
+        let _ = records.read_all(bytes, drop);
     }
 }
 

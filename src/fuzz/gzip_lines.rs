@@ -12,6 +12,7 @@ use flate2::write::GzEncoder;
 
 use super::take;
 use crate::block::{Str, naive};
+use crate::conf::InvalidUtf8;
 use crate::error::Result;
 use crate::rdd::Partition;
 use crate::rdd::file::{BatchFile, Identity, InputFormat, Limits, Tally, TextFiles};
@@ -72,6 +73,7 @@ fn read(path: &Path) -> Result<Vec<Str>> {
     let format = TextFiles {
         part_bytes: 1000,
         max_line_bytes: MAX_LINE,
+        invalid: InvalidUtf8::Replace,
         gzip: Limits {
             max_ratio: u64::MAX,
             max_bytes: MAX_BYTES,

@@ -25,7 +25,7 @@
 //! | DataFrame and SQL, MLlib | not yet |
 //! | Caching / Persistence | [persistence](crate::DStream#persistence) |
 //! | Checkpointing | [checkpoints](crate::StreamingContext#checkpoints), [`fault_tolerance`] |
-//! | Accumulators, Broadcast Variables, and Checkpoints | [shared variables](crate::StreamingContext#shared-variables) |
+//! | Accumulators, Broadcast Variables, and Checkpoints | [shared variables](crate::StreamingContext#shared-variables), `examples/recoverable_network_wordcount.rs` |
 //! | Deploying Applications, Upgrading Application Code | [`deploying`] |
 //! | Deploying Applications: maximum rate, back-pressure | [`overload`] |
 //! | Monitoring Applications | [`listener`](crate::listener) |

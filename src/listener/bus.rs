@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::{
-    BatchInfo, CheckpointInfo, ReceiverInfo, SkippedBatchInfo, StreamingListener, StuckBatchInfo,
+    BatchInfo, CheckpointInfo, ReceiverInfo, SkippedBatchInfo, SpillInfo, StreamingListener,
+    StuckBatchInfo,
 };
 use crate::sync::engine::{Condvar, Mutex, MutexGuard};
 
@@ -30,6 +31,7 @@ pub(crate) enum Event {
     )]
     Checkpoint(CheckpointInfo),
     BatchSkipped(SkippedBatchInfo),
+    Spilled(SpillInfo),
     ReceiverStarted(ReceiverInfo),
     ReceiverError(ReceiverInfo),
     ReceiverStopped(ReceiverInfo),
@@ -167,6 +169,7 @@ fn tell(listener: &dyn StreamingListener, event: &Event) {
         Event::BatchStuck(stuck) => listener.on_batch_stuck(stuck),
         Event::Checkpoint(checkpoint) => listener.on_checkpoint(checkpoint),
         Event::BatchSkipped(skipped) => listener.on_batch_skipped(skipped),
+        Event::Spilled(spill) => listener.on_spill(spill),
         Event::ReceiverStarted(receiver) => listener.on_receiver_started(receiver),
         Event::ReceiverError(receiver) => listener.on_receiver_error(receiver),
         Event::ReceiverStopped(receiver) => listener.on_receiver_stopped(receiver),

@@ -24,6 +24,9 @@ pub struct BatchInfo {
     pub processing_end_nanos: Option<i64>,
     /// Its output operations that have ended.
     pub outputs: Vec<OutputOperationInfo>,
+    /// What each operation with state, and each window by key, keeps when the batch
+    /// completes, in order of declaration. Else empty.
+    pub states: Vec<StateInfo>,
 }
 
 impl BatchInfo {
@@ -40,6 +43,7 @@ impl BatchInfo {
             processing_start_nanos: None,
             processing_end_nanos: None,
             outputs: Vec::new(),
+            states: Vec::new(),
         }
     }
 
@@ -134,8 +138,14 @@ pub struct InputInfo {
     /// it counts what was read to the end.
     pub num_records: u64,
     /// Records that its receiver dropped since the last batch was cut, as
-    /// [`receiver_overflow`](crate::conf::Overflow) says.
+    /// [`receiver_overflow`](crate::conf::Overflow) says. When the batch completes, also those
+    /// that it had in an earlier process and that the write-ahead log has lost
+    /// (`write_ahead_log_skip_damage`).
     pub dropped_records: u64,
+    /// Lines that were not UTF-8, and with which was done what
+    /// [`invalid_utf8`](crate::conf::InvalidUtf8) says. Known when the batch
+    /// completes, of those that were read.
+    pub invalid_lines: u64,
     /// Records per second that its receiver might store when the batch was cut, if
     /// that was limited.
     #[doc(alias = "getCurrentLimit")]
@@ -160,6 +170,7 @@ impl InputInfo {
             name,
             num_records,
             dropped_records: 0,
+            invalid_lines: 0,
             rate_limit: None,
             description: String::new(),
             block_metadata: Vec::new(),
@@ -242,6 +253,31 @@ impl OutputOperationInfo {
     }
 }
 
+/// How much an operation keeps by key from batch to batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StateInfo {
+    /// The operation and where it was declared, such as
+    /// `map_with_state at main.rs:12`.
+    pub operation: Arc<str>,
+    /// How many keys it has.
+    pub keys: u64,
+    /// The memory that it takes: its tables and lists, whether they are full or have
+    /// room for more, and the text of keys that are [`Str`](crate::Str)s. What else
+    /// keys and values point to is not known.
+    pub bytes: u64,
+}
+
+impl StateInfo {
+    pub(crate) fn new(operation: &Arc<str>, keys: u64, bytes: u64) -> Self {
+        Self {
+            operation: Arc::clone(operation),
+            keys,
+            bytes,
+        }
+    }
+}
+
 /// A receiver and its last error.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -269,6 +305,41 @@ impl ReceiverInfo {
             rate_limit: None,
             last_message: String::new(),
             last_error: None,
+        }
+    }
+}
+
+/// What an input had received for a batch that waits, and that was written to a file,
+/// or could not be.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SpillInfo {
+    /// The name of the input that had received it.
+    pub name: String,
+    /// The batch.
+    pub batch_time: BatchTime,
+    /// How long it took.
+    pub duration: Duration,
+    /// The bytes of memory that are free for its receiver again.
+    pub bytes: u64,
+    /// Why it could not be written. It stays in memory, and the receiver may have to
+    /// wait.
+    pub error: Option<Error>,
+}
+
+impl SpillInfo {
+    pub(crate) fn new(
+        name: &str,
+        batch_time: BatchTime,
+        duration: Duration,
+        bytes: crate::error::Result<u64>,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            batch_time,
+            duration,
+            bytes: *bytes.as_ref().unwrap_or(&0),
+            error: bytes.err(),
         }
     }
 }

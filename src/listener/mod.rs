@@ -14,7 +14,7 @@ pub(crate) use bus::{Bus, Event};
 pub(crate) use info::Received;
 pub use info::{
     BatchInfo, CheckpointInfo, InputInfo, OutputOperationInfo, ReceiverInfo, SkippedBatchInfo,
-    StuckBatchInfo,
+    SpillInfo, StateInfo, StuckBatchInfo,
 };
 
 /// Is told what happens in a context. Every method does nothing by default.
@@ -61,6 +61,10 @@ pub trait StreamingListener: Send + Sync {
     /// No batch was cut at a boundary, as too many are waiting. What was received
     /// stays where it is, and is in the next batch.
     fn on_batch_skipped(&self, skipped: &SkippedBatchInfo) {}
+
+    /// What an input had received for a batch that waits was written to a file, or could
+    /// not be (`receiver_storage_level`).
+    fn on_spill(&self, spill: &SpillInfo) {}
 
     /// A receiver began to receive.
     fn on_receiver_started(&self, receiver: &ReceiverInfo) {}

@@ -6,7 +6,7 @@ mod partial;
 use std::fmt;
 use std::hash::Hash;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bucket::{Bucket, Merger};
 use partial::Partial;
@@ -17,7 +17,7 @@ use super::shuffle::{HashPartitioner, exchange};
 use super::table::KeyTable;
 use super::{Rdd, blame, pieces, weight};
 use crate::error::Result;
-use crate::executor::Executor;
+use crate::executor::{Executor, Spare, Spares};
 
 /// How the values of a key become one result.
 pub(crate) trait Combine<V>: Send + Sync + 'static {
@@ -60,7 +60,7 @@ pub(crate) struct Aggregate<K, V, C: Combine<V>> {
     /// The operation that this is, for errors.
     step: Step,
     /// Tables not in use; there was one for each worker.
-    spare: Mutex<Vec<KeyTable<K, C::Combined>>>,
+    spare: Spares<KeyTable<K, C::Combined>>,
 }
 
 /// Entries of one partition that are merged at once: more would outgrow a core's own
@@ -83,7 +83,7 @@ where
             partitioner: HashPartitioner::new(partitions),
             buckets: HashPartitioner::new(partitions * BUCKETS.div_ceil(partitions)),
             step,
-            spare: Mutex::new(Vec::new()),
+            spare: Spares::new(),
         }
     }
 
@@ -95,7 +95,8 @@ where
         self.partitioner.partitions()
     }
 
-    /// Runs the aggregation over a data set.
+    /// Runs the aggregation over a data set. Belongs into a
+    /// [`stage`](Executor::stage): what the workers made is used up as it is merged.
     pub(crate) fn run<P>(
         &self,
         input: &Rdd<(K, V), P>,
@@ -134,14 +135,13 @@ where
         } else {
             self.buckets
         };
-        let mergers = Mutex::new(Vec::new());
+        let mergers = Spares::new();
         let lists = self.exchange(partials, buckets, len, executor, |column| {
-            let merger = lock(&mergers).pop();
-            let mut merger: Merger = merger.unwrap_or_default();
+            let mut merger = mergers.take(Merger::default);
             let entries = merger.merge(column, |into, other| {
                 self.combine.combined(into, other);
             });
-            lock(&mergers).push(merger);
+            mergers.put(merger);
             finish(entries)
         })?;
         Ok(grouped(&at_rest(lists), self.partitions()))
@@ -149,6 +149,7 @@ where
 
     /// As [`run`](Self::run), but what several workers have for a key may stay apart: if
     /// they met few of the same keys, joining costs more than it saves who takes all in.
+    /// Belongs into a [`stage`](Executor::stage), too.
     pub(crate) fn run_apart<P>(
         &self,
         input: &Rdd<(K, V), P>,
@@ -158,7 +159,11 @@ where
         P: Pipe<Out = (K, V)>,
     {
         let partials = self.partials(input, executor)?;
-        if partials.iter().any(Partial::has_spilled) || share_keys(&partials) {
+        let is_joined = partials.iter().any(Partial::has_spilled)
+            || executor
+                .once(|| share_keys(&partials))
+                .map_err(|error| blame(&[self.step], error))?;
+        if is_joined {
             return self.merged(partials, executor, |list| list);
         }
         // Nothing is left to do for the task that gets them.
@@ -180,10 +185,10 @@ where
     {
         let parts = input.data.partitions(executor)?;
         executor
-            .fold_pieces(
+            .fold(
                 pieces(&parts),
                 weight(&parts),
-                || self.partial(),
+                || Partial::new(self.spare.take(KeyTable::new)),
                 |partial, part, piece| {
                     parts[part].piece(piece, &mut |chunk| {
                         partial.take_in(&*input.pipe, chunk, &self.combine, self.buckets);
@@ -204,33 +209,24 @@ where
         finish: impl Fn(Vec<Bucket<K, C::Combined>>) -> R + Sync,
     ) -> Result<Vec<R>> {
         let len = entries(&partials);
-        let partials: Vec<_> = partials.into_iter().map(Mutex::new).collect();
-        let lists = executor
-            .map(partials.len(), len, |i| {
-                Ok(lock(&partials[i]).take_apart(buckets))
+        executor
+            .consume_at(partials, Partial::home, len, |_, mut partial| {
+                let bucketed = partial.take_apart(buckets);
+                Ok((bucketed, partial.into_table()))
             })
-            .and_then(|bucketed| {
+            .and_then(|taken_apart| {
+                let (bucketed, tables): (Vec<_>, Vec<_>) = taken_apart.into_iter().unzip();
+                self.give_back(tables);
                 exchange(executor, buckets.partitions(), bucketed, weight, &finish)
             })
-            .map_err(|error| blame(&[self.step], error))?;
-        self.give_back(partials);
-        Ok(lists)
-    }
-
-    fn partial(&self) -> Partial<K, V, C> {
-        let table = lock(&self.spare).pop();
-        Partial::new(table.unwrap_or_else(KeyTable::new))
+            .map_err(|error| blame(&[self.step], error))
     }
 
     /// Takes empty tables back.
-    fn give_back(&self, partials: Vec<Mutex<Partial<K, V, C>>>) {
-        let mut spare = lock(&self.spare);
-        for partial in partials {
-            let partial = partial.into_inner().unwrap_or_else(PoisonError::into_inner);
-            spare.push(partial.into_table());
-        }
+    fn give_back(&self, tables: Vec<Spare<KeyTable<K, C::Combined>>>) {
+        tables.into_iter().for_each(|table| self.spare.put(table));
         // Also of those that no worker took: a batch may have needed more.
-        spare.iter_mut().for_each(KeyTable::end_batch);
+        self.spare.for_each(KeyTable::end_batch);
     }
 }
 
@@ -258,10 +254,6 @@ fn share_keys<K: Hash + Eq, V, C: Combine<V>>(partials: &[Partial<K, V, C>]) -> 
 
 /// From so many entries it is told whether workers met the same keys.
 const SAMPLE: usize = 64;
-
-fn lock<T>(cell: &Mutex<T>) -> MutexGuard<'_, T> {
-    cell.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl<K, V, C: Combine<V>> fmt::Debug for Aggregate<K, V, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

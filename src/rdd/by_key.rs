@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::pipe::{Data, Pipe};
@@ -41,20 +40,18 @@ where
 }
 
 /// The records that came to each partition: a list from each partition that sent
-/// some, in their order. To be taken by the task that works on the partition.
+/// some, in their order.
 pub(crate) struct Arrivals<T> {
-    partitions: Vec<Mutex<Vec<Vec<T>>>>,
+    partitions: Vec<Arrived<T>>,
     len: usize,
-    spare: Arc<SpareLists<T>>,
 }
 
 impl<T: Send> Arrivals<T> {
     /// None at all.
     pub(crate) fn none(partitions: usize) -> Self {
         Self {
-            partitions: (0..partitions).map(|_| Mutex::default()).collect(),
+            partitions: (0..partitions).map(|_| Arrived::none()).collect(),
             len: 0,
-            spare: Arc::default(),
         }
     }
 
@@ -63,12 +60,9 @@ impl<T: Send> Arrivals<T> {
         self.len
     }
 
-    /// What came to a partition; nothing the second time.
-    pub(crate) fn take(&self, partition: usize) -> Arrived<T> {
-        Arrived {
-            lists: mem::take(&mut *lock(&self.partitions[partition])),
-            spare: Arc::clone(&self.spare),
-        }
+    /// What came to each partition, for [`Executor::consume`].
+    pub(crate) fn into_partitions(self) -> Vec<Arrived<T>> {
+        self.partitions
     }
 
     /// What the partitions have sent, in their order: `sent[i][p]` is what the
@@ -82,12 +76,11 @@ impl<T: Send> Arrivals<T> {
     ) -> Result<Self> {
         let len = records(&sent);
         // Nothing is left to do for the task that gets them.
-        let partitions = exchange(executor, partitions, sent, 0, Mutex::new)?;
-        Ok(Self {
-            partitions,
-            len,
+        let partitions = exchange(executor, partitions, sent, 0, |lists| Arrived {
+            lists,
             spare: Arc::clone(spare),
-        })
+        })?;
+        Ok(Self { partitions, len })
     }
 }
 
@@ -98,6 +91,13 @@ pub(crate) struct Arrived<T> {
 }
 
 impl<T> Arrived<T> {
+    fn none() -> Self {
+        Self {
+            lists: Vec::new(),
+            spare: Arc::default(),
+        }
+    }
+
     /// How many records there are.
     pub(crate) fn len(&self) -> usize {
         self.lists.iter().map(Vec::len).sum()

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::partition::{Partition, Partitions};
 use super::pipe::{Chunk, Data, Pipe, Step};
-use crate::block::Memory;
+use crate::block::{Memory, SpillStore};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 
@@ -25,6 +25,17 @@ pub(crate) trait Dataset<T>: Send + Sync {
 
     /// See [`Partition::keep`].
     fn keep(&self, _: &Arc<Memory>) {}
+
+    /// See [`Partition::invalid_lines`].
+    fn invalid_lines(&self) -> u64 {
+        0
+    }
+
+    /// Writes what it holds of a receiver's ring to a file, and gives that memory back;
+    /// who reads it already has it until then. Says how many bytes of memory that were.
+    fn spill(&self, _: &Arc<SpillStore>) -> Result<u64> {
+        Ok(0)
+    }
 
     /// Appends the steps that run when a partition is read.
     fn steps(&self, _: &mut Vec<Step>) {}
@@ -48,6 +59,10 @@ impl<T: Data> Dataset<T> for Ready<T> {
         }
     }
 
+    fn invalid_lines(&self) -> u64 {
+        self.0.iter().map(|part| part.invalid_lines()).sum()
+    }
+
     fn known_count(&self) -> Option<u64> {
         self.0
             .iter()
@@ -56,8 +71,8 @@ impl<T: Data> Dataset<T> for Ready<T> {
     }
 }
 
-/// Partitions that are computed by the first who asks, and then kept: the far
-/// side of a shuffle.
+/// Partitions that are computed by the first who asks, as a [`stage`](Executor::stage),
+/// and then kept: the far side of a shuffle.
 pub(crate) struct Lazy<T, F> {
     num_partitions: usize,
     /// Until it has run: it holds the data that the result is made of, which a
@@ -80,7 +95,7 @@ impl<T, F> Lazy<T, F> {
 impl<T, F> Dataset<T> for Lazy<T, F>
 where
     T: Data,
-    F: FnOnce(&Executor) -> Result<Partitions<T>> + Send,
+    F: Fn(&Executor) -> Result<Partitions<T>> + Send,
 {
     fn num_partitions(&self) -> usize {
         self.num_partitions
@@ -94,7 +109,7 @@ where
                 .unwrap_or_else(|poison| poison.into_inner())
                 .take();
             match compute {
-                Some(compute) => compute(executor),
+                Some(compute) => executor.stage(|| compute(executor)),
                 None => Err(Error::illegal_state(
                     "an Rdd was asked for again whose computation had panicked",
                 )),
@@ -204,6 +219,10 @@ impl<P: Pipe<Out: Data>> Partition<P::Out> for PipedPartition<P> {
 
     fn weight(&self) -> usize {
         self.base.weight()
+    }
+
+    fn home(&self) -> Option<usize> {
+        self.base.home()
     }
 }
 

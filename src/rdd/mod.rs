@@ -38,7 +38,7 @@ pub(crate) use dataset::{Dataset, Ready, Union};
 use dataset::{Lazy, Piped};
 pub use file::{FileReader, InputFile};
 pub use level::StorageLevel;
-pub(crate) use lines::Lines;
+pub(crate) use lines::{Lines, Reading};
 pub use op::filter::Filter;
 pub use op::flat_map::FlatMap;
 pub use op::flat_map_values::FlatMapValues;
@@ -54,9 +54,9 @@ use pipe::{Chain, Chunk, Narrow, Pipe, Sink, Source};
 pub(crate) use shuffle::{HashPartitioner, Scatter};
 pub use text::{Shown, Text};
 
-use crate::block::Memory;
+use crate::block::{Memory, SpillStore};
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::Executor;
+use crate::executor::{Executor, Pieces};
 
 /// The immutable, partitioned, lazily computed data of one batch, or a static
 /// data set made with [`parallelize`](crate::StreamingContext::parallelize).
@@ -108,7 +108,7 @@ impl<T: Data> Rdd<T> {
     pub(crate) fn lazy(
         n: usize,
         executor: Arc<Executor>,
-        compute: impl FnOnce(&Executor) -> Result<Partitions<T>> + Send + 'static,
+        compute: impl Fn(&Executor) -> Result<Partitions<T>> + Send + 'static,
     ) -> Self {
         Self::new(Arc::new(Lazy::new(n, compute)), executor)
     }
@@ -134,6 +134,16 @@ impl<T: Data> Rdd<T> {
     /// As above, for a batch that the input itself has to remember.
     pub(crate) fn keep(&self, memory: &Arc<Memory>) {
         self.data.keep(memory);
+    }
+
+    /// Lines that were found not to be UTF-8 while it was read.
+    pub(crate) fn invalid_lines(&self) -> u64 {
+        self.data.invalid_lines()
+    }
+
+    /// See [`Dataset::spill`].
+    pub(crate) fn spill(&self, store: &Arc<SpillStore>) -> Result<u64> {
+        self.data.spill(store)
     }
 
     /// The data set under an Rdd without a chain.
@@ -229,7 +239,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     ) -> Result<Vec<S>> {
         let parts = self.partitions()?;
         self.executor
-            .fold_pieces(pieces(&parts), weight(&parts), init, |sink, part, piece| {
+            .fold(pieces(&parts), weight(&parts), init, |sink, part, piece| {
                 parts[part].piece(piece, &mut |chunk| self.feed_chunk(chunk, sink))
             })
             .map_err(|error| self.blame(last, error))
@@ -244,7 +254,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     ) -> Result<Vec<R>> {
         let parts = self.partitions()?;
         self.executor
-            .map(parts.len(), weight(&parts), |i| task(i, &*parts[i]))
+            .map_at(homes(&parts), weight(&parts), |i| task(i, &*parts[i]))
             .map_err(|error| self.blame(last, error))
     }
 
@@ -281,9 +291,18 @@ fn concat<T>(lists: Vec<Vec<T>>) -> Vec<T> {
     all
 }
 
-/// The pieces of each partition, for [`Executor::fold_pieces`].
-fn pieces<T>(parts: &Partitions<T>) -> impl Iterator<Item = usize> {
-    parts.iter().map(|part| part.pieces())
+/// The pieces of each partition, for [`Executor::fold`].
+fn pieces<T>(parts: &Partitions<T>) -> impl Iterator<Item = Pieces> {
+    let pieces = |part: &Arc<dyn Partition<T>>| Pieces {
+        count: part.pieces(),
+        home: part.home(),
+    };
+    parts.iter().map(pieces)
+}
+
+/// The node of each partition, for [`Executor::map_at`].
+fn homes<T>(parts: &Partitions<T>) -> impl Iterator<Item = Option<usize>> {
+    parts.iter().map(|part| part.home())
 }
 
 /// The expected work of reading partitions.

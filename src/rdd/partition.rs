@@ -36,9 +36,20 @@ pub(crate) trait Partition<T>: Send + Sync {
     /// The expected work of reading it, about the number of records.
     fn weight(&self) -> usize;
 
+    /// The node that its records are on, if that is known: its number among the pools of
+    /// workers.
+    fn home(&self) -> Option<usize> {
+        None
+    }
+
     /// The batch is done but not forgotten: what it holds of a receiver's ring is
     /// counted in `memory` from now on, if there is room.
     fn keep(&self, _memory: &Arc<Memory>) {}
+
+    /// Lines that were found not to be UTF-8 so far.
+    fn invalid_lines(&self) -> u64 {
+        0
+    }
 }
 
 /// Records that are handed over at a time: a boxed chain makes no more than what
@@ -139,6 +150,10 @@ impl<T: Data> Partition<T> for Taken<TypedBlock<T>> {
         self.records()
     }
 
+    fn home(&self) -> Option<usize> {
+        self.home()
+    }
+
     fn keep(&self, memory: &Arc<Memory>) {
         self.keep(memory);
     }
@@ -195,6 +210,13 @@ impl<T> Partition<T> for Group<T> {
 
     fn weight(&self) -> usize {
         weight(&self.0)
+    }
+
+    fn home(&self) -> Option<usize> {
+        let (first, rest) = self.0.split_first()?;
+        let home = first.home()?;
+        let same = rest.iter().all(|part| part.home() == Some(home));
+        same.then_some(home)
     }
 
     fn keep(&self, memory: &Arc<Memory>) {

@@ -107,7 +107,8 @@ pub(super) fn records<T>(buckets: &[Vec<Vec<T>>]) -> usize {
     buckets.iter().flatten().map(Vec::len).sum()
 }
 
-/// Gives the buckets of each partition, from all workers, to one `merge`.
+/// Gives the buckets of each partition, from all workers, to one `merge`, which uses them
+/// up: it belongs to the [`stage`](Executor::stage) in which they were made.
 ///
 /// `buckets[w][p]` is what worker `w` has for partition `p`.
 pub(crate) fn exchange<B: Send, R: Send>(
@@ -117,13 +118,9 @@ pub(crate) fn exchange<B: Send, R: Send>(
     weight: usize,
     merge: impl Fn(Vec<B>) -> R + Sync,
 ) -> Result<Vec<R>> {
-    let mut columns: Vec<_> = buckets.into_iter().map(Vec::into_iter).collect();
-    let cells: Vec<_> = (0..partitions)
-        .map(|_| std::sync::Mutex::new(columns.iter_mut().filter_map(Iterator::next).collect()))
+    let mut workers: Vec<_> = buckets.into_iter().map(Vec::into_iter).collect();
+    let columns: Vec<Vec<B>> = (0..partitions)
+        .map(|_| workers.iter_mut().filter_map(Iterator::next).collect())
         .collect();
-    executor.map(partitions, weight, |p| {
-        let column: Vec<B> =
-            std::mem::take(&mut *cells[p].lock().unwrap_or_else(|poison| poison.into_inner()));
-        Ok(merge(column))
-    })
+    executor.consume(columns, weight, |_, column| Ok(merge(column)))
 }

@@ -1,5 +1,7 @@
 //! Every operation against a naive twin on plain vectors.
 
+mod homes;
+mod invalid_utf8;
 mod joins;
 mod order;
 mod regroup;
@@ -319,7 +321,7 @@ const PIECES: &[&[u8]] = &[
 
 /// The lines of a text in one block.
 fn lines_of(text: &[u8]) -> Rdd<Str> {
-    let lines = Lines::copy_of(text);
+    let lines = Lines::copy_of(text, &Arc::default());
     Rdd::ready(
         Arc::new([Arc::new(lines) as Arc<dyn Partition<Str>>]),
         executor(2),
@@ -366,7 +368,8 @@ fn a_large_partition_is_shared_and_stays_one() {
     for workers in [1, 2, 4] {
         let text = format!("{line}\r\n").repeat(5_000);
         let lines = Rdd::ready(
-            Arc::new([Arc::new(Lines::copy_of(text.as_bytes())) as Arc<dyn Partition<Str>>]),
+            Arc::new([Arc::new(Lines::copy_of(text.as_bytes(), &Arc::default()))
+                as Arc<dyn Partition<Str>>]),
             executor(workers),
         );
         let words = lines.clone().flat_map(|line| line.split(' '));

@@ -290,6 +290,23 @@ mod tests {
         }
     }
 
+    /// A gap of ten seconds gives no more than any other pause, and the rate is as before.
+    #[test]
+    fn f_17_what_a_suspended_process_did_not_take_is_not_made_up_for() {
+        for (interval, saved) in [(SECOND, 100), (ms(1), 10)] {
+            let (mut limiter, clock) = limiter(1_000, interval);
+            let mut granted_in = |millis| {
+                clock.advance(ms(millis));
+                granted(&mut limiter, usize::MAX)
+            };
+            assert_eq!(granted_in(0), None);
+            assert_eq!(granted_in(5), Some(5));
+            assert_eq!(granted_in(10_000), Some(saved));
+            assert_eq!(granted_in(0), None);
+            assert_eq!(granted_in(5), Some(5));
+        }
+    }
+
     #[test]
     fn no_more_is_granted_than_wanted() {
         let (mut limiter, clock) = limiter(1_000, SECOND);

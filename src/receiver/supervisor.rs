@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Backoff, Exit, RateLimit, Reporter, Session, Source};
 use crate::block::Budget;
 use crate::conf::Overflow;
+use crate::cpu::placement::ReceiverSlot;
 use crate::cpu::thread::{self, Thread};
 use crate::error::{Error, Result};
 use crate::time::{Clock, Duration};
@@ -27,19 +28,22 @@ impl Supervisor {
         self.source.preferred_cpu()
     }
 
-    /// Starts the receiver's thread, on `cpu` if one is given.
+    /// Starts the receiver's thread in its place.
     pub(crate) fn start(
         self,
         index: usize,
-        cpu: Option<usize>,
+        slot: &ReceiverSlot,
         clock: Arc<dyn Clock>,
         reporter: Reporter,
     ) -> Result<SupervisorHandle> {
         let name = reporter.name();
         let session = Arc::new(Session::new(clock, reporter));
         let budget = Arc::clone(&self.budget);
+        if let Some(home) = slot.home {
+            budget.set_home(home);
+        }
         let limit = self.limit.clone();
-        let thread = thread::spawn(format!("receiver-{index}"), cpu, {
+        let thread = thread::spawn(format!("receiver-{index}"), &slot.cpus, {
             let session = Arc::clone(&session);
             move || self.supervise(&session)
         })

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::logger::{Desk, Task};
-use super::{JobScheduler, Logger};
+use super::spiller::Bell;
+use super::{JobScheduler, Logger, Spiller};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::Graph;
 use crate::error::{Error, Result};
@@ -28,7 +29,13 @@ pub(crate) struct CutTimes {
     /// What is drained at the end goes up to a multiple of this behind the zero time.
     pub(crate) grid: Duration,
     pub(crate) block_interval: Duration,
+    /// While so many batches are queued nothing is cut.
+    pub(crate) max_queued_batches: usize,
 }
+
+/// Called before a batch is cut that is to empty the inputs at the end, perhaps before its
+/// time. If it fails, that batch is not cut.
+pub(crate) type OnDrained = Box<dyn Fn(BatchTime) -> Result<()> + Send>;
 
 /// Handle to the generator's thread.
 #[derive(Debug)]
@@ -45,9 +52,10 @@ impl Generator {
         graph: Arc<Graph>,
         jobs: Arc<JobScheduler>,
         logger: Option<&Logger>,
+        spiller: Option<&Spiller>,
         clock: Arc<dyn Clock>,
         times: CutTimes,
-        max_queued_batches: usize,
+        on_drained: OnDrained,
     ) -> Result<Self> {
         let wake = Wake::new();
         let drain = Arc::new(AtomicBool::new(false));
@@ -55,14 +63,16 @@ impl Generator {
             graph,
             jobs,
             logged: logger.map(|logger| (logger.log(), logger.desk())),
+            spills: spiller.map(Spiller::bell),
             clock,
             grid: times.grid,
             block_interval: times.block_interval,
-            max_queued_batches,
+            max_queued_batches: times.max_queued_batches,
+            on_drained,
             wake: wake.clone(),
             drain: Arc::clone(&drain),
         };
-        let thread = thread::spawn("generator", None, move || {
+        let thread = thread::spawn("generator", &[], move || {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| cutter.run(times.last))) {
                 // A clock or a subscriber of the program's own may do that. No
                 // batch will come any more: whoever waits must know.
@@ -105,10 +115,13 @@ struct Cutting {
     jobs: Arc<JobScheduler>,
     /// Batches go this way, if there is a log.
     logged: Option<(Arc<ReceiverLog>, Arc<Desk>)>,
+    /// Who makes room in memory, if anybody does.
+    spills: Option<Arc<Bell>>,
     clock: Arc<dyn Clock>,
     grid: Duration,
     block_interval: Duration,
     max_queued_batches: usize,
+    on_drained: OnDrained,
     wake: Wake,
     drain: Arc<AtomicBool>,
 }
@@ -123,9 +136,13 @@ impl Cutting {
         loop {
             let next = batch.min(block);
             let deadline = next.as_millis().saturating_mul(1_000_000);
+            let rates = self.jobs.rates();
+            rates.expect(deadline);
             if self.clock.wait_until(deadline, &self.wake) == WaitResult::Woken {
+                rates.expect(i64::MAX);
                 break;
             }
+            rates.is_running(self.clock.now_nanos());
             // At a boundary of both the batch's own cut ends the block.
             if next == batch {
                 self.generate(batch, &mut passed);
@@ -138,6 +155,9 @@ impl Cutting {
                     desk.put(Task::Blocks);
                 }
             }
+            if let Some(bell) = &self.spills {
+                bell.ring();
+            }
             if next == block {
                 block = block + self.block_interval;
             }
@@ -148,6 +168,10 @@ impl Cutting {
             && (self.graph.inputs().iter().any(|input| input.is_waiting())
                 || !(batch - interval).is_on_grid(self.graph.zero(), self.grid))
         {
+            if let Err(error) = (self.on_drained)(batch) {
+                self.jobs.report(error.in_batch(batch.as_millis()));
+                break;
+            }
             self.cut(batch);
             batch = batch + interval;
         }

@@ -114,6 +114,13 @@ impl JobScheduler {
         self.lock().pending.len()
     }
 
+    /// The batches that were queued and not begun: those behind the first of these times,
+    /// and up to the second.
+    pub(super) fn waiting(&self) -> Option<(Option<BatchTime>, BatchTime)> {
+        let state = self.lock();
+        Some((state.begun, state.last_time?))
+    }
+
     /// Waits until less than `most` batches are queued or running; says whether that is
     /// so, or else the queue was closed.
     pub(crate) fn await_room(&self, most: usize) -> bool {
@@ -310,19 +317,12 @@ impl JobScheduler {
     }
 
     fn complete(&self, batch: &Batch, end: i64) {
-        let inputs = self.graph.inputs();
-        let reports: Vec<_> = inputs
-            .iter()
-            .filter_map(|input| input.report(batch.time))
-            .collect();
         let has_failed = {
             let mut info = batch.info();
-            for report in reports {
-                let id = report.stream_id;
-                if let Some(input) = info.inputs.iter_mut().find(|input| input.stream_id == id) {
-                    *input = report;
-                }
+            for (input, told) in self.graph.inputs().iter().zip(&mut info.inputs) {
+                input.report(batch.time, told);
             }
+            info.states = self.graph.states();
             info.processing_end_nanos = Some(end);
             info.outputs.sort_by_key(|output| output.id);
             tracing::debug!(

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::JobScheduler;
 use crate::cpu::thread::{self, Thread};
@@ -17,6 +17,7 @@ use crate::dstream::input::logged::Part;
 use crate::error::{Error, Result};
 use crate::listener::InputInfo;
 use crate::receiver::log::{Place, ReceiverLog};
+use crate::sync::engine::{Condvar, Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Deadline, Duration, WaitResult, Wake};
 
 /// Bytes of blocks that are written at a time.
@@ -120,7 +121,7 @@ impl Logger {
             clock,
             desk: Arc::clone(&desk),
         };
-        let thread = thread::spawn("log", None, move || {
+        let thread = thread::spawn("log", &[], move || {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| work.run())) {
                 let what = "the thread that writes the log";
                 work.jobs.report(Error::from_panic(payload, what));

@@ -5,7 +5,12 @@
 //! rate, or without any limit if it is the first. But a batch that is not done in a
 //! time cannot be processed at more than its records in that time, so from the
 //! first interval on it lowers the limits.
+//!
+//! A process that is suspended, or a machine that sleeps, makes batches look slow that
+//! are not. The thread that cuts does next to nothing, so if it is late by more than a
+//! second, nothing ran in that time: batches that waited or ran then tell nothing.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::id::StreamId;
@@ -21,7 +26,15 @@ pub(crate) struct RateControl {
     estimator: Option<PidRateEstimator>,
     batch_interval: Duration,
     receivers: Mutex<Vec<Controlled>>,
+    /// When the thread that cuts is to wake up next; in nanoseconds, as below. Written by
+    /// that thread. Both are numbers that nothing else hangs on, so they are relaxed.
+    due: AtomicI64,
+    /// When it was found last that nothing had run for a while.
+    resumed: AtomicI64,
 }
+
+/// The thread that cuts is not as late as that if anything runs.
+const STANDSTILL: i64 = 1_000_000_000;
 
 /// A receiver whose rate is controlled.
 #[derive(Debug)]
@@ -37,7 +50,27 @@ impl RateControl {
             estimator,
             batch_interval,
             receivers: Mutex::default(),
+            due: AtomicI64::new(i64::MAX),
+            resumed: AtomicI64::new(i64::MIN),
         }
+    }
+
+    /// The thread that cuts is going to wait until then.
+    pub(super) fn expect(&self, due_nanos: i64) {
+        self.due.store(due_nanos, Ordering::Relaxed);
+    }
+
+    /// Something runs now.
+    pub(super) fn is_running(&self, now_nanos: i64) {
+        let late = now_nanos.saturating_sub(self.due.load(Ordering::Relaxed));
+        if late > STANDSTILL {
+            self.resumed.fetch_max(now_nanos, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nothing ran for a while since the batch was queued.
+    fn is_interrupted(&self, batch: &BatchInfo) -> bool {
+        batch.submission_nanos < self.resumed.load(Ordering::Relaxed)
     }
 
     /// Controls the rate of the receiver of this stream from now on.
@@ -57,6 +90,11 @@ impl RateControl {
         let Some(end) = batch.processing_end_nanos else {
             return;
         };
+        // The thread that cuts may not have woken up yet.
+        self.is_running(end);
+        if self.is_interrupted(batch) {
+            return;
+        }
         for receiver in &mut *self.receivers() {
             let Some(input) = receiver.input(batch) else {
                 continue;
@@ -79,7 +117,7 @@ impl RateControl {
         let Some(late) = running.checked_sub(self.batch_interval) else {
             return;
         };
-        if late.is_zero() {
+        if late.is_zero() || self.is_interrupted(batch) {
             return;
         }
         let waiting = batch.scheduling_delay() + late;
@@ -170,5 +208,55 @@ mod tests {
         ended.processing_end_nanos = Some(6_000_000_000);
         control.learn(&ended);
         assert_eq!(limit.rate(), Some(5_000));
+    }
+
+    /// A batch of a thousand records that ended so many milliseconds after it was queued.
+    fn ended(queued_millis: i64, millis: i64) -> BatchInfo {
+        let queued = queued_millis * 1_000_000;
+        let mut batch = running();
+        batch.submission_nanos = queued;
+        batch.processing_start_nanos = Some(queued);
+        batch.processing_end_nanos = Some(queued + millis * 1_000_000);
+        batch
+    }
+
+    /// The process stands still for ten seconds, while a batch runs, between two, or while
+    /// one waits; whoever wakes up first.
+    #[test]
+    fn f_17_no_rate_is_learned_from_a_time_in_which_nothing_ran() {
+        let millis = |millis: i64| millis * 1_000_000;
+        for generator_is_first in [false, true] {
+            let (control, limit) = control(None, 0);
+            control.expect(millis(2_000));
+            control.learn(&ended(0, 500));
+            control.learn(&ended(1_000, 500));
+            assert_eq!(limit.rate(), Some(2_000));
+            // One ran, and the next one is queued when all stands still.
+            let mut waiting = ended(1_900, 10_500);
+            waiting.processing_start_nanos = Some(millis(12_100));
+            if generator_is_first {
+                control.is_running(millis(12_000));
+                control.expect(millis(13_000));
+                let mut unfinished = ended(1_500, 0);
+                unfinished.processing_end_nanos = None;
+                control.watch(&unfinished, SECOND * 10);
+            }
+            control.learn(&ended(1_500, 10_550));
+            control.learn(&waiting);
+            assert_eq!(limit.rate(), Some(2_000));
+            control.is_running(millis(12_080));
+            control.expect(millis(13_000));
+            // What comes behind counts.
+            control.learn(&ended(12_500, 400));
+            assert_eq!(limit.rate(), Some(2_500));
+            control.is_running(millis(14_000));
+            control.expect(millis(14_000));
+            control.learn(&ended(13_000, 1_500));
+            assert_eq!(
+                limit.rate(),
+                Some(667),
+                "late, but not by more than a second"
+            );
+        }
     }
 }

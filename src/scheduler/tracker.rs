@@ -45,10 +45,10 @@ impl ReceiverTracker {
             }
             let (stream_id, name) = (declared.stream_id, declared.name);
             let reporter = Reporter::new(Arc::clone(bus), stream_id, name, limit);
-            let cpu = placement.receiver_cpu(i);
-            // A preference is a wish for a core only where receivers are pinned.
-            let cpu = cpu.map(|cpu| declared.supervisor.preferred_cpu().unwrap_or(cpu));
-            if let Some(cpu) = cpu.filter(|&cpu| placement.has_worker_on(cpu)) {
+            let slot = placement.receiver(i, declared.supervisor.preferred_cpu());
+            if let [cpu] = *slot.cpus
+                && placement.has_worker_on(cpu)
+            {
                 tracing::warn!(
                     receiver = reporter.name(),
                     cpu,
@@ -56,7 +56,7 @@ impl ReceiverTracker {
                 );
             }
             let clock = Arc::clone(clock);
-            let receiver = declared.supervisor.start(i, cpu, clock, reporter)?;
+            let receiver = declared.supervisor.start(i, &slot, clock, reporter)?;
             self.receivers.push(receiver);
         }
         Ok(())

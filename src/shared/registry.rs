@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::accumulator::{Accumulate, Accumulator, Shared};
+use crate::codec::records::{RecordReader, RecordWriter};
 use crate::codec::{Codec, RecordCodec};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -75,7 +76,7 @@ impl State {
     }
 }
 
-/// The value of an accumulator, as bytes.
+/// The value of an accumulator, as bytes: its shape, and what its codec writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SavedAccumulator {
     pub(crate) kind: String,
@@ -121,13 +122,15 @@ impl<A: Accumulate> Restorable for Handle<A> {
         let Some(shared) = self.shared.upgrade() else {
             return Ok(None);
         };
+        let mut value = RecordWriter::new(self.codec);
+        value.write(&shared.lock())?;
         let mut bytes = Vec::new();
-        (self.codec.encode)(&shared.lock(), &mut bytes)?;
+        value.finish(&mut bytes);
         Ok(Some(bytes))
     }
 
     fn restore(&self, mut bytes: &[u8]) -> Result<()> {
-        let value = (self.codec.decode)(&mut bytes)?;
+        let value = RecordReader::new(self.codec, &mut bytes)?.read(&mut bytes)?;
         if !bytes.is_empty() {
             let what = format!("{} bytes more than its value has", bytes.len());
             return Err(Error::new(ErrorKind::Corrupt, what));
@@ -300,8 +303,8 @@ mod tests {
         assert_eq!(saved.len(), PRUNE);
         let last = SavedAccumulator {
             kind: "number".to_owned(),
-            // 63, as a zigzag varint.
-            bytes: vec![126],
+            // An i64, and 63 as a zigzag varint.
+            bytes: vec![6, 126],
         };
         assert_eq!(saved["held 63"], last);
     }

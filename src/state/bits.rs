@@ -1,5 +1,7 @@
 //! A set of places.
 
+use super::size::room;
+
 /// A bit for each place; those behind the end are not set.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bits(Vec<u64>);
@@ -21,6 +23,11 @@ impl Bits {
     pub(super) fn count(&self, first: usize, len: usize) -> usize {
         let words = self.0.iter().skip(first / 64).take(len / 64);
         words.map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// For how many bytes there is memory.
+    pub(super) fn bytes(&self) -> u64 {
+        room::<u64>(self.0.capacity())
     }
 
     #[inline]

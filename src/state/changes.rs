@@ -6,7 +6,8 @@
 //! state again.
 //!
 //! ```text
-//! piece    kind     1 byte: 0 what changed, 1 all of it
+//! piece    shape    of the records: see `codec::records`
+//!          kind     1 byte: 0 what changed, 1 all of it
 //!          entries  up to the end
 //! entry    kind     1 byte: 0 a key has this state, 1 a key is gone, 2 as 0, with
 //!                   the time of its last touch
@@ -24,6 +25,7 @@ use super::bits::Bits;
 use super::idle::Idle;
 use super::table::Table;
 use crate::codec::RecordCodec;
+use crate::codec::records::{RecordReader, RecordWriter, joined};
 use crate::error::{Error, ErrorKind, Result};
 use crate::rdd::pipe::Data;
 use crate::time::BatchTime;
@@ -48,7 +50,7 @@ pub(super) struct Changes<K, S> {
     noted: Bits,
     /// Entries of keys that are gone, and how many. They stand before the rows: a
     /// key that came back has a row.
-    gone: Vec<u8>,
+    gone: RecordWriter<(K, S)>,
     gone_len: usize,
     /// The next piece has to be all of it, so nothing is noted.
     all: bool,
@@ -61,7 +63,7 @@ impl<K: Data + Hash + Eq, S: Data> Changes<K, S> {
             codec,
             rows: Vec::new(),
             noted: Bits::default(),
-            gone: Vec::new(),
+            gone: RecordWriter::new(codec),
             gone_len: 0,
             all: true,
         }
@@ -88,7 +90,7 @@ impl<K: Data + Hash + Eq, S: Data> Changes<K, S> {
         }
         for (place, row) in table.left() {
             self.noted.remove(place);
-            if write_entry(&mut self.gone, self.codec, GONE, row).is_err() {
+            if write_entry(&mut self.gone, GONE, row).is_err() {
                 // It will be told when all of it is written.
                 return self.note_all();
             }
@@ -109,27 +111,28 @@ impl<K: Data + Hash + Eq, S: Data> Changes<K, S> {
         });
     }
 
-    /// Appends the entries of the next piece to `out`, which is `all` of it or only
-    /// what changed. If that fails, the next one has to be all of it.
+    /// Writes the entries of the next piece, which is `all` of it or only what changed. If
+    /// that fails, the next one has to be all of it.
     pub(super) fn write(
         &mut self,
         table: &Table<K, S>,
         idle: Option<&Idle>,
         all: bool,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
+    ) -> Result<RecordWriter<(K, S)>> {
         let codec = self.codec;
         let mut changes = mem::replace(self, Self::new(codec));
-        if !all {
-            out.append(&mut changes.gone);
-        }
+        let mut out = match all {
+            true => RecordWriter::new(codec),
+            false => changes.gone,
+        };
         let rows = table.rows();
         let mut set = |place: u32| match (rows.row(place), idle) {
             (None, _) => Ok(()),
-            (Some(row), None) => write_entry(out, codec, SET, row),
+            (Some(row), None) => write_entry(&mut out, SET, row),
             (Some(row), Some(idle)) => {
-                write_entry(out, codec, SET_TOUCHED, row)?;
-                out.extend(idle.last(place).as_millis().to_le_bytes());
+                write_entry(&mut out, SET_TOUCHED, row)?;
+                let touched = idle.last(place).as_millis();
+                out.bytes.extend(touched.to_le_bytes());
                 Ok(())
             }
         };
@@ -144,18 +147,18 @@ impl<K: Data + Hash + Eq, S: Data> Changes<K, S> {
             }
         }
         self.all = false;
-        Ok(())
+        Ok(out)
     }
 }
 
-fn write_entry<R>(out: &mut Vec<u8>, codec: RecordCodec<R>, kind: u8, record: &R) -> Result<()> {
-    out.push(kind);
-    (codec.encode)(record, out)
+fn write_entry<R>(out: &mut RecordWriter<R>, kind: u8, record: &R) -> Result<()> {
+    out.bytes.push(kind);
+    out.write(record)
 }
 
-/// Begins a piece.
-pub(super) fn begin_piece(all: bool) -> Vec<u8> {
-    vec![if all { ALL } else { CHANGES }]
+/// A piece of the entries of all partitions.
+pub(super) fn piece<R>(all: bool, entries: &[RecordWriter<R>]) -> Result<Vec<u8>> {
+    joined(&[if all { ALL } else { CHANGES }], entries)
 }
 
 /// An entry that was read.
@@ -171,6 +174,7 @@ pub(super) fn read_piece<K, S>(
     codec: RecordCodec<(K, S)>,
     mut each: impl FnMut(Entry<K, S>),
 ) -> Result<()> {
+    let mut records = RecordReader::new(codec, &mut piece)?;
     let kind = take_byte(&mut piece)?;
     if kind != CHANGES && kind != ALL {
         return Err(corrupt(&format!("there is no piece of kind {kind}")));
@@ -180,7 +184,7 @@ pub(super) fn read_piece<K, S>(
         if ![SET, GONE, SET_TOUCHED].contains(&kind) {
             return Err(corrupt(&format!("there is no entry of kind {kind}")));
         }
-        let record = (codec.decode)(&mut piece)?;
+        let record = records.read(&mut piece)?;
         let touched = match kind {
             SET_TOUCHED => Some(take_time(&mut piece)?),
             _ => None,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::mem;
 
 use super::bits::Bits;
+use super::size::room;
 use super::spare::clear;
 use super::table::Table;
 use crate::arch;
@@ -51,6 +52,12 @@ impl Idle {
             // Rows are added one at a time.
             None => self.last.push(time),
         }
+    }
+
+    /// For how many bytes there is memory; each row has a place in one file.
+    pub(super) fn bytes(&self) -> u64 {
+        let rows = self.last.capacity();
+        room::<BatchTime>(rows) + room::<u32>(rows)
     }
 
     /// When a row was touched last.

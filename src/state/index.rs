@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::size::room;
 use crate::arch;
 
 /// Places by the hashes of their keys: open addressing in slots of 8 bytes, each
@@ -46,6 +47,11 @@ impl Index {
         self.slots.len() / 4 * 3
     }
 
+    /// For how many bytes there is memory.
+    pub(super) fn bytes(&self) -> u64 {
+        room::<u64>(self.slots.capacity())
+    }
+
     /// Makes room for `more` places.
     pub(super) fn reserve(&mut self, more: usize) {
         let len = self.len + more;
@@ -56,7 +62,8 @@ impl Index {
 
     #[cold]
     fn grow(&mut self, len: usize) {
-        let slots = (len + len / 3 + 1).next_power_of_two().max(LEAST);
+        // The fewest that have room: a table that is fitted is no larger than it was.
+        let slots = (4 * len).div_ceil(3).next_power_of_two().max(LEAST);
         let old = std::mem::replace(&mut self.slots, vec![0; slots]);
         for slot in old {
             if slot != 0 {

@@ -5,9 +5,10 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::SlidingWindow;
+use super::size::room;
 use super::spare::shrink;
 use super::table::{AHEAD, LookUp, Rows, Table};
+use super::{SlidingWindow, StateSize};
 use crate::arch;
 use crate::error::Result;
 use crate::rdd::pipe::Data;
@@ -162,6 +163,14 @@ where
 
     fn leaving(&self) -> usize {
         self.panes.front().copied().unwrap_or_default()
+    }
+
+    fn size(&self) -> StateSize {
+        let mut size = self.table.size();
+        size.bytes += room::<u32>(self.counts.capacity() + self.places.capacity())
+            + room::<V>(self.values.capacity())
+            + room::<usize>(self.panes.capacity());
+        size
     }
 }
 

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::changes::{self, Changes, Entry};
 use super::idle::Idle;
+use super::size::{StateBound, StateSize};
 use super::table::Table;
 use super::undo::Undo;
 use crate::codec::RecordCodec;
+use crate::codec::records::RecordWriter;
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::Data;
@@ -19,6 +21,7 @@ use crate::time::{BatchTime, Duration};
 /// keys.
 pub(crate) struct KeyedState<K, S> {
     partitions: Vec<Mutex<StatePartition<K, S>>>,
+    bound: StateBound,
 }
 
 impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
@@ -27,35 +30,55 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         let new = |_| Mutex::new(StatePartition::new(timeout));
         Self {
             partitions: (0..partitions.max(1)).map(new).collect(),
+            bound: StateBound::default(),
         }
+    }
+
+    /// The same, with a bound on what it keeps.
+    pub(crate) fn bounded(self, bound: StateBound) -> Self {
+        Self { bound, ..self }
     }
 
     pub(crate) fn partitioner(&self) -> HashPartitioner {
         HashPartitioner::new(self.partitions.len())
     }
 
-    /// Changes all partitions in parallel. After an error or a panic in any of them
-    /// all are as they were.
+    /// Changes all partitions in parallel, each by the records that came to it. After an
+    /// error or a panic in any of them, or if they would be larger than they may, all are
+    /// as they were. Belongs into the [`stage`](Executor::stage) in which the records were
+    /// sent.
     ///
     /// `weight` is the expected work.
-    pub(crate) fn step<R: Send>(
+    pub(crate) fn step<T: Send, R: Send>(
         &self,
         executor: &Executor,
         time: BatchTime,
         weight: usize,
-        change: impl Fn(usize, &mut StatePartition<K, S>) -> R + Sync,
+        records: Arrivals<T>,
+        change: impl Fn(&mut StatePartition<K, S>, Arrived<T>) -> R + Sync,
     ) -> Result<Vec<R>> {
         let n = self.partitions.len();
-        let results = executor.map(n, weight, |i| Ok(change(i, &mut self.partition(i))));
+        let before = self.size();
+        let records = records.into_partitions();
+        let results = executor
+            .consume(records, weight, |i, records| {
+                Ok(change(&mut self.partition(i), records))
+            })
+            .and_then(|results| {
+                self.bound.check(before, self.size())?;
+                Ok(results)
+            });
         if results.is_err() {
             for i in 0..n {
                 self.partition(i).roll_back();
             }
         }
+        // Memory for rows that are gone again must not be in the next one's way.
+        let fit = results.is_err() && self.bound.check(before, self.size()).is_err();
         // What is dropped here may be as much work as the changes were.
         let weight = self.sum(|partition| partition.commit_weight(time));
-        executor.map(n, weight, |i| {
-            self.partition(i).commit(time);
+        executor.map_once(n, weight, |i| {
+            self.partition(i).commit(time, fit);
             Ok(())
         })?;
         results
@@ -70,30 +93,38 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         state: &Rdd<(K, S)>,
         again: impl Fn(&mut S, S) + Sync,
     ) -> Result<()> {
-        let records = state.by_key(self.partitioner(), &Arc::default())?;
-        self.step(executor, time, records.len(), |i, partition| {
-            partition.load(time, records.take(i), &again);
-        })?;
-        Ok(())
+        executor.stage(|| {
+            let records = state.by_key(self.partitioner(), &Arc::default())?;
+            let weight = records.len();
+            self.step(executor, time, weight, records, |partition, records| {
+                partition.load(time, records, &again);
+            })?;
+            Ok(())
+        })
     }
 
     /// Takes these keys with their state in place of those that there are; the
-    /// first of a key counts. After a panic all are as they were. There must be no
-    /// time-out.
+    /// first of a key counts. After a panic, or if they would be larger than they may,
+    /// all are as they were. There must be no time-out. Belongs into the
+    /// [`stage`](Executor::stage) in which they were made.
     pub(crate) fn rebuild(
         &self,
         executor: &Executor,
         time: BatchTime,
-        records: &Arrivals<(K, S)>,
+        records: Arrivals<(K, S)>,
     ) -> Result<()> {
-        let n = self.partitions.len();
-        let new = executor.map(n, records.len(), |i| {
+        let weight = records.len();
+        let new = executor.consume(records.into_partitions(), weight, |_, records| {
             let mut partition = StatePartition::new(None);
-            partition.load(time, records.take(i), |_, _| ());
-            partition.commit(time);
+            partition.load(time, records, |_, _| ());
+            partition.commit(time, false);
             Ok(Mutex::new(Some(partition)))
         })?;
-        executor.map(n, records.len(), |i| {
+        let sizes = new
+            .iter()
+            .flat_map(|new| lock(new).as_ref().map(StatePartition::size));
+        self.bound.check(self.size(), sizes.sum())?;
+        executor.map_once(new.len(), weight, |i| {
             if let Some(mut new) = lock(&new[i]).take() {
                 let mut partition = self.partition(i);
                 new.changes = partition.changes.take();
@@ -119,20 +150,13 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     pub(crate) fn save(&self, executor: &Executor, all: bool) -> Result<Option<(bool, Vec<u8>)>> {
         let n = self.partitions.len();
         let all = all || (0..n).any(|i| self.partition(i).must_save_all());
-        let parts = executor.map(n, self.len(), |i| {
-            let mut out = Vec::new();
-            self.partition(i).save(all, &mut out)?;
-            Ok(out)
-        })?;
-        if !all && parts.iter().all(Vec::is_empty) {
+        // Not tried again: what changed is only told once, or else all of it.
+        let parts = executor.map_once(n, self.len(), |i| self.partition(i).save(all))?;
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        if !all && parts.iter().all(|part| part.bytes.is_empty()) {
             return Ok(None);
         }
-        let mut piece = changes::begin_piece(all);
-        piece.reserve_exact(parts.iter().map(Vec::len).sum());
-        for mut part in parts {
-            piece.append(&mut part);
-        }
-        Ok(Some((all, piece)))
+        Ok(Some((all, changes::piece(all, &parts)?)))
     }
 
     /// Takes the pieces in, which were saved up to `time`, in place of all there is.
@@ -152,9 +176,7 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
             })?;
         }
         let weight = entries.iter().map(Vec::len).sum();
-        let entries: Vec<_> = entries.into_iter().map(Mutex::new).collect();
-        executor.map(n, weight, |i| {
-            let entries = std::mem::take(&mut *lock(&entries[i]));
+        executor.consume(entries, weight, |i, entries| {
             self.partition(i).restore(time, entries);
             Ok(())
         })?;
@@ -164,6 +186,12 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     /// How many keys there are.
     pub(crate) fn len(&self) -> usize {
         self.sum(|partition| partition.table.len())
+    }
+
+    /// How much it keeps.
+    pub(crate) fn size(&self) -> StateSize {
+        let partitions = self.partitions.iter();
+        partitions.map(|partition| lock(partition).size()).sum()
     }
 
     /// How many rows a step at `time` has to look at because of the time-out.
@@ -213,16 +241,24 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
         }
     }
 
+    /// How much it keeps. What is noted for a step or for a checkpoint does not count.
+    fn size(&self) -> StateSize {
+        let mut size = self.table.size();
+        size.bytes += self.idle.as_ref().map_or(0, Idle::bytes);
+        size
+    }
+
     fn must_save_all(&self) -> bool {
         self.changes.as_ref().is_some_and(Changes::is_all)
     }
 
     /// See [`KeyedState::save`].
-    fn save(&mut self, all: bool, out: &mut Vec<u8>) -> Result<()> {
-        match &mut self.changes {
-            Some(changes) => changes.write(&self.table, self.idle.as_ref(), all, out),
-            None => Ok(()),
-        }
+    fn save(&mut self, all: bool) -> Result<Option<RecordWriter<(K, S)>>> {
+        let Some(changes) = &mut self.changes else {
+            return Ok(None);
+        };
+        let written = changes.write(&self.table, self.idle.as_ref(), all);
+        written.map(Some)
     }
 
     /// See [`KeyedState::restore`].
@@ -305,8 +341,8 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
         self.undo.weight() + filed + self.due(time)
     }
 
-    /// Ends a step.
-    pub(super) fn commit(&mut self, time: BatchTime) {
+    /// Ends a step; with `fit` it also gives back all memory that is no row's.
+    pub(super) fn commit(&mut self, time: BatchTime, fit: bool) {
         let Self {
             table,
             undo,
@@ -320,7 +356,11 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
         if let Some(idle) = idle {
             idle.commit(time, undo.inserted(), |place| table.is_live(place));
         }
-        if let Some(moved) = table.settle() {
+        let moved = match fit {
+            true => Some(table.fit()),
+            false => table.settle(),
+        };
+        if let Some(moved) = moved {
             if let Some(idle) = idle {
                 idle.rows_moved(&moved);
             }

@@ -19,6 +19,7 @@
 //! | a step of `update_state_by_key` | [`update`]; the values of each key together: [`grouped`] |
 //! | what every step of state needs | [`undo`], [`idle`] |
 //! | what changed since it was saved, and as which bytes | [`changes`] |
+//! | how many bytes that is, for both | [`size`] |
 //!
 //! Deliberately not here: times, streams, and who decides what enters and leaves;
 //! that is in the nodes of the floor above.
@@ -32,6 +33,7 @@ mod idle;
 mod index;
 mod inverse;
 mod keyed;
+mod size;
 mod spare;
 mod table;
 mod two_stacks;
@@ -46,6 +48,7 @@ use std::sync::Arc;
 pub use handle::State;
 pub(crate) use inverse::InverseWindow;
 pub(crate) use keyed::KeyedState;
+pub(crate) use size::{StateBound, StateSize};
 pub(crate) use table::Rows;
 pub(crate) use two_stacks::TwoStacks;
 pub use update::StateEntries;
@@ -73,4 +76,7 @@ pub(crate) trait SlidingWindow<K, V>: Send {
 
     /// How many entries the oldest pane has.
     fn leaving(&self) -> usize;
+
+    /// How much it keeps.
+    fn size(&self) -> StateSize;
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::bits::Bits;
 use super::index::Index;
+use super::size::{StateSize, room};
 use super::spare::clear;
 use crate::arch;
 use crate::block::Str;
@@ -28,6 +29,8 @@ pub(crate) struct Table<K, V> {
     free: Vec<u32>,
     /// Places that were left since the table was settled.
     left: Vec<u32>,
+    /// Bytes beside the rows that their keys have, those in places that were left too.
+    text: usize,
 }
 
 /// The rows of a table: a partition of a batch.
@@ -59,6 +62,21 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
             index: Index::default(),
             free: Vec::new(),
             left: Vec::new(),
+            text: 0,
+        }
+    }
+
+    /// How much it keeps. Places that were left are not counted: which they are is known
+    /// only when a step has ended.
+    pub(crate) fn size(&self) -> StateSize {
+        let rows = &self.rows;
+        let bytes = room::<(K, V)>(rows.entries.capacity())
+            + rows.live.bytes()
+            + self.index.bytes()
+            + self.text as u64;
+        StateSize {
+            keys: rows.len as u64,
+            bytes,
         }
     }
 
@@ -97,6 +115,7 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
             index: &mut self.index,
             free: &mut self.free,
             left: &mut self.left,
+            text: &mut self.text,
             hash: KeyHash::get(),
         }
     }
@@ -132,6 +151,12 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         (unused > spare + 64).then(|| self.move_together())
     }
 
+    /// As [`settle`](Self::settle), and gives back all memory that is no row's.
+    pub(crate) fn fit(&mut self) -> Vec<u32> {
+        self.left = Vec::new();
+        self.move_together()
+    }
+
     /// The place of a row that is gone.
     pub(crate) const GONE: u32 = u32::MAX;
 
@@ -156,6 +181,7 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         rows.live = Bits::all_below(rows.len);
         self.index = index;
         self.free = Vec::new();
+        self.text = rows.entries.iter().map(|(key, _)| own_bytes(key)).sum();
         moved
     }
 }
@@ -166,6 +192,7 @@ pub(crate) struct Editor<'t, K, V> {
     index: &'t mut Index,
     free: &'t mut Vec<u32>,
     left: &'t mut Vec<u32>,
+    text: &'t mut usize,
     hash: KeyHash,
 }
 
@@ -254,13 +281,18 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
         self.index.reserve(more);
     }
 
-    /// Adds a row for a key that has none.
+    /// Adds a row for a key that has none. Not a part of the loops over records, which
+    /// mostly find one.
+    #[inline(never)]
     pub(crate) fn insert(&mut self, hash: u64, mut key: K, value: V) -> u32 {
         settle_key(&mut key);
+        *self.text += own_bytes(&key);
         let entries = &mut self.rows.entries;
         let place = match self.free.pop() {
             Some(place) => {
-                entries[place as usize] = (key, value);
+                let entry = &mut entries[place as usize];
+                *self.text -= own_bytes(&entry.0);
+                *entry = (key, value);
                 place
             }
             None => {
@@ -346,6 +378,12 @@ fn settle_key<K: Data>(key: &mut K) {
     if let Some(text) = (key as &mut dyn Any).downcast_mut::<Str>() {
         *text = std::mem::take(text).compact();
     }
+}
+
+/// What a settled key has beside itself, as far as that is known.
+fn own_bytes<K: Data>(key: &K) -> usize {
+    let text = (key as &dyn Any).downcast_ref::<Str>();
+    text.map_or(0, Str::own_bytes)
 }
 
 impl<K, V> Rows<K, V> {

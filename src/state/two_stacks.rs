@@ -5,9 +5,10 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::SlidingWindow;
+use super::size::room;
 use super::spare::{clear, shrink};
 use super::table::{AHEAD, LookUp, Rows, Table};
+use super::{SlidingWindow, StateSize};
 use crate::arch;
 use crate::error::Result;
 use crate::rdd::pipe::Data;
@@ -424,6 +425,15 @@ where
 
     fn leaving(&self) -> usize {
         self.panes.front().copied().unwrap_or_default()
+    }
+
+    fn size(&self) -> StateSize {
+        let mut size = self.table.size();
+        size.bytes += room::<Stacks<V>>(self.keys.capacity())
+            + room::<Entry<V>>(self.entries.queue.capacity())
+            + room::<usize>(self.panes.capacity())
+            + room::<(u32, u32)>(self.flips.capacity());
+        size
     }
 }
 

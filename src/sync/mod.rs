@@ -49,7 +49,7 @@ pub(crate) mod engine {
     pub(crate) use std::{
         sync::atomic::{AtomicBool, AtomicU8, AtomicUsize},
         sync::{Condvar, Mutex, MutexGuard},
-        thread::{Builder, JoinHandle},
+        thread::{Builder, JoinHandle, yield_now},
         thread_local,
     };
 
@@ -57,7 +57,15 @@ pub(crate) mod engine {
     pub(crate) use shuttle::{
         sync::atomic::{AtomicBool, AtomicU8, AtomicUsize},
         sync::{Condvar, Mutex, MutexGuard},
-        thread::{Builder, JoinHandle},
+        thread::{Builder, JoinHandle, yield_now},
         thread_local,
     };
+
+    /// In a model another thread may come here, as it may at each of the words above.
+    #[cfg(any(test, feature = "fault-inject"))]
+    #[inline]
+    pub(crate) fn step() {
+        #[cfg(shuttle)]
+        AtomicBool::new(false).load(std::sync::atomic::Ordering::Relaxed);
+    }
 }

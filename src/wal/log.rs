@@ -5,16 +5,16 @@ use std::fmt;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
-use std::thread;
+use std::sync::{Arc, OnceLock};
 
 use super::open::Found;
 use super::segment::{OVERHEAD, Segment, cannot, remove};
 use super::writer::{Place, Writer};
-use super::{SyncMode, WalOptions, WalReader};
+use super::{RecordPlace, SyncMode, WalOptions, WalReader};
 use crate::disk::{DirLock, Disk};
 use crate::error::{Error, Result};
 use crate::fault::kill_point;
+use crate::sync::engine::{Condvar, Mutex, MutexGuard, yield_now};
 use crate::time::Clock;
 
 /// How often who writes a group lets others go first, if it is smaller than the one
@@ -237,6 +237,21 @@ impl WriteAheadLog {
         )
     }
 
+    /// Reads one record once more, and gives what `use_body` makes of its body. It must
+    /// not be superseded.
+    ///
+    /// # Errors
+    /// Those of `use_body` and of the disk; and of kind
+    /// [`Corrupt`](crate::ErrorKind::Corrupt), with file and place, if the record is not
+    /// there any more.
+    pub(crate) fn read_again<R>(
+        &self,
+        place: &RecordPlace,
+        use_body: impl FnOnce(&[u8]) -> Result<R>,
+    ) -> Result<R> {
+        place.read(&*self.disk, use_body)
+    }
+
     /// The number from which on there are records: those below were removed.
     #[must_use]
     pub fn first(&self) -> u64 {
@@ -374,7 +389,7 @@ impl WriteAheadLog {
         };
         while state.waiting.writers < state.writers && turns > 0 {
             drop(state);
-            thread::yield_now();
+            yield_now();
             state = self.state();
             turns -= 1;
         }

@@ -43,3 +43,4 @@ mod writer;
 pub use log::{WalStats, WriteAheadLog};
 pub use options::{OnCorruption, SyncMode, WalOptions};
 pub use read::WalReader;
+pub(crate) use scan::RecordPlace;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::OnCorruption;
-use super::scan::{Scan, Step};
+use super::scan::{RecordPlace, Scan, Step};
 use super::segment::Segment;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
@@ -78,6 +78,11 @@ impl WalReader {
         };
         let body = self.current.as_ref().map(Scan::body).unwrap_or_default();
         Ok(Some((sequence, body)))
+    }
+
+    /// Where the record is that came last.
+    pub(crate) fn place(&self) -> Option<RecordPlace> {
+        self.current.as_ref().map(Scan::place)
     }
 
     /// How many records were missing, and skipped, so far.

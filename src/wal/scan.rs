@@ -3,6 +3,7 @@
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::segment::{HEADER, OVERHEAD, RECORD_HEADER, Segment, cannot};
 use crate::codec::frame::{FrameReader, Salt};
@@ -41,7 +42,7 @@ pub(super) struct Gap {
 
 /// Reads a segment from its front.
 pub(super) struct Scan {
-    segment: Segment,
+    segment: Arc<Segment>,
     /// None at the end.
     frames: Option<FrameReader<Input>>,
     salt: Salt,
@@ -50,6 +51,16 @@ pub(super) struct Scan {
     expected: u64,
     /// Records from this number on do not count here.
     end: u64,
+    /// Where the record is that came last.
+    offset: u64,
+}
+
+/// Where a record is, to read it once more.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordPlace {
+    segment: Arc<Segment>,
+    sequence: u64,
+    offset: u64,
 }
 
 impl Scan {
@@ -71,7 +82,8 @@ impl Scan {
             size,
             expected: segment.first,
             end: end.unwrap_or(u64::MAX),
-            segment,
+            offset: HEADER as u64,
+            segment: Arc::new(segment),
         })
     }
 
@@ -89,6 +101,15 @@ impl Scan {
         let frames = self.frames.as_ref();
         let payload = frames.map(FrameReader::payload).unwrap_or_default();
         payload.get(RECORD_HEADER..).unwrap_or_default()
+    }
+
+    /// Where the record is that came last.
+    pub(super) fn place(&self) -> RecordPlace {
+        RecordPlace {
+            segment: Arc::clone(&self.segment),
+            sequence: self.expected - 1,
+            offset: self.offset,
+        }
     }
 
     /// # Errors
@@ -113,6 +134,7 @@ impl Scan {
             Ok(payload) => match payload.and_then(record) {
                 Some((sequence, synced)) if sequence == self.expected => {
                     self.expected += 1;
+                    self.offset = offset;
                     return Ok(Step::Record { sequence, synced });
                 }
                 _ => Error::new(ErrorKind::Corrupt, "another record stands here"),
@@ -193,6 +215,47 @@ impl Scan {
             offset,
             cause,
         }
+    }
+}
+
+impl RecordPlace {
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Reads the record, and gives what `use_body` makes of its body.
+    pub(super) fn read<R>(
+        &self,
+        disk: &dyn Disk,
+        use_body: impl FnOnce(&[u8]) -> Result<R>,
+    ) -> Result<R> {
+        let path = &self.segment.path;
+        let open = || {
+            let file = disk.open(path)?;
+            let size = file.size()?;
+            let mut input = BufReader::new(file);
+            input.seek(SeekFrom::Start(self.offset))?;
+            std::io::Result::Ok((input, size))
+        };
+        let (input, size) = open().map_err(|cause| cannot("read", path, cause))?;
+        let frames = FrameReader::new(input, self.offset, size);
+        let mut frames = frames.salted(self.segment.salt());
+        let cause = match frames.next() {
+            Ok(payload) => match payload.and_then(record) {
+                Some((sequence, _)) if sequence == self.sequence => {
+                    return use_body(&frames.payload()[RECORD_HEADER..]);
+                }
+                _ => Error::new(ErrorKind::Corrupt, "another record stands here"),
+            },
+            Err(error) if error.kind() == ErrorKind::Corrupt => error,
+            Err(error) => return Err(cannot("read", path, error)),
+        };
+        let gap = Gap {
+            missing: self.sequence..self.sequence + 1,
+            offset: self.offset,
+            cause,
+        };
+        Err(gap.error(path))
     }
 }
 

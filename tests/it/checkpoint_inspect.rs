@@ -99,8 +99,12 @@ fn f_12_what_each_file_has_is_told_and_why_one_cannot_be_read() {
     let whole = |second: usize| {
         let size = fs::metadata(dir.join(format!("checkpoint-{}", second * 1000)));
         let (size, keys) = (size.unwrap().len(), 2 * second);
-        // All of nothing, and three bytes for each key in each batch.
-        let bytes = (0..=second).map(|n| 3 * 2 * n + 1).sum::<usize>();
+        // All of nothing, and three bytes for each key in each batch, behind their shape.
+        let bytes = 2 + (1..=second).map(|n| 3 * 2 * n + 5).sum::<usize>();
+        let (shape, of) = match second {
+            0 => ("", "_"),
+            _ => (" of (u32, u64)", "u8"),
+        };
         let pieces = ["1 piece", "2 pieces", "3 pieces", "4 pieces"][second];
         let seen = (1..=second).map(|n| 2 * n).sum::<usize>();
         let half = second as f64 / 2.0;
@@ -112,8 +116,8 @@ fn f_12_what_each_file_has_is_told_and_why_one_cannot_be_read() {
              setting batch_interval = 1s\n  \
              setting workers = 1\n  \
              stream \"numbers\", Input: 7 bytes in 1 piece, position next={keys}\\n\n  \
-             stream \"sums\", state by key: {keys} keys, {bytes} byte{all} in {pieces}\n  \
-             accumulator \"all\": {} byte{all}\n  \
+             stream \"sums\", state by key: {keys} keys, {bytes} bytes in {pieces}{shape}\n  \
+             accumulator \"all\": {} byte{all} of [{of}]\n  \
              double accumulator \"half\": {half}\n  \
              long accumulator \"seen\\u{{1b}}[2J\": {seen}",
             second * 1000,
@@ -205,20 +209,30 @@ fn f_13_a_file_of_another_version_is_told() {
     fs::remove_file(dir.join("checkpoint-0")).unwrap();
     let path = dir.join("checkpoint-1000");
     let mut bytes = fs::read(&path).unwrap();
-    bytes[6] = 77;
-    fs::write(&path, &bytes).unwrap();
-    let reason = "version 77 of the format of checkpoints is not known here";
-    assert_eq!(
-        text(&inspect(&*dir).unwrap()),
-        format!(
-            "DIR: 1 file, nothing to recover from\n\
-             checkpoint-1000: {} bytes, cannot be read: unsupported: {reason}",
-            bytes.len()
-        )
-    );
-    let make = || StreamingContext::builder().batch_interval(SECOND).build();
-    let error = StreamingContext::get_or_create(&*dir, make).unwrap_err();
-    assert!(error.to_string().contains(reason), "{error}");
+    for (version, who) in [
+        (77, "a newer version of this library wrote it"),
+        (
+            2,
+            "an older version of this library wrote it, and can go on from it",
+        ),
+    ] {
+        bytes[6] = version;
+        fs::write(&path, &bytes).unwrap();
+        let reason = format!(
+            "version {version} of the format of checkpoints is not known here, which is 3: {who}"
+        );
+        assert_eq!(
+            text(&inspect(&*dir).unwrap()),
+            format!(
+                "DIR: 1 file, nothing to recover from\n\
+                 checkpoint-1000: {} bytes, cannot be read: unsupported: {reason}",
+                bytes.len()
+            )
+        );
+        let make = || StreamingContext::builder().batch_interval(SECOND).build();
+        let error = StreamingContext::get_or_create(&*dir, make).unwrap_err();
+        assert!(error.to_string().contains(&reason), "{error}");
+    }
 }
 
 #[test]

@@ -699,3 +699,42 @@ fn count_lines(files: &Path, checkpoints: &Path, now: i64) -> (Program, Seen<Vec
     program.start();
     (program, seen)
 }
+
+/// Gives the second of its time.
+struct Seconds;
+
+impl InputSource<i64> for Seconds {
+    fn compute(
+        &mut self,
+        time: BatchTime,
+        batch: &mut InputBatch<'_>,
+    ) -> millstream::Result<Option<Rdd<i64>>> {
+        Ok(Some(batch.parallelize([time.as_millis() / 1000], 1)))
+    }
+}
+
+/// A window that has no batch in common with the one before keeps nothing: a checkpoint is
+/// taken where one begins.
+#[test]
+fn g_11_a_window_without_overlap_is_whole_after_recovery() {
+    for stop in 1..=5 {
+        let dir = Scratch::new(&format!("disjoint-{stop}"));
+        let run = |from: i64, until: i64| {
+            let program = recover(&dir, from * 1000, |builder| {
+                builder.set("checkpoint_interval", "1s")
+            });
+            let seconds = program.ssc.input_stream(Seconds).unwrap();
+            let sums = seconds.map(|second| ((), second));
+            let sums = sums.reduce_by_key_and_window(|a, b| a + b, 3 * SECOND, 3 * SECOND);
+            let seen = watch(&sums.unwrap());
+            program.start();
+            (from..until).for_each(|_| program.tick());
+            program.ssc.stop(false).unwrap();
+            seen.take()
+        };
+        run(0, stop);
+        let sums = run(stop, 6);
+        assert_eq!(sums.last(), Some(&(6000, vec![((), 15)])));
+        assert!(!sums.contains(&(3000, vec![((), 3)])), "{sums:?}");
+    }
+}

@@ -117,6 +117,59 @@ fn in_6_lines_that_are_too_long_are_dropped_and_told_of() {
 }
 
 #[test]
+fn b_2_lines_that_are_not_utf8_are_replaced_left_out_or_fail_their_batch() {
+    struct Invalid(mpsc::Sender<(u64, u64)>);
+
+    impl StreamingListener for Invalid {
+        fn on_batch_completed(&self, batch: &BatchInfo) {
+            let input = &batch.inputs[0];
+            let _ = self.0.send((input.num_records, input.invalid_lines));
+        }
+    }
+
+    let read = |policy: &str, workers| {
+        let dir = Scratch::new(&format!("invalid-{policy}-{workers}"));
+        let program = Program::with(|builder| builder.set("invalid_utf8", policy).workers(workers));
+        let lines = program.ssc.text_file_stream(&*dir).unwrap();
+        let (seen, counts) = (watch(&lines), watch(&lines.count()));
+        let (send, told) = mpsc::channel();
+        program.ssc.add_listener(Invalid(send));
+        put(dir.join("a"), 500, b"\xef\xbb\xbfone\nca\xff\xfe\nlast");
+        put(dir.join("b"), 600, "caf\u{e9}");
+        program.start();
+        program.tick();
+        let error = program.first_error();
+        // Files are left by the failed batch as by any other.
+        program.tick();
+        let _ = program.ssc.stop(true);
+        let told = [told.recv().unwrap(), told.recv().unwrap()];
+        let counts = counts
+            .take()
+            .into_iter()
+            .map(|(_, count)| count[0])
+            .collect::<Vec<_>>();
+        (seen.take(), counts, told, error)
+    };
+    for workers in [1, 2] {
+        let (seen, counts, told, error) = read("replace", workers);
+        let lines = ["one", "ca\u{fffd}\u{fffd}", "last", "caf\u{e9}"].map(Str::from);
+        assert_eq!(seen, [(1000, lines.to_vec()), (2000, vec![])]);
+        assert_eq!((counts, told), (vec![4, 0], [(4, 1), (0, 0)]));
+        assert!(error.is_none());
+        let (seen, counts, told, error) = read("skip", workers);
+        let lines = ["one", "last", "caf\u{e9}"].map(Str::from);
+        assert_eq!(seen, [(1000, lines.to_vec()), (2000, vec![])]);
+        assert_eq!((counts, told), (vec![3, 0], [(3, 1), (0, 0)]));
+        assert!(error.is_none());
+        let (seen, counts, _, error) = read("error", workers);
+        assert_eq!((seen, counts), (vec![(2000, vec![])], vec![0]));
+        let error = format!("{:#?}", error.unwrap());
+        let place = "the line at byte 7 of the text is not UTF-8 from its byte 2 on";
+        assert!(error.contains(place), "{error}");
+    }
+}
+
+#[test]
 fn in_7_any_reader_and_any_filter() {
     let dir = Scratch::new("reader");
     let program = Program::new();

@@ -9,6 +9,8 @@ mod checkpoint_inspect;
 #[cfg(feature = "checkpoint")]
 mod checkpoints;
 #[cfg(feature = "checkpoint")]
+mod checkpoints_evolved;
+#[cfg(feature = "checkpoint")]
 mod checkpoints_killed;
 mod context;
 #[cfg(feature = "sqlite")]
@@ -20,6 +22,8 @@ mod files_exactly_once;
 mod helpers;
 mod input_source;
 mod joins;
+#[cfg(feature = "checkpoint")]
+mod memory_limit;
 mod once;
 mod output;
 #[path = "../common/own_process.rs"]
@@ -27,12 +31,15 @@ mod own_process;
 #[cfg(feature = "checkpoint")]
 mod persistence;
 mod queue;
+mod retries;
 mod saved_files;
 mod scaling;
 mod several_streams;
 mod shared;
 mod state;
 mod stop;
+#[cfg(target_os = "linux")]
+mod suspended;
 mod text;
 mod threads;
 mod transformations;

@@ -132,18 +132,24 @@ fn f_8_a_partition_that_fails_is_tried_again() {
     for attempts in [
         &[Attempt::Refuse, Attempt::Refuse][..],
         &[Attempt::LoseAnswer],
-        &[Attempt::Refuse, Attempt::Refuse, Attempt::LoseAnswer],
+        &[Attempt::Panic, Attempt::Refuse, Attempt::LoseAnswer],
+        &[
+            Attempt::Refuse,
+            Attempt::Panic,
+            Attempt::Refuse,
+            Attempt::LoseAnswer,
+        ],
     ] {
         store.next_attempts(attempts);
         program.push(&queue, [attempts.len() as u64]);
         program.tick();
     }
-    let expected = [(1000, 2), (2000, 1), (3000, 3)];
+    let expected = [(1000, 2), (2000, 1), (3000, 3), (4000, 4)];
     let expected = expected.map(|(time, n)| (time, vec![vec![n]]));
     assert_eq!(store.batches(), BTreeMap::from(expected));
     // The last attempt was the last one: nobody asked again.
     let error = program.ssc.await_termination().unwrap_err();
-    assert!(error.to_string().contains("batch 3000 ms"), "{error}");
+    assert!(error.to_string().contains("batch 4000 ms"), "{error}");
 }
 
 #[test]
@@ -157,7 +163,7 @@ fn f_8_a_store_that_refuses_fails_the_batch() {
         .unwrap();
     let seen = watch(&numbers.map(|n: u64| n));
     program.start();
-    store.next_attempts(&[Attempt::Refuse; 3]);
+    store.next_attempts(&[Attempt::Refuse; 4]);
     for n in [1, 2] {
         program.push(&queue, [n]);
         program.tick();
@@ -166,8 +172,9 @@ fn f_8_a_store_that_refuses_fails_the_batch() {
     assert_eq!(error.kind(), ErrorKind::Job);
     let said = format!(
         "job failed: output operation 0 (for_each_partition_once at {file}:{line}) (batch 1000 ms, \
-         declared at {file}:{line}): error: partition 0 of the batch 1000 ms for the output \
-         \"numbers\" of \"millstream\" could not be written, in 3 attempts",
+         declared at {file}:{line}): error: partition 0 (attempt 4 of 4) failed: error: \
+         partition 0 of the batch 1000 ms for the output \"numbers\" of \"millstream\" could not \
+         be written: ",
         file = file!()
     );
     let text = error.to_string();
@@ -175,7 +182,7 @@ fn f_8_a_store_that_refuses_fails_the_batch() {
     assert_eq!(store.batches(), BTreeMap::from([(2000, vec![vec![2]])]));
     assert_eq!(
         store.0.lock().unwrap().made,
-        4,
+        5,
         "a new connection each time"
     );
     assert_eq!(seen.take(), [(1000, vec![1]), (2000, vec![2])]);
@@ -190,7 +197,7 @@ fn f_8_a_panic_fails_the_batch_only() {
         .for_each_partition_once("numbers", store.connections())
         .unwrap();
     program.start();
-    store.next_attempts(&[Attempt::Panic]);
+    store.next_attempts(&[Attempt::Panic; 4]);
     for n in [1, 2] {
         program.push(&queue, [n]);
         program.tick();
@@ -345,6 +352,52 @@ pub(crate) mod recovered {
         }
     }
 
+    /// A graceful stop may cut batches before their time. They are no new ones for a process
+    /// that is started before that has come.
+    #[test]
+    fn g_14_a_batch_that_a_stop_cut_before_its_time_comes_again_as_it_was() {
+        let dir = Scratch::new("once-early");
+        let (store, there) = (Store::default(), Arc::<AtomicU64>::default());
+        let start = |millis| {
+            let program = recover(&dir, millis, |builder| builder.workers(1));
+            let there = Arc::clone(&there);
+            let numbers = program.ssc.input_stream(Numbers { there, next: 0 });
+            let numbers = numbers.unwrap();
+            numbers
+                .for_each_partition_once("numbers", store.connections())
+                .unwrap();
+            // So that a stop goes on to a multiple of three seconds.
+            let slide = 3 * SECOND;
+            let sums = numbers.map(|number| ((), number));
+            let sums = sums.reduce_by_key_and_window(|a, b| a + b, 2 * slide, slide);
+            sums.unwrap().checkpoint(slide).unwrap().print();
+            program.start();
+            program
+        };
+        let first = start(0);
+        there.store(2, SeqCst);
+        first.tick();
+        // Then no checkpoint passes over this one.
+        store.next_attempts(&[Attempt::Refuse; 4]);
+        there.store(3, SeqCst);
+        first.tick();
+        first.ssc.stop(true).unwrap();
+        assert_eq!(sorted(&store)[&3000], [0; 0]);
+        there.store(5, SeqCst);
+        let second = start(2500);
+        second.tick();
+        second.tick();
+        second.stop();
+        let expected = [
+            (1000, vec![0, 1]),
+            (2000, vec![2]),
+            (3000, vec![]),
+            (4000, vec![3, 4]),
+        ];
+        let all: Vec<_> = sorted(&store).into_iter().collect();
+        assert_eq!(all[..4], expected);
+    }
+
     /// What the store refuses comes again with the next process (F-8).
     #[test]
     fn f_8_no_checkpoint_passes_over_a_batch_that_failed() {
@@ -354,7 +407,7 @@ pub(crate) mod recovered {
             let first = program(&dir, &store, &there, 0, 1).unwrap();
             there.store(2, SeqCst);
             first.tick();
-            store.next_attempts(&[Attempt::Refuse; 3]);
+            store.next_attempts(&[Attempt::Refuse; 4]);
             for n in 3..12 {
                 there.store(n, SeqCst);
                 first.tick();

@@ -184,7 +184,8 @@ fn out_9_a_format_that_fails_is_named_and_leaves_what_was_there() {
     assert_eq!(
         error.to_string(),
         format!(
-            "input/output error: {}/part-00001.hex cannot be written: 13 brings bad luck",
+            "input/output error: partition 1 (attempt 4 of 4) failed: input/output error: \
+             {}/part-00001.hex cannot be written: 13 brings bad luck",
             directory.display()
         )
     );
@@ -393,7 +394,8 @@ mod objects {
     #[test]
     fn out_5_damage_is_found_and_the_file_is_named() {
         let scratch = Scratch::new("damage");
-        let program = Program::with(|b| b.workers(1));
+        // It is damaged each time that it is read.
+        let program = Program::with(|b| b.workers(1).set("task_max_failures", "1"));
         let rdd = program.ssc.parallelize([(Str::from("ab"), 300_u64)], 1);
         let directory = scratch.join("out");
         rdd.save_as_object_file(&directory).unwrap();

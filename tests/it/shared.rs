@@ -219,7 +219,8 @@ fn acc_1_tasks_only_add() {
 
 #[test]
 fn acc_1_threads_of_the_program_add_at_once() {
-    let program = Program::new();
+    // Each attempt would have such a thread.
+    let program = Program::with(|builder| builder.set("task_max_failures", "1"));
     let sum = program.ssc.long_accumulator("sum");
     let rdd = program.ssc.parallelize([1], 1);
     let result = rdd.for_each_partition(|_| {

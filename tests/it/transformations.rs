@@ -383,7 +383,7 @@ fn dst_3_a_failing_map_fails_its_batch_only() {
         "output operation 0",
         "batch 2000 ms",
         &format!("in map at {}:{line}", file!()),
-        "partition 0 panicked: no 2",
+        "partition 0 (attempt 4 of 4) panicked: no 2",
     ] {
         assert!(text.contains(part), "{text} has not {part}");
     }

@@ -96,6 +96,70 @@ fn bytes_that_are_not_utf8_become_replacement_characters() {
     );
 }
 
+/// What a batch of lines that are not UTF-8 gives: by two outputs, the second of which
+/// counts them; what is told of it; and the first error.
+fn read_invalid(workers: usize, policy: &str) -> (Vec<Str>, (u64, u64), Option<String>) {
+    let text = b"a\xffb\nplain\n\xe6\xbc\n\xf0\x9f\xa6\x80\nno \xc3";
+    let server = Server::sending(text.as_slice());
+    let workers = workers.to_string();
+    let settings = [("invalid_utf8", policy), ("workers", &workers)];
+    let (ssc, clock) = manual(1000, &settings);
+    let stream = ssc.socket_text_stream(server.address.as_str()).unwrap();
+    let lines = Gathered::of(&stream);
+    let counts = Gathered::of(&stream.count());
+    let events = Events::of(&ssc);
+    ssc.start().unwrap();
+    events.ends(1);
+    run_to(&ssc, &clock, 1000);
+    let error = ssc.await_termination_or_timeout(Duration::ZERO).err();
+    ssc.stop(false).unwrap();
+    let batch = events.next(|event| match event {
+        Event::Completed(batch) => Some(batch),
+        _ => None,
+    });
+    let told = (batch.inputs[0].num_records, batch.inputs[0].invalid_lines);
+    let count = counts.records().first().copied().unwrap_or_default();
+    assert_eq!(count as usize, lines.records().len());
+    (
+        lines.records(),
+        told,
+        error.map(|error| format!("{error:#?}")),
+    )
+}
+
+#[test]
+fn b_2_lines_that_are_not_utf8_are_replaced_left_out_or_fail_their_batch() {
+    for workers in [1, 2] {
+        let (lines, told, error) = read_invalid(workers, "replace");
+        assert_eq!(
+            lines,
+            [
+                "a\u{fffd}b",
+                "plain",
+                "\u{fffd}",
+                "\u{1f980}",
+                "no \u{fffd}"
+            ]
+        );
+        assert_eq!((told, error), ((5, 3), None));
+        let (lines, told, error) = read_invalid(workers, "skip");
+        assert_eq!(lines, ["plain", "\u{1f980}"]);
+        assert_eq!(
+            (told, error),
+            ((5, 3), None),
+            "counted once, however often read"
+        );
+        let (lines, told, error) = read_invalid(workers, "error");
+        assert_eq!((lines, told), (Vec::new(), (5, 1)));
+        let error = error.unwrap();
+        assert!(
+            error.contains("line 1 of a block is not UTF-8 from its byte 1 on")
+                && error.contains("Socket stream [0]"),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn a_line_that_is_too_long_is_dropped_and_reported() {
     let settings = [

@@ -18,3 +18,5 @@ mod overflow;
 mod own_process;
 mod rates;
 mod receivers;
+#[cfg(feature = "checkpoint")]
+mod spill;

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use crate::helpers::{Event, Events, Gathered, Server, context, manual, ms};
+#[cfg(target_os = "linux")]
+use crate::own_process::in_own_process_under;
 
 const MIB: usize = 1 << 20;
 
@@ -109,4 +111,43 @@ fn strings_that_are_kept_for_ever_do_not_stop_the_receiver() {
     for (n, word) in kept.iter().enumerate() {
         assert_eq!(**word, *long(n));
     }
+}
+
+/// With the address space that the system gives to data limited to little more than the
+/// ring and the engine's threads take, all of a source that never pauses arrives (F-28).
+#[cfg(target_os = "linux")]
+#[test]
+fn f_28_a_source_that_is_too_fast_stays_below_the_limit_of_the_system() {
+    const LINES: usize = 256 << 10;
+    let line = "x".repeat(1023) + "\n";
+    let limited = ["sh", "-c", r#"ulimit -d 65536 && exec "$0" "$@""#];
+    let name = "memory::f_28_a_source_that_is_too_fast_stays_below_the_limit_of_the_system";
+    in_own_process_under(&limited, name, || {
+        let part = line.repeat(64);
+        let server = Server::new(vec![Box::new(move |mut connection| {
+            for _ in 0..LINES / 64 {
+                connection.write_all(part.as_bytes()).unwrap();
+            }
+        })]);
+        let settings = [
+            ("ring_bytes", "8MiB"),
+            ("receiver_restart_delay", "1h"),
+            ("stop_timeout", "1m"),
+        ];
+        let ssc = context(10, &settings);
+        let lines = ssc.socket_text_stream(server.address.as_str()).unwrap();
+        let seen = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&seen);
+        lines.foreach_rdd(move |rdd, _| {
+            let whole = rdd.filter(|line| line.len() == 1023);
+            count.fetch_add(whole.count()? as usize, Ordering::SeqCst);
+            Ok(())
+        });
+        let events = Events::of(&ssc);
+        ssc.start().unwrap();
+        events.ends(1);
+        ssc.stop(true).unwrap();
+        server.join();
+        assert_eq!(seen.load(Ordering::SeqCst), LINES);
+    });
 }

@@ -43,6 +43,8 @@ pub(crate) struct Budget {
     make_room: OnceLock<MakeRoom>,
     /// Records that were dropped for want of room. The writer stores it.
     dropped: AtomicU64,
+    /// The node that the writer stays on.
+    home: OnceLock<usize>,
 }
 
 impl Budget {
@@ -56,6 +58,7 @@ impl Budget {
             waits: AtomicU64::new(0),
             make_room: OnceLock::new(),
             dropped: AtomicU64::new(0),
+            home: OnceLock::new(),
         }
     }
 
@@ -66,6 +69,11 @@ impl Budget {
         self.received
             .load(Ordering::Relaxed)
             .saturating_sub(released) as usize
+    }
+
+    /// Whether more than half of the bytes that may be are published and not released.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.used() as u64 > self.bound / 2
     }
 
     /// Bytes that were ever published.
@@ -84,6 +92,17 @@ impl Budget {
     pub(crate) fn dropped(&self) -> u64 {
         // Relaxed: only the count itself matters.
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// The node that the ring's blocks are on, if that is known: its number among the pools of
+    /// workers.
+    pub(crate) fn home(&self) -> Option<usize> {
+        self.home.get().copied()
+    }
+
+    /// From now on the writer stays on this node; the first that is told counts.
+    pub(crate) fn set_home(&self, node: usize) {
+        self.home.get_or_init(|| node);
     }
 
     /// A writer without bytes to publish in makes room by this, as long as it can, in

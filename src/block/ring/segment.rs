@@ -328,6 +328,11 @@ impl<B: Block> Taken<B> {
         self.range.records
     }
 
+    /// See [`Budget::home`].
+    pub(crate) fn home(&self) -> Option<usize> {
+        self.range.bytes.budget.home()
+    }
+
     /// The batch is done but not forgotten: its bytes no longer hold up the
     /// writer, if `memory` has room for them.
     pub(crate) fn keep(&self, memory: &Arc<Memory>) {
@@ -342,7 +347,6 @@ impl<B: Block> Taken<B> {
     }
 
     /// What the range weighs in the budget.
-    #[cfg(all(test, not(loom)))]
     pub(crate) fn weight(&self) -> usize {
         self.range.bytes.bytes
     }

@@ -12,6 +12,15 @@ impl Str {
         self.as_shared().map_or(0, |shared| shared.len())
     }
 
+    /// Bytes that it has beside itself if it is [`compact`](Str::compact): a block of
+    /// its own, unless it is inline.
+    pub(crate) fn own_bytes(&self) -> usize {
+        match self.shared_len() {
+            0 => 0,
+            len => text::HEADER + len,
+        }
+    }
+
     /// How large the block is that it stands in.
     fn block_len(&self) -> usize {
         // SAFETY: the string has a reference to its block.

@@ -40,8 +40,9 @@ impl StreamingContext {
     /// [`double_accumulator`](Self::double_accumulator)) need no such call. If it is
     /// called before the start, that gives the accumulator the value that was saved; if
     /// later, this call does. Until then it has what was added in this process. An
-    /// accumulator that nobody holds any more is no longer saved. Without a checkpoint
-    /// directory nothing happens.
+    /// accumulator that nobody holds any more is no longer saved. Its type may get other
+    /// fields, as that of a state may ([`deploying`](crate::guide::deploying)). Without a
+    /// checkpoint directory nothing happens.
     ///
     /// # Errors
     /// If the accumulator has no name. If this is called after the start, and what

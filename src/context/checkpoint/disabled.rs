@@ -72,6 +72,10 @@ impl Checkpoints {
         match *self {}
     }
 
+    pub(in crate::context) fn note_cut(&self, _time: BatchTime) -> Result<()> {
+        match *self {}
+    }
+
     pub(in crate::context) fn grid(&self) -> Duration {
         match *self {}
     }

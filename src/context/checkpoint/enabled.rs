@@ -114,6 +114,9 @@ impl Setup {
                 None if has_checkpoints => Again::Nothing,
                 None => Again::Never,
             };
+            // As what is known of some input holds for all: a batch comes again as a whole.
+            let noted_until = inner.graph.noted_until();
+            let fresh_from = fresh_from.max(noted_until + interval);
             let resume = Resume { last, fresh_from };
             match open_log(inner, place, again, resume, &discarded) {
                 Ok(opened) => started.log = Some(Arc::clone(log.get_or_init(|| opened))),
@@ -178,11 +181,18 @@ fn open_log(
     let mut streams = log.restore(resume.last, again)?;
     for input in inputs {
         if let Some(logged) = input.logged() {
-            let stream = streams.remove(&*logged.stream()).unwrap_or_default();
-            let name = input.name();
-            logged.begin(&log, stream, resume).map_err(|error| {
-                let what = format!("what the write-ahead log has of the {name}");
-                Error::new(error.kind(), what).with_source(error)
+            let (stream, name) = (logged.stream(), input.name());
+            let restored = streams.remove(&*stream);
+            let restored = restored.filter(|_| !discarded.iter().any(|uid| **uid == *stream));
+            let begun = logged.begin(&log, restored.unwrap_or_default(), resume);
+            begun.map_err(|error| {
+                let what = format!(
+                    "what the write-ahead log has of the {name} cannot be read: let the program \
+                     that wrote it process it, by a graceful stop, or let go of it by \
+                     discard_saved({stream:?})"
+                );
+                let error = Error::new(error.kind(), what).with_source(error);
+                error.at(input.meta().site)
             })?;
         }
     }
@@ -335,7 +345,7 @@ impl StreamingContext {
     }
 
     /// Lets go of what the checkpoint has of a stream that the program has no more, or
-    /// not in that way.
+    /// not in that way; of a receiver also what the write-ahead log has.
     ///
     /// # Errors
     /// If the context was started.

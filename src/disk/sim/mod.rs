@@ -42,6 +42,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{AppendFile, DirLock, Disk, Entry, ReadFile};
+use crate::sync::engine::step;
 use contents::{Contents, FileId};
 pub use crash::Survives;
 
@@ -139,12 +140,15 @@ impl SimDisk {
         Self::default()
     }
 
-    fn starting_with(contents: Contents) -> Self {
-        let state = State {
+    fn starting_with(contents: Contents, changes: &[Change]) -> Self {
+        let mut state = State {
             at_start: contents.clone(),
             now: contents,
             ..State::default()
         };
+        changes
+            .iter()
+            .for_each(|change| state.change(change.clone()));
         Self {
             state: Arc::new(Mutex::new(state)),
         }
@@ -186,16 +190,10 @@ impl SimDisk {
         let state = self.state();
         let changes = &state.changes[..operations];
         let at_start = state.at_start.clone();
-        if survives != Survives::Written {
-            return Self::starting_with(crash::image(at_start, changes, survives));
+        match survives {
+            Survives::Written => Self::starting_with(at_start, changes),
+            _ => Self::starting_with(crash::image(at_start, changes, survives), &[]),
         }
-        let after = Self::starting_with(at_start);
-        let mut next = after.state();
-        changes
-            .iter()
-            .for_each(|change| next.change(change.clone()));
-        drop(next);
-        after
     }
 
     /// The bytes of all files together.
@@ -221,6 +219,7 @@ impl SimDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
+        step();
         self.state
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())

@@ -10,11 +10,14 @@
 //! Three locks: `pending` and `batches` are held for moments only, `source` while
 //! batches are made. A cut takes only `pending`.
 
+#[cfg(test)]
+mod tests;
+
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::Input;
 use crate::dstream::DStream;
@@ -26,6 +29,7 @@ use crate::id::{NodeId, StreamId};
 use crate::listener::InputInfo;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
+use crate::sync::engine::{AtomicBool, Mutex, MutexGuard};
 use crate::time::BatchTime;
 
 /// Where the batches of such an input come from.
@@ -72,7 +76,7 @@ pub(crate) struct Made<T: Data> {
     pub(crate) report: Option<Report>,
 }
 
-pub(crate) type Report = Arc<dyn Fn() -> Told + Send + Sync>;
+pub(crate) type Report = Box<dyn Fn() -> Told + Send + Sync>;
 
 /// What an input tells of a batch.
 pub(crate) struct Told {
@@ -96,8 +100,18 @@ pub(crate) struct DirectNode<T: Data, S> {
     /// Where batches are noted, if anywhere, and as whose. Gone when the context was
     /// stopped, whose handles may live longer.
     notes: OnceLock<(Arc<str>, Weak<dyn Notes>)>,
+    /// Changed by who holds the source.
+    due: Mutex<Due>,
     /// Written by who stops the input; who holds the source then stops it.
     stopping: AtomicBool,
+}
+
+/// What has to be noted before the source is asked again.
+enum Due {
+    Nothing,
+    /// These batches; the source is still to say what of them.
+    Times(Vec<BatchTime>),
+    Notes(Vec<(BatchTime, Vec<u8>)>),
 }
 
 impl<T: Data, S: Direct<T>> DirectNode<T, S> {
@@ -121,6 +135,7 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
                 batches: Mutex::default(),
                 saved: Mutex::default(),
                 notes: OnceLock::new(),
+                due: Mutex::new(Due::Nothing),
                 stopping: AtomicBool::new(false),
             })
         });
@@ -151,8 +166,7 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
         let times = self.take_pending(until);
         let together = if S::AHEAD { times.len() } else { 1 };
         for times in times.chunks(together.max(1)) {
-            let mut made = self.make(source.as_mut(), times);
-            self.note(source.as_mut(), times, &mut made);
+            let made = self.make_noted(source.as_mut(), times);
             self.batches().extend(times.iter().copied().zip(made));
         }
         drop(source);
@@ -195,23 +209,47 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
         made
     }
 
-    /// Notes batches before anybody gets them.
-    fn note(&self, source: Option<&mut S>, times: &[BatchTime], made: &mut [Made<T>]) {
-        let (Some(source), Some((uid, notes))) = (source, self.notes.get()) else {
-            return;
+    /// Makes batches, and notes them before anybody gets them. What cannot be noted fails, and
+    /// is noted before the source is asked again: batches behind it would have what it had
+    /// when they come again.
+    fn make_noted(&self, source: Option<&mut S>, times: &[BatchTime]) -> Vec<Made<T>> {
+        let Some(source) = source else {
+            return self.make(None, times);
         };
-        // A source of the program's own.
-        let noted = catch_unwind(AssertUnwindSafe(|| source.note(times)))
-            .unwrap_or_else(|payload| Err(Error::from_panic(payload, "the input")))
-            .and_then(|batches| match notes.upgrade() {
-                Some(notes) => notes.note(uid, batches),
-                None => Err(Error::illegal_state("the context was stopped")),
-            });
-        if let Err(error) = noted {
-            for (made, &time) in made.iter_mut().zip(times) {
-                *made = self.fail(time, error.clone());
-            }
+        let noted = self.note(source).and_then(|()| {
+            let made = self.make(Some(source), times);
+            *self.due() = Due::Times(times.to_vec());
+            self.note(source).map(|()| made)
+        });
+        noted.unwrap_or_else(|error| {
+            let failed = times.iter().map(|&time| self.fail(time, error.clone()));
+            failed.collect()
+        })
+    }
+
+    /// Notes what is due.
+    fn note(&self, source: &mut S) -> Result<()> {
+        let Some((uid, notes)) = self.notes.get() else {
+            return Ok(());
+        };
+        let mut due = self.due();
+        if let Due::Times(times) = &*due {
+            // A source of the program's own.
+            let noted = catch_unwind(AssertUnwindSafe(|| source.note(times)))
+                .unwrap_or_else(|payload| Err(Error::from_panic(payload, "the input")))?;
+            *due = Due::Notes(noted);
         }
+        if let Due::Notes(batches) = &*due {
+            let stopped = || Error::illegal_state("the context was stopped");
+            let notes = notes.upgrade().ok_or_else(stopped)?;
+            notes.note(uid, batches)?;
+            *due = Due::Nothing;
+        }
+        Ok(())
+    }
+
+    fn due(&self) -> MutexGuard<'_, Due> {
+        self.due.lock().unwrap_or_else(|poison| poison.into_inner())
     }
 
     fn fail(&self, time: BatchTime, error: Error) -> Made<T> {
@@ -396,233 +434,18 @@ impl<T: Data, S: Direct<T>> Input for DirectNode<T, S> {
         false
     }
 
-    fn report(&self, time: BatchTime) -> Option<InputInfo> {
-        let report = self.batches().get(&time)?.report.clone()?;
-        let Told {
-            num_records,
-            description,
-        } = report();
-        let mut info = InputInfo::new(self.stream_id, self.name.clone(), num_records);
-        info.description = description;
-        Some(info)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::executor::Executor;
-
-    const INTERVAL: Duration = Duration::from_millis(10);
-
-    fn at(millis: i64) -> BatchTime {
-        BatchTime::from_millis(millis)
-    }
-
-    /// What a source was asked for.
-    type Asked = Arc<Mutex<Vec<Vec<i64>>>>;
-
-    /// Gives its time in each batch, and notes what it was asked for.
-    struct Times<const AHEAD: bool> {
-        asked: Asked,
-        executor: Arc<Executor>,
-    }
-
-    impl<const AHEAD: bool> Direct<i64> for Times<AHEAD> {
-        const AHEAD: bool = AHEAD;
-
-        fn compute(&mut self, times: &[BatchTime]) -> Vec<Made<i64>> {
-            let times: Vec<_> = times.iter().map(|time| time.as_millis()).collect();
-            self.asked.lock().unwrap().push(times.clone());
-            let made = |time| Made {
-                rdd: Ok(Some(Rdd::parallelize([time], 1, &self.executor))),
-                report: None,
-            };
-            times.into_iter().map(made).collect()
-        }
-
-        fn save(&mut self, time: BatchTime) -> Result<Vec<u8>> {
-            Ok(time.as_millis().to_le_bytes().to_vec())
-        }
-
-        fn restore(&mut self, _saved: &[u8]) -> Result<()> {
-            Ok(())
-        }
-    }
-
-    type TimesNode<const AHEAD: bool> = Arc<DirectNode<i64, Times<AHEAD>>>;
-
-    fn graph() -> Arc<Graph> {
-        let executor = Executor::of(1);
-        let graph = Graph::new("test", INTERVAL, Arc::new(executor));
-        graph.initialize(at(0), None);
-        graph
-    }
-
-    fn node<T: Data, S: Direct<T>>(graph: &Arc<Graph>, source: S) -> Arc<DirectNode<T, S>> {
-        Arc::new(DirectNode {
-            graph: Arc::clone(graph),
-            meta: Meta::new(graph, "Test", Location::caller(), INTERVAL, Vec::new()),
-            stream_id: StreamId(0),
-            name: "Test stream [0]".to_owned(),
-            source: Mutex::new(Some(source)),
-            pending: Mutex::default(),
-            batches: Mutex::default(),
-            saved: Mutex::default(),
-            notes: OnceLock::new(),
-            stopping: AtomicBool::new(false),
-        })
-    }
-
-    fn times<const AHEAD: bool>() -> (TimesNode<AHEAD>, Asked) {
-        let graph = graph();
-        let asked = Asked::default();
-        let source = Times {
-            asked: Arc::clone(&asked),
-            executor: Arc::clone(graph.executor()),
+    fn report(&self, time: BatchTime, info: &mut InputInfo) {
+        let batches = self.batches();
+        let Some(made) = batches.get(&time) else {
+            return;
         };
-        (node(&graph, source), asked)
-    }
-
-    fn take(asked: &Asked) -> Vec<Vec<i64>> {
-        std::mem::take(&mut asked.lock().unwrap())
-    }
-
-    fn records<const AHEAD: bool>(node: &TimesNode<AHEAD>, time: i64) -> Vec<i64> {
-        node.rdd(at(time)).unwrap().unwrap().collect().unwrap()
-    }
-
-    #[test]
-    fn batches_up_to_the_one_that_is_asked_for_are_made_in_order() {
-        let (node, asked) = times::<false>();
-        for time in [10, 20, 30, 40] {
-            node.cut(at(time));
+        if let Some(report) = &made.report {
+            let told = report();
+            info.num_records = told.num_records;
+            info.description = told.description;
         }
-        assert_eq!(take(&asked), [[0; 0]; 0]);
-        assert_eq!(records(&node, 30), [30]);
-        assert_eq!(take(&asked), [[10], [20], [30]]);
-        assert_eq!(records(&node, 10), [10]);
-        assert_eq!(take(&asked), [[0; 0]; 0]);
-        // Not cut, or no time of the stream.
-        assert_eq!(records(&node, 50), [0; 0]);
-        assert_eq!(take(&asked), [[40]]);
-        assert!(node.rdd(at(15)).unwrap().is_none());
-        assert!(node.rdd(at(0)).unwrap().is_none());
-    }
-
-    #[test]
-    fn batches_that_wait_are_made_with_the_first_one_if_one_look_serves_all() {
-        let (node, asked) = times::<true>();
-        for time in [10, 20, 30] {
-            node.cut(at(time));
+        if let Ok(Some(rdd)) = &made.rdd {
+            info.invalid_lines = rdd.invalid_lines();
         }
-        assert_eq!(records(&node, 10), [10]);
-        assert_eq!(take(&asked), [[10, 20, 30]]);
-        node.cut(at(40));
-        assert_eq!(records(&node, 20), [20]);
-        assert_eq!(take(&asked), [[0; 0]; 0]);
-        assert_eq!(records(&node, 40), [40]);
-        assert_eq!(take(&asked), [[40]]);
-    }
-
-    #[test]
-    fn what_nobody_asked_for_is_made_before_it_is_forgotten() {
-        let (one, asked_one) = times::<false>();
-        let (all, asked_all) = times::<true>();
-        for time in [10, 20, 30] {
-            one.cut(at(time));
-            all.cut(at(time));
-        }
-        one.clear(at(20));
-        all.clear(at(20));
-        assert_eq!(take(&asked_one), [[10], [20]]);
-        assert_eq!(take(&asked_all), [[10, 20, 30]]);
-        assert_eq!(records(&one, 20), [0; 0], "forgotten");
-        assert_eq!(records(&one, 30), [30]);
-    }
-
-    #[test]
-    fn nothing_is_kept_of_batches_that_are_done() {
-        let (node, asked) = times::<true>();
-        for batch in 1..=100_000 {
-            let time = at(batch * 10);
-            node.cut(time);
-            if batch % 3 == 0 {
-                node.rdd(time).unwrap();
-            }
-            if batch % 2 == 0 {
-                node.clear(time);
-                assert_eq!((node.pending().len(), node.batches().len()), (0, 0));
-                take(&asked);
-            }
-        }
-        assert!(node.pending().capacity() < 100);
-    }
-
-    /// Waits in its first batch until it is let go, and tells that it was stopped.
-    struct Slow {
-        began: mpsc::Sender<()>,
-        release: mpsc::Receiver<()>,
-        stopped: mpsc::Sender<()>,
-    }
-
-    impl Direct<u8> for Slow {
-        const AHEAD: bool = false;
-
-        fn stop(&mut self) {
-            self.stopped.send(()).unwrap();
-        }
-
-        fn compute(&mut self, times: &[BatchTime]) -> Vec<Made<u8>> {
-            self.began.send(()).unwrap();
-            self.release.recv().unwrap();
-            let made = |_: &BatchTime| Made {
-                rdd: Ok(None),
-                report: None,
-            };
-            times.iter().map(made).collect()
-        }
-
-        fn save(&mut self, _time: BatchTime) -> Result<Vec<u8>> {
-            Ok(Vec::new())
-        }
-
-        fn restore(&mut self, _saved: &[u8]) -> Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_source_in_use_is_stopped_by_its_user_and_asked_no_more() {
-        let (began, has_begun) = mpsc::channel();
-        let (let_go, release) = mpsc::channel();
-        let (stopped, has_stopped) = mpsc::channel();
-        let slow = Slow {
-            began,
-            release,
-            stopped,
-        };
-        let node = node(&graph(), slow);
-        node.cut(at(10));
-        std::thread::scope(|scope| {
-            let asking = scope.spawn(|| node.rdd(at(10)).unwrap().is_none());
-            has_begun.recv().unwrap();
-            // Neither a cut nor a stop waits for it.
-            node.cut(at(20));
-            node.stop(false);
-            assert!(has_stopped.try_recv().is_err());
-            let_go.send(()).unwrap();
-            assert!(asking.join().unwrap());
-            has_stopped.recv().unwrap();
-        });
-        let error = node.rdd(at(20)).unwrap_err().to_string();
-        let expected = "illegal state: the context was stopped (stream Test stream [0], batch 20 \
-                        ms, declared at ";
-        assert!(error.starts_with(expected), "{error}");
-        node.stop(true);
-        assert!(has_stopped.try_recv().is_err(), "once");
     }
 }

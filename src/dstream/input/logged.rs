@@ -1,8 +1,6 @@
 //! What a receiver's input gives to the write-ahead log, and gets back from it.
 
 use std::any::Any;
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::receiver::IntoPartition;
@@ -12,9 +10,8 @@ use crate::codec::RecordCodec;
 use crate::dstream::durable::{Durable, Keep, Piece, Saved, Uid};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::NodeId;
-use crate::rdd::Partition;
 use crate::rdd::pipe::Data;
-use crate::receiver::log::{Logging, ReceiverLog, RestoredBlock, RestoredStream, Resume};
+use crate::receiver::log::{Logging, ReceiverLog, RestoredStream, Resume};
 use crate::time::{BatchTime, Duration};
 
 /// An input whose data goes to the log.
@@ -65,7 +62,7 @@ impl<T: Data, I: Ingest<T>> LoggedInput for InputNode<T, I> {
         restored: RestoredStream,
         resume: Resume,
     ) -> Result<()> {
-        let before = self.ingest.restore(restored, resume)?;
+        let before = self.ingest.restore(log, restored, resume)?;
         let (_, asked_every) = self.meta.history();
         self.batches().before = Before {
             batches: before,
@@ -210,142 +207,5 @@ impl<B: IntoPartition> Part for TakenPart<B> {
         let mut body = log.begin_block(stream, metadata, self.taken.records() as u64)?;
         B::encode(&self.taken, &self.logging, &mut body)?;
         Ok(body)
-    }
-}
-
-/// A block of an earlier process.
-pub(super) struct RestoredPart<T> {
-    sequence: u64,
-    pub(super) records: u64,
-    pub(super) metadata: Option<Arc<str>>,
-    pub(super) partition: Arc<dyn Partition<T>>,
-}
-
-impl<T: Data> RestoredPart<T> {
-    pub(super) fn new<B: IntoPartition<Record = T>>(
-        block: RestoredBlock,
-        logging: &Logging<T>,
-    ) -> Result<Self> {
-        Ok(Self {
-            sequence: block.sequence,
-            records: block.records,
-            metadata: block.metadata,
-            partition: B::decode(&block.bytes, block.records, logging)?,
-        })
-    }
-}
-
-impl<T: Data> Part for RestoredPart<T> {
-    fn sequence(&self) -> Option<u64> {
-        Some(self.sequence)
-    }
-
-    fn set_sequence(&self, _: u64) {}
-
-    fn body(&self) -> Result<Vec<u8>> {
-        Ok(Vec::new())
-    }
-}
-
-/// The blocks of earlier processes that come again.
-pub(super) struct Restored<T> {
-    /// Batches before this time have what they had, and nothing else.
-    fresh_from: BatchTime,
-    /// Whether the batches to come have what is new.
-    is_over: bool,
-    batches: BTreeMap<BatchTime, Vec<Arc<RestoredPart<T>>>>,
-    /// For the first new batch.
-    rest: Vec<Arc<RestoredPart<T>>>,
-}
-
-impl<T: Data> Default for Restored<T> {
-    fn default() -> Self {
-        Self {
-            fresh_from: BatchTime::from_millis(i64::MIN),
-            is_over: true,
-            batches: BTreeMap::new(),
-            rest: Vec::new(),
-        }
-    }
-}
-
-impl<T: Data> Restored<T> {
-    /// Batches come once per `interval`.
-    pub(super) fn new<B: IntoPartition<Record = T>>(
-        stream: RestoredStream,
-        resume: Resume,
-        interval: Duration,
-        logging: &Logging<T>,
-    ) -> Result<Self> {
-        let parts = |blocks: Vec<RestoredBlock>| -> Result<Vec<_>> {
-            let part = |block| RestoredPart::new::<B>(block, logging).map(Arc::new);
-            blocks.into_iter().map(part).collect()
-        };
-        let batches = stream.batches.into_iter();
-        let batches = batches.map(|(time, blocks)| Ok((time, parts(blocks)?)));
-        let batches = batches.collect::<Result<BTreeMap<_, _>>>()?;
-        let is_first_new = resume.last + interval >= resume.fresh_from;
-        // Also if the clock was set back.
-        let last = batches.last_key_value().map(|(time, _)| *time + interval);
-        Ok(Self {
-            fresh_from: last.unwrap_or(resume.fresh_from).max(resume.fresh_from),
-            is_over: is_first_new && batches.is_empty(),
-            batches,
-            rest: parts(stream.rest)?,
-        })
-    }
-
-    /// What comes again in the batch `time`, and whether new data may be in it.
-    pub(super) fn take(&mut self, time: BatchTime) -> (Vec<Arc<RestoredPart<T>>>, bool) {
-        let mut parts = Vec::new();
-        // Those before were passed over.
-        while let Some(entry) = self
-            .batches
-            .first_entry()
-            .filter(|entry| *entry.key() <= time)
-        {
-            parts.extend(entry.remove());
-        }
-        self.is_over = self.takes_new(time);
-        if self.is_over {
-            parts.append(&mut self.rest);
-        }
-        (parts, self.is_over)
-    }
-
-    /// Whether new data will be in the batch `time`, if that is the next one.
-    pub(super) fn takes_new(&self, time: BatchTime) -> bool {
-        self.is_over || time >= self.fresh_from
-    }
-
-    /// Whether new data will be in whatever batch is next.
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.batches.is_empty() && self.rest.is_empty()
-    }
-
-    /// The time of the next batch that comes again.
-    pub(super) fn next_time(&self) -> Option<BatchTime> {
-        self.batches.first_key_value().map(|(time, _)| *time)
-    }
-
-    /// The first record of the log that a batch behind `time` has.
-    pub(super) fn needed_behind(&self, time: BatchTime) -> Option<u64> {
-        let later = self.batches.iter().filter(|(at, _)| **at > time);
-        // The rest may be in this one, or not.
-        let parts = later.flat_map(|(_, parts)| parts).chain(&self.rest);
-        parts.map(|part| part.sequence).min()
-    }
-}
-
-impl<T> fmt::Debug for Restored<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Restored")
-            .field("batches", &self.batches.len())
-            .field("rest", &self.rest.len())
-            .finish_non_exhaustive()
     }
 }

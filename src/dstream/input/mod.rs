@@ -10,25 +10,30 @@ mod direct;
 pub(crate) mod file;
 pub(crate) mod logged;
 pub(crate) mod queue;
+mod received;
 pub(crate) mod receiver;
+mod restored;
 pub(crate) mod source;
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::DStream;
 use super::durable::Durable;
 use super::graph::Graph;
 use super::node::{Control, Meta, Stream};
-use crate::error::Result;
+use crate::block::SpillStore;
+use crate::error::{Error, Result};
 use crate::id::StreamId;
 use crate::listener::{InputInfo, Received};
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
-use crate::receiver::log::{Logging, RestoredStream, Resume};
+use crate::receiver::log::{Logging, ReceiverLog, RestoredStream, Resume};
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::BatchTime;
 use logged::{LoggedInput, Part};
 
@@ -61,6 +66,22 @@ pub(crate) trait Input: Control {
         None
     }
 
+    /// If its ring has little room, writes the newest of the batches behind `after` and
+    /// up to `last` to a file that are in memory.
+    fn spill(
+        &self,
+        _store: &Arc<SpillStore>,
+        _after: Option<BatchTime>,
+        _last: BatchTime,
+    ) -> Option<SpilledBatch> {
+        None
+    }
+
+    /// Whether it has a ring, and it is not known how its records are written.
+    fn lacks_codec(&self) -> bool {
+        false
+    }
+
     /// Whether anything waits to be cut.
     fn is_waiting(&self) -> bool;
 
@@ -80,11 +101,9 @@ pub(crate) trait Input: Control {
         None
     }
 
-    /// What is known of the batch `time` after it was processed, if that is more
-    /// than the cut told.
-    fn report(&self, _time: BatchTime) -> Option<InputInfo> {
-        None
-    }
+    /// Adds what is known of the batch `time` after it was processed to what the cut
+    /// told.
+    fn report(&self, time: BatchTime, info: &mut InputInfo);
 }
 
 /// What was taken back from a batch.
@@ -94,6 +113,13 @@ pub(crate) struct Withdrawn {
     pub(crate) records: u64,
     /// The records themselves.
     pub(crate) data: Box<dyn Any + Send>,
+}
+
+/// A batch that was to be written to a file.
+pub(crate) struct SpilledBatch {
+    pub(crate) time: BatchTime,
+    /// Bytes of memory that were given back.
+    pub(crate) bytes: Result<u64>,
 }
 
 /// Where an input's data comes from.
@@ -112,6 +138,11 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
     /// Told when the batch that was cut last is queued.
     fn queued(&self) {}
 
+    /// Whether there is little room for more.
+    fn is_crowded(&self) -> bool {
+        false
+    }
+
     /// Whether anything waits to be cut.
     fn is_waiting(&self) -> bool;
 
@@ -123,6 +154,7 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
     /// Takes what the log has; gives the batches before the checkpoint.
     fn restore(
         &self,
+        _log: &Arc<ReceiverLog>,
         _stream: RestoredStream,
         _resume: Resume,
     ) -> Result<BTreeMap<BatchTime, Rdd<T>>>
@@ -155,6 +187,9 @@ pub(crate) struct Cut<T: Data> {
     received: Received,
     /// What the log has to have of it.
     parts: Vec<Arc<dyn Part>>,
+    /// How many records of each block that comes again were found to be lost, when the
+    /// batch has been processed.
+    lost: Vec<Arc<AtomicU64>>,
 }
 
 impl<T: Data> Cut<T> {
@@ -165,6 +200,7 @@ impl<T: Data> Cut<T> {
             rdd,
             received: Received::default(),
             parts: Vec::new(),
+            lost: Vec::new(),
         }
     }
 }
@@ -180,12 +216,22 @@ pub(crate) struct InputNode<T: Data, I> {
 }
 
 struct Batches<T: Data> {
-    cut: BTreeMap<BatchTime, Rdd<T>>,
+    cut: BTreeMap<BatchTime, Held<T>>,
     /// What the log has to have of those that were cut.
     to_log: BTreeMap<BatchTime, Vec<Arc<dyn Part>>>,
+    /// Of those that came again and are not done: what is lost.
+    again: BTreeMap<BatchTime, Vec<Arc<AtomicU64>>>,
     before: Before<T>,
     /// Up to here all batches are done.
     done: BatchTime,
+}
+
+/// A batch that was cut.
+struct Held<T: Data> {
+    rdd: Rdd<T>,
+    records: u64,
+    /// Nothing of it is in memory, or could be put elsewhere.
+    is_spilled: bool,
 }
 
 /// Batches from before the checkpoint.
@@ -224,6 +270,7 @@ impl<T: Data, I: Ingest<T>> InputNode<T, I> {
                 batches: Mutex::new(Batches {
                     cut: BTreeMap::new(),
                     to_log: BTreeMap::new(),
+                    again: BTreeMap::new(),
                     before: Before::default(),
                     done: BatchTime::from_millis(i64::MIN),
                 }),
@@ -250,16 +297,18 @@ impl<T: Data, I: Ingest<T>> Control for InputNode<T, I> {
 
     fn clear(&self, done: BatchTime) {
         let mut batches = self.batches();
-        let mut old = self.meta.take_old(&mut batches.cut, done);
+        let old = self.meta.take_old(&mut batches.cut, done);
+        let mut over = BTreeMap::new();
         if done >= batches.before.until {
-            old.append(&mut batches.before.batches);
+            over.append(&mut batches.before.batches);
         }
+        batches.again.retain(|&time, _| time > done);
         let before = batches.done.min(done);
         batches.done = batches.done.max(done);
         let kept: Vec<_> = batches
             .cut
             .range(before..=done)
-            .map(|(_, rdd)| rdd.clone())
+            .map(|(_, held)| held.rdd.clone())
             .collect();
         drop(batches);
         // What is done no longer counts as waiting in its ring, whoever holds it.
@@ -267,7 +316,8 @@ impl<T: Data, I: Ingest<T>> Control for InputNode<T, I> {
         for rdd in kept {
             rdd.keep(memory);
         }
-        for rdd in old.values() {
+        let old = old.values().map(|held| &held.rdd);
+        for rdd in old.chain(over.values()) {
             rdd.keep_if_shared(memory);
         }
     }
@@ -279,7 +329,7 @@ impl<T: Data, I: Ingest<T>> Stream<T> for InputNode<T, I> {
             return Ok(None);
         }
         let batches = self.batches();
-        let cut = batches.cut.get(&time);
+        let cut = batches.cut.get(&time).map(|held| &held.rdd);
         let cut = cut.or_else(|| batches.before.batches.get(&time)).cloned();
         drop(batches);
         // A time that was never cut, or is forgotten, has no records.
@@ -300,13 +350,22 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
 
     fn cut(&self, time: BatchTime) -> InputInfo {
         let cut = self.ingest.cut(time);
+        let info = InputInfo::new(self.stream_id, self.name.clone(), cut.records);
+        let info = info.with_received(cut.received);
         let mut batches = self.batches();
-        batches.cut.insert(time, cut.rdd);
+        let held = Held {
+            rdd: cut.rdd,
+            records: cut.records,
+            is_spilled: false,
+        };
+        batches.cut.insert(time, held);
         if !cut.parts.is_empty() {
             batches.to_log.insert(time, cut.parts);
         }
-        drop(batches);
-        InputInfo::new(self.stream_id, self.name.clone(), cut.records).with_received(cut.received)
+        if !cut.lost.is_empty() {
+            batches.again.insert(time, cut.lost);
+        }
+        info
     }
 
     fn queued(&self) {
@@ -317,11 +376,11 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut batches = self.batches();
         let mut waiting = batches.cut.range((from, Bound::Included(last)));
-        let (time, records) = waiting.find_map(|(&time, rdd)| match rdd.known_count() {
+        let (time, records) = waiting.find_map(|(&time, held)| match held.records {
             0 => None,
             records => Some((time, records)),
         })?;
-        let rdd = batches.cut.remove(&time)?;
+        let Held { rdd, .. } = batches.cut.remove(&time)?;
         Some(Withdrawn {
             stream_id: self.stream_id,
             time,
@@ -330,8 +389,53 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
         })
     }
 
+    fn spill(
+        &self,
+        store: &Arc<SpillStore>,
+        after: Option<BatchTime>,
+        last: BatchTime,
+    ) -> Option<SpilledBatch> {
+        if !self.ingest.is_crowded() {
+            return None;
+        }
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (time, rdd) = {
+            let mut batches = self.batches();
+            let mut waiting = batches.cut.range_mut((from, Bound::Included(last)));
+            let (&time, held) = waiting.rfind(|(_, held)| !held.is_spilled && held.records > 0)?;
+            held.is_spilled = true;
+            (time, held.rdd.clone())
+        };
+        // A record's own code runs here.
+        let bytes = catch_unwind(AssertUnwindSafe(|| rdd.spill(store)))
+            .unwrap_or_else(|payload| Err(Error::from_panic(payload, "spilling records")));
+        if bytes.is_err()
+            && let Some(held) = self.batches().cut.get_mut(&time)
+        {
+            held.is_spilled = false;
+        }
+        Some(SpilledBatch { time, bytes })
+    }
+
+    fn lacks_codec(&self) -> bool {
+        let logging = self.ingest.logging();
+        logging.is_some_and(|logging| !logging.can_write())
+    }
+
     fn is_waiting(&self) -> bool {
         self.ingest.is_waiting()
+    }
+
+    fn report(&self, time: BatchTime, info: &mut InputInfo) {
+        let mut batches = self.batches();
+        if let Some(held) = batches.cut.get(&time) {
+            info.invalid_lines = held.rdd.invalid_lines();
+        }
+        if let Some(lost) = batches.again.remove(&time) {
+            let lost = lost.iter().map(|lost| lost.load(Ordering::Relaxed)).sum();
+            info.num_records = info.num_records.saturating_sub(lost);
+            info.dropped_records += lost;
+        }
     }
 
     fn unrecoverable(&self) -> Option<&'static str> {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::logged::{Part, Restored, RestoredPart, TakenPart};
+use super::logged::{Part, TakenPart};
+use super::received::{How, ReceivedBlocks};
+use super::restored::{Restored, RestoredPart};
 use super::{Cut, Ingest, InputNode};
 use crate::block::{About, Budget, Cutter, Str, Taken, TextBlock, TypedBlock};
 use crate::dstream::{DStream, Graph};
@@ -13,8 +15,8 @@ use crate::executor::Executor;
 use crate::id::StreamId;
 use crate::listener::Received;
 use crate::rdd::pipe::Data;
-use crate::rdd::{AtRest, Lines, Partition, Rdd};
-use crate::receiver::log::{Logging, RestoredStream, Resume};
+use crate::rdd::{AtRest, Lines, Partition, Rdd, Reading};
+use crate::receiver::log::{Logging, ReceiverLog, RestoredStream, Resume};
 use crate::receiver::{RateLimit, Supervisor};
 use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{BatchTime, Duration};
@@ -32,7 +34,7 @@ pub(crate) struct ReceiverIngest<B: IntoPartition> {
     interval: Duration,
     limit: Option<Arc<RateLimit>>,
     budget: Arc<Budget>,
-    logging: Arc<Logging<B::Record>>,
+    how: How<B>,
     ring: Mutex<Ring<B>>,
     restored: Mutex<Restored<B::Record>>,
 }
@@ -50,8 +52,13 @@ struct Ring<B: IntoPartition> {
 /// A kind of block that can be a partition of a batch.
 pub(crate) trait IntoPartition: crate::block::Block + Sized {
     type Record: Data;
+    /// What there is to know for reading its records.
+    type Reading: Clone + Send + Sync + 'static;
 
-    fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<Self::Record>>;
+    fn into_partition(
+        taken: Taken<Self>,
+        reading: &Self::Reading,
+    ) -> Arc<dyn Partition<Self::Record>>;
 
     /// What is known of a block that was stored as a whole.
     fn about(_: &Taken<Self>) -> Option<&About> {
@@ -70,14 +77,16 @@ pub(crate) trait IntoPartition: crate::block::Block + Sized {
         bytes: &[u8],
         records: u64,
         logging: &Logging<Self::Record>,
+        reading: &Self::Reading,
     ) -> Result<Arc<dyn Partition<Self::Record>>>;
 }
 
 impl IntoPartition for TextBlock {
     type Record = Str;
+    type Reading = Arc<Reading>;
 
-    fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<Str>> {
-        Arc::new(Lines::from(taken))
+    fn into_partition(taken: Taken<Self>, reading: &Arc<Reading>) -> Arc<dyn Partition<Str>> {
+        Arc::new(Lines::taken(taken, reading))
     }
 
     fn encode(taken: &Taken<Self>, _: &Logging<Str>, out: &mut Vec<u8>) -> Result<()> {
@@ -85,15 +94,21 @@ impl IntoPartition for TextBlock {
         Ok(())
     }
 
-    fn decode(bytes: &[u8], _: u64, _: &Logging<Str>) -> Result<Arc<dyn Partition<Str>>> {
-        Ok(Arc::new(Lines::copy_of(bytes)))
+    fn decode(
+        bytes: &[u8],
+        _: u64,
+        _: &Logging<Str>,
+        reading: &Arc<Reading>,
+    ) -> Result<Arc<dyn Partition<Str>>> {
+        Ok(Arc::new(Lines::copy_of(bytes, reading)))
     }
 }
 
 impl<T: Data> IntoPartition for TypedBlock<T> {
     type Record = T;
+    type Reading = ();
 
-    fn into_partition(taken: Taken<Self>) -> Arc<dyn Partition<T>> {
+    fn into_partition(taken: Taken<Self>, (): &()) -> Arc<dyn Partition<T>> {
         Arc::new(taken)
     }
 
@@ -102,36 +117,32 @@ impl<T: Data> IntoPartition for TypedBlock<T> {
     }
 
     fn encode(taken: &Taken<Self>, logging: &Logging<T>, out: &mut Vec<u8>) -> Result<()> {
-        let codec = logging.codec()?;
-        let mut records = taken.as_slice().iter();
-        records.try_for_each(|record| (codec.encode)(record, out))
+        logging.write(taken.as_slice(), out)
     }
 
     fn decode(
-        mut bytes: &[u8],
+        bytes: &[u8],
         records: u64,
         logging: &Logging<T>,
+        (): &(),
     ) -> Result<Arc<dyn Partition<T>>> {
-        let codec = logging.codec()?;
-        let read = (0..records).map(|_| (codec.decode)(&mut bytes));
-        let read = read.collect::<Result<_>>()?;
-        Ok(Arc::new(AtRest::new(read)))
+        Ok(Arc::new(AtRest::new(logging.read(bytes, records)?)))
     }
 }
 
 impl<B: IntoPartition> ReceiverIngest<B> {
-    /// Declares a receiver input; `make` gets its id and gives the ring's far end
-    /// and the receiver.
+    /// Declares a receiver input; `make` gets its id and name, and gives the ring's far
+    /// end, how its records are read and the receiver.
     pub(crate) fn declare(
         graph: &Arc<Graph>,
         kind: &'static str,
         site: &'static Location<'static>,
         logging: &Arc<Logging<B::Record>>,
-        make: impl FnOnce(StreamId) -> (Cutter<B>, Supervisor),
+        make: impl FnOnce(StreamId, &str) -> (Cutter<B>, B::Reading, Supervisor),
     ) -> Result<DStream<B::Record>> {
         let mut declared = None;
         let stream = InputNode::declare(graph, kind, site, |stream_id, name| {
-            let (cutter, supervisor) = make(stream_id);
+            let (cutter, reading, supervisor) = make(stream_id, name);
             let (limit, budget) = (supervisor.limit.clone(), Arc::clone(&supervisor.budget));
             declared = Some(DeclaredReceiver {
                 stream_id,
@@ -143,7 +154,10 @@ impl<B: IntoPartition> ReceiverIngest<B> {
                 interval: graph.batch_interval(),
                 limit,
                 budget,
-                logging: Arc::clone(logging),
+                how: How {
+                    logging: Arc::clone(logging),
+                    reading,
+                },
                 ring: Mutex::new(Ring {
                     cutter,
                     blocks: Vec::new(),
@@ -171,7 +185,7 @@ impl<B: IntoPartition> ReceiverIngest<B> {
         } = &mut *ring;
         cutter.cut(taken);
         let parts = taken.drain(..);
-        blocks.extend(parts.map(|taken| Arc::new(TakenPart::new(taken, &self.logging))));
+        blocks.extend(parts.map(|taken| Arc::new(TakenPart::new(taken, &self.how.logging))));
         ring
     }
 
@@ -203,12 +217,11 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         let about = |part: &Arc<TakenPart<B>>| B::about(&part.taken)?.metadata.clone();
         let metadata = restored.iter().filter_map(|part| part.metadata.clone());
         let metadata = metadata.chain(blocks.iter().filter_map(about)).collect();
+        let lost = restored.iter().map(|part| Arc::clone(&part.lost)).collect();
         let partitions = restored.iter().map(|part| Arc::clone(&part.partition));
-        let taken = blocks
-            .iter()
-            .map(|part| B::into_partition(part.taken.clone()));
-        let partitions = partitions.chain(taken).collect();
-        let parts = match self.logging.log() {
+        let taken = blocks.iter().map(|part| part.taken.clone()).collect();
+        let data = Arc::new(ReceivedBlocks::new(self.how.clone(), partitions, taken));
+        let parts = match self.how.logging.log() {
             Some(_) => {
                 let restored = restored.into_iter().map(|part| part as Arc<dyn Part>);
                 let blocks = blocks.into_iter().map(|part| part as Arc<dyn Part>);
@@ -217,7 +230,7 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
             None => Vec::new(),
         };
         Cut {
-            rdd: Rdd::ready(partitions, Arc::clone(&self.executor)),
+            rdd: Rdd::new(data, Arc::clone(&self.executor)),
             records,
             received: Received {
                 rate_limit: self.limit.as_ref().and_then(|limit| limit.rate()),
@@ -225,6 +238,7 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
                 metadata,
             },
             parts,
+            lost,
         }
     }
 
@@ -233,30 +247,35 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         self.budget.wake();
     }
 
+    fn is_crowded(&self) -> bool {
+        self.budget.is_crowded()
+    }
+
     fn is_waiting(&self) -> bool {
         !self.restored().is_empty() || !self.cut_ring().blocks.is_empty()
     }
 
     fn logging(&self) -> Option<&Logging<B::Record>> {
-        Some(&self.logging)
+        Some(&self.how.logging)
     }
 
     fn restore(
         &self,
+        log: &Arc<ReceiverLog>,
         mut stream: RestoredStream,
         resume: Resume,
     ) -> Result<BTreeMap<BatchTime, Rdd<B::Record>>> {
+        let part = |block| RestoredPart::new::<B>(block, log, &self.how);
         let before = std::mem::take(&mut stream.before).into_iter();
         let before = before.map(|(time, blocks)| {
-            let parts = blocks.into_iter().map(|block| {
-                let part = RestoredPart::new::<B>(block, &self.logging)?;
-                Ok(part.partition)
-            });
-            let partitions = parts.collect::<Result<_>>()?;
-            Ok((time, Rdd::ready(partitions, Arc::clone(&self.executor))))
+            let partitions = blocks.into_iter().map(|block| part(block).partition);
+            let rdd = Rdd::ready(partitions.collect(), Arc::clone(&self.executor));
+            (time, rdd)
         });
-        let before = before.collect::<Result<_>>()?;
-        let restored = Restored::new::<B>(stream, resume, self.interval, &self.logging)?;
+        let before = before.collect();
+        let restored = Restored::new(stream, resume, self.interval, part);
+        // A program that cannot read its records any more is told now.
+        restored.read_first()?;
         *self.restored() = restored;
         Ok(before)
     }

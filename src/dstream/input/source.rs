@@ -86,7 +86,8 @@ pub trait InputSource<T: Data>: Send + 'static {
     /// another one than before. Default: nothing.
     ///
     /// # Errors
-    /// Whatever went wrong: no checkpoint is taken, or the batch fails.
+    /// Whatever went wrong: no checkpoint is taken, or the batch fails. So do those behind
+    /// it, for which the source is not asked, until the position is known.
     fn position(&mut self) -> Result<Vec<u8>> {
         Ok(Vec::new())
     }
@@ -229,7 +230,7 @@ impl<T: Data, S: InputSource<T>> Direct<T> for CustomDirect<S> {
                 let description = batch.description;
                 Made {
                     rdd,
-                    report: Some(Arc::new(move || Told {
+                    report: Some(Box::new(move || Told {
                         num_records,
                         description: description.clone(),
                     })),

@@ -21,7 +21,9 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// The shortest interval of all streams holds for the context. A stream that
     /// keeps nothing has nothing to save: it is made again from its parents.
     ///
-    /// A checkpoint writes what changed since the one before.
+    /// A checkpoint writes what changed since the one before. The types of keys and values
+    /// may have changed when it is read: [`deploying`](crate::guide::deploying) has what
+    /// they may.
     ///
     /// # Errors
     /// If the context was started. That `interval` is not a multiple of the stream's

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::dstream::durable::{Kept, KeptState};
-use crate::dstream::stateful::{Advance, StatefulNode, View};
+use crate::dstream::stateful::{Advance, StatefulNode, View, blame_step};
 use crate::dstream::{DStream, Meta};
 use crate::error::Result;
 use crate::rdd::pipe::{Data, Pipe, Step};
-use crate::rdd::{Arrivals, Rdd, SpareLists, at_rest, blame};
+use crate::rdd::{Arrivals, Rdd, SpareLists, at_rest};
 use crate::state::{KeyedState, State};
 use crate::time::{BatchTime, Duration};
 
@@ -30,8 +30,9 @@ where
     /// may add an initial state, a number of partitions and a time-out.
     ///
     /// The records of a key are passed in the order in which they came. A record
-    /// that finds no state calls the function too. If a call panics, the batch
-    /// fails, and the state of all keys stays as it was before the batch.
+    /// that finds no state calls the function too. If a call panics, or the state would
+    /// outgrow `state_max_bytes`, the batch fails, and the state of all keys stays as
+    /// it was before the batch.
     ///
     /// Guide: Transformations on DStreams. A shuffle of all records; keeps the
     /// state of each key, in memory, until it is removed or times out. A batch
@@ -82,7 +83,7 @@ where
             MapWithState {
                 parent: self.clone(),
                 kept: KeptState::new(
-                    KeyedState::new(partitions, spec.timeout),
+                    KeyedState::new(partitions, spec.timeout).bounded(graph.state_bound()),
                     Arc::clone(graph.executor()),
                 ),
                 initial: spec.initial,
@@ -286,20 +287,15 @@ where
     P: Pipe<Out = (K, V)>,
     F: Fn(BatchTime, K, Option<V>, &mut State<'_, S>) -> Option<M> + Send + Sync + 'static,
 {
-    fn step(&mut self, records: &Arrivals<(K, V)>, time: BatchTime) -> Result<Stepped<K, S, M>> {
-        let Self { kept, initial, .. } = self;
-        let state = &kept.state;
+    fn step(&self, records: Arrivals<(K, V)>, time: BatchTime) -> Result<Stepped<K, S, M>> {
+        let state = &self.kept.state;
         let executor = self.parent.graph().executor();
-        if let Some(rdd) = initial {
-            state.load(executor, time, rdd, |state, again| *state = again)?;
-            *initial = None;
-        }
         let weight = records.len() + state.due(time);
         let mapped = state
-            .step(executor, time, weight, |i, partition| {
-                partition.call(time, records.take(i), &self.function)
+            .step(executor, time, weight, records, |partition, records| {
+                partition.call(time, records, &self.function)
             })
-            .map_err(|error| blame(&[self.step], error))?;
+            .map_err(|error| blame_step(self.step, error))?;
         let wanted = self.snapshots_wanted.load(Ordering::Relaxed);
         Ok(Stepped {
             mapped: Rdd::ready(at_rest(mapped), Arc::clone(executor)),
@@ -320,13 +316,25 @@ where
     type Output = Stepped<K, S, M>;
 
     fn advance(&mut self, time: BatchTime) -> Result<Self::Output> {
-        let partitioner = self.kept.state.partitioner();
-        let records = match self.parent.at(time)? {
-            Some(rdd) => rdd.by_key(partitioner, &self.spare),
-            None => Ok(Arrivals::none(partitioner.partitions())),
+        let batch = self.parent.at(time)?;
+        let executor = Arc::clone(self.parent.graph().executor());
+        let state = &self.kept.state;
+        let loaded = match &self.initial {
+            Some(initial) => state.load(&executor, time, initial, |state, again| *state = again),
+            None => Ok(()),
         };
-        records
-            .and_then(|records| self.step(&records, time))
+        loaded
+            .and_then(|()| {
+                self.initial = None;
+                let partitioner = self.kept.state.partitioner();
+                executor.stage(|| {
+                    let records = match &batch {
+                        Some(rdd) => rdd.by_key(partitioner, &self.spare)?,
+                        None => Arrivals::none(partitioner.partitions()),
+                    };
+                    self.step(records, time)
+                })
+            })
             .map_err(|error| error.in_batch(time.as_millis()).at(self.step.site))
     }
 

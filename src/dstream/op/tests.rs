@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Rdd, at_rest};
-use crate::state::State;
+use crate::state::{State, StateBound};
 use crate::time::{BatchTime, Duration};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ impl Operator for Gaps {
 
 fn with_gaps() -> (Arc<Graph>, DStream<(&'static str, i64)>) {
     let executor = Arc::new(Executor::of(1));
-    let graph = Graph::new("test", SECOND, Arc::clone(&executor));
+    let graph = Graph::new("test", SECOND, Arc::clone(&executor), StateBound::default());
     let meta = Meta::new(&graph, "gaps", Location::caller(), SECOND, Vec::new());
     let node = Node::declare(&graph, meta, Gaps(executor));
     (Arc::clone(&graph), DStream::from_node(graph, node))

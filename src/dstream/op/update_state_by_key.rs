@@ -6,12 +6,12 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dstream::durable::{Kept, KeptState};
-use crate::dstream::stateful::{Advance, StatefulNode, View};
+use crate::dstream::stateful::{Advance, StatefulNode, View, blame_step};
 use crate::dstream::{DStream, Meta};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::{Data, Pipe, Sink, Step};
-use crate::rdd::{Arrivals, Rdd, Scatter, SpareLists, blame};
+use crate::rdd::{Arrivals, Rdd, Scatter, SpareLists};
 use crate::state::{KeyedState, StateEntries};
 use crate::time::BatchTime;
 
@@ -28,8 +28,8 @@ where
     /// In every batch `f` is called once for each key that has a state or values,
     /// so also for those without data. The values are in the order in which they
     /// came. The stream holds all keys with their state, in every batch. If a call
-    /// panics, the batch fails, and the state of all keys stays as it was before
-    /// it.
+    /// panics, or the state would outgrow `state_max_bytes`, the batch fails, and the
+    /// state of all keys stays as it was before it.
     ///
     /// Guide: `UpdateStateByKey` Operation. A shuffle of all records; keeps the state
     /// of each key, in memory, until it is removed. A batch costs what all keys
@@ -120,17 +120,14 @@ where
         S: Data,
         F: Fn(BatchTime, &K, &[V], Option<&S>) -> Option<S> + Send + Sync + 'static,
     {
-        let update =
-            move |state: &KeyedState<K, S>, executor: &Executor, batch: Batch<'_, K, V>| {
-                let Batch { time, records } = batch;
-                let weight = records.len() + state.len();
-                state.step(executor, time, weight, |i, partition| {
-                    partition.update(records.take(i), |key, values, old| {
-                        f(time, key, values, old)
-                    });
-                })?;
-                Ok(())
-            };
+        let update = move |state: &KeyedState<K, S>, executor: &Executor, batch: Batch<K, V>| {
+            let Batch { time, records } = batch;
+            let weight = records.len() + state.len();
+            state.step(executor, time, weight, records, |partition, records| {
+                partition.update(records, |key, values, old| f(time, key, values, old));
+            })?;
+            Ok(())
+        };
         self.updated(options, update, Location::caller())
     }
 
@@ -180,22 +177,21 @@ where
         F: Fn(BatchTime, StateEntries<K, V, S>) -> I + Send + Sync + 'static,
         I: IntoIterator<Item = (K, S)>,
     {
-        let update =
-            move |state: &KeyedState<K, S>, executor: &Executor, batch: Batch<'_, K, V>| {
-                let Batch { time, records } = batch;
-                let partitioner = state.partitioner();
-                let n = partitioner.partitions();
-                let weight = records.len() + state.len();
-                let kept = state.step(executor, time, weight, |i, partition| {
-                    let mut kept = Scatter::new(n, partitioner.by_key());
-                    for entry in f(time, partition.entries(records.take(i))) {
-                        kept.push(entry);
-                    }
-                    kept.into_buckets()
-                })?;
-                let kept = Arrivals::of(executor, n, kept, &Arc::default())?;
-                state.rebuild(executor, time, &kept)
-            };
+        let update = move |state: &KeyedState<K, S>, executor: &Executor, batch: Batch<K, V>| {
+            let Batch { time, records } = batch;
+            let partitioner = state.partitioner();
+            let n = partitioner.partitions();
+            let weight = records.len() + state.len();
+            let kept = state.step(executor, time, weight, records, |partition, records| {
+                let mut kept = Scatter::new(n, partitioner.by_key());
+                for entry in f(time, partition.entries(records)) {
+                    kept.push(entry);
+                }
+                kept.into_buckets()
+            })?;
+            let kept = Arrivals::of(executor, n, kept, &Arc::default())?;
+            state.rebuild(executor, time, kept)
+        };
         self.updated(options, update, Location::caller())
     }
 
@@ -207,7 +203,7 @@ where
     ) -> DStream<(K, S)>
     where
         S: Data,
-        U: Fn(&KeyedState<K, S>, &Executor, Batch<'_, K, V>) -> Result<()> + Send + Sync + 'static,
+        U: Fn(&KeyedState<K, S>, &Executor, Batch<K, V>) -> Result<()> + Send + Sync + 'static,
     {
         const NAME: &str = "update_state_by_key";
         let graph = self.graph();
@@ -223,7 +219,7 @@ where
         let operator = UpdateState {
             parent: self.clone(),
             kept: KeptState::new(
-                KeyedState::new(partitions, None),
+                KeyedState::new(partitions, None).bounded(graph.state_bound()),
                 Arc::clone(graph.executor()),
             ),
             began: false,
@@ -307,9 +303,9 @@ struct UpdateState<K: Data, V, S: Data, P: Pipe<Out = (K, V)>, U> {
 }
 
 /// What came in a batch.
-struct Batch<'b, K, V> {
+struct Batch<K, V> {
     time: BatchTime,
-    records: &'b Arrivals<(K, V)>,
+    records: Arrivals<(K, V)>,
 }
 
 impl<K, V, S, P, U> UpdateState<K, V, S, P, U>
@@ -318,18 +314,13 @@ where
     V: Data,
     S: Data,
     P: Pipe<Out = (K, V)>,
-    U: Fn(&KeyedState<K, S>, &Executor, Batch<'_, K, V>) -> Result<()> + Send + Sync + 'static,
+    U: Fn(&KeyedState<K, S>, &Executor, Batch<K, V>) -> Result<()> + Send + Sync + 'static,
 {
-    fn step(&mut self, records: &Arrivals<(K, V)>, time: BatchTime) -> Result<Rdd<(K, S)>> {
-        let Self { kept, initial, .. } = self;
-        let state = &kept.state;
+    fn step(&self, records: Arrivals<(K, V)>, time: BatchTime) -> Result<Rdd<(K, S)>> {
+        let state = &self.kept.state;
         let executor = self.parent.graph().executor();
-        if let Some(rdd) = initial {
-            state.load(executor, time, rdd, |_, _| ())?;
-            *initial = None;
-        }
         (self.update)(state, executor, Batch { time, records })
-            .map_err(|error| blame(&[self.step], error))?;
+            .map_err(|error| blame_step(self.step, error))?;
         Ok(Rdd::ready(state.rows(), Arc::clone(executor)))
     }
 }
@@ -340,20 +331,34 @@ where
     V: Data,
     S: Data,
     P: Pipe<Out = (K, V)>,
-    U: Fn(&KeyedState<K, S>, &Executor, Batch<'_, K, V>) -> Result<()> + Send + Sync + 'static,
+    U: Fn(&KeyedState<K, S>, &Executor, Batch<K, V>) -> Result<()> + Send + Sync + 'static,
 {
     type Output = Option<Rdd<(K, S)>>;
 
     fn advance(&mut self, time: BatchTime) -> Result<Self::Output> {
-        let partitioner = self.kept.state.partitioner();
-        let records = match self.parent.at(time)? {
-            Some(rdd) => rdd.by_key(partitioner, &self.spare),
-            None if self.began => Ok(Arrivals::none(partitioner.partitions())),
-            None => return Ok(None),
-        };
+        let batch = self.parent.at(time)?;
+        if batch.is_none() && !self.began {
+            return Ok(None);
+        }
         self.began = true;
-        records
-            .and_then(|records| self.step(&records, time))
+        let executor = Arc::clone(self.parent.graph().executor());
+        let state = &self.kept.state;
+        let loaded = match &self.initial {
+            Some(initial) => state.load(&executor, time, initial, |_, _| ()),
+            None => Ok(()),
+        };
+        loaded
+            .and_then(|()| {
+                self.initial = None;
+                let partitioner = self.kept.state.partitioner();
+                executor.stage(|| {
+                    let records = match &batch {
+                        Some(rdd) => rdd.by_key(partitioner, &self.spare)?,
+                        None => Arrivals::none(partitioner.partitions()),
+                    };
+                    self.step(records, time)
+                })
+            })
             .map_err(|error| error.in_batch(time.as_millis()).at(self.step.site))
             .map(Some)
     }

@@ -11,9 +11,6 @@ use crate::rdd::pipe::{Data, Pipe};
 use crate::shared::Pool;
 use crate::time::BatchTime;
 
-/// How often a partition is tried before its batch fails.
-const ATTEMPTS: usize = 3;
-
 /// A connection to a store with transactions, which holds the records of a partition
 /// and the [`PartitionId`] of it, both or none.
 ///
@@ -131,7 +128,8 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
     /// over; all others are [written](TransactionalSink::write), the batches in order and
     /// the partitions of a batch by the workers in parallel, each with a connection of its
     /// own from the pool. One that fails is tried again at once with a new connection,
-    /// three times in all, and the store is asked for its id each time. If it fails then,
+    /// `task_max_failures` times in all (four), and the store is asked for its id each time. If
+    /// it fails then,
     /// the batch fails, and no further checkpoint is taken: the batch comes again when the
     /// program is started again, and so do those behind it, of which the store has what
     /// it has.
@@ -191,23 +189,14 @@ fn write_once<T, S: TransactionalSink<T>>(
     id: &PartitionId,
     records: &[T],
 ) -> Result<()> {
-    let mut attempt = 1;
-    loop {
-        // Asked again each time: a commit that failed may have been done.
-        let written = connections.with(|sink| match sink.is_written(id)? {
-            true => Ok(()),
-            false => sink.write(id, records),
-        });
-        let Err(error) = written else {
-            return Ok(());
-        };
-        if attempt == ATTEMPTS {
-            let what = format!("{id} could not be written, in {ATTEMPTS} attempts");
-            return Err(Error::new(error.kind(), what).with_source(error));
-        }
-        tracing::warn!(%id, attempt, %error, "a partition could not be written and is tried again");
-        attempt += 1;
+    // Asked at each attempt: a commit that failed may have been done.
+    let written = connections.with(|sink| match sink.is_written(id)? {
+        true => Ok(()),
+        false => sink.write(id, records),
+    });
+    written.map_err(|error| {
         // They are as old as the one that failed, or older.
         connections.drop_idle();
-    }
+        Error::new(error.kind(), format!("{id} could not be written")).with_source(error)
+    })
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::Extent;
 use crate::codec::RecordCodec;
+use crate::codec::records::{RecordReader, RecordWriter, joined};
 use crate::dstream::durable::{Keep, Kept, Piece, Saved, no_codec};
 use crate::dstream::stateful::{Advance, StatefulNode};
 use crate::dstream::{DStream, Meta};
@@ -17,7 +18,7 @@ use crate::rdd::pipe::{Chunk, Data, Pipe, Sink, Step};
 use crate::rdd::{
     Aggregate, Combine, HashPartitioner, Partition, Partitions, Rdd, Scatter, at_rest,
 };
-use crate::state::SlidingWindow;
+use crate::state::{SlidingWindow, StateSize};
 use crate::time::{BatchTime, Duration};
 
 /// One partition of the window.
@@ -102,8 +103,10 @@ where
         let batches = self.parent.batches_until(end, self.pane)?;
         let executor = self.parent.graph().executor();
         match Rdd::union_of_batches(batches) {
-            Some(batches) if self.takes_repeats() => self.aggregate.run_apart(&batches, executor),
-            Some(batches) => self.aggregate.run(&batches, executor),
+            Some(batches) => executor.stage(|| match self.takes_repeats() {
+                true => self.aggregate.run_apart(&batches, executor),
+                false => self.aggregate.run(&batches, executor),
+            }),
             // The stream has no batches at these times.
             None => Ok(at_rest(self.parts.iter().map(|_| Vec::new()))),
         }
@@ -132,7 +135,8 @@ where
             .sum::<usize>();
         let parts = &self.parts;
         let executor = self.parent.graph().executor();
-        executor.map(parts.len(), entries + leaving, |i| {
+        // Not tried again: nobody could tell how far the window had moved.
+        executor.map_once(parts.len(), entries + leaving, |i| {
             let mut part = lock(&parts[i]);
             for _ in 0..leave {
                 part.leave();
@@ -145,6 +149,14 @@ where
         Ok(())
     }
 
+    /// As [`take_in`](Self::take_in), unless the window would outgrow its bound.
+    fn advance_to(&mut self, end: BatchTime, pane: &Partitions<(K, V)>) -> Result<()> {
+        let before = self.size();
+        self.take_in(end, pane)?;
+        let bound = self.parent.graph().state_bound();
+        bound.check(before, self.size())
+    }
+
     /// Keeps the bytes of a pane for the next checkpoint.
     fn note(&mut self, end: BatchTime, pane: &Partitions<(K, V)>) {
         let (Some(codec), Some(unsaved)) = (self.codec, &mut self.unsaved) else {
@@ -153,7 +165,7 @@ where
         let weight = pane.iter().map(|part| part.weight()).sum();
         let executor = self.parent.graph().executor();
         let parts = executor.map(pane.len(), weight, |i| write_all(&*pane[i], codec));
-        unsaved.push((end, parts.map(|parts| parts.concat())));
+        unsaved.push((end, parts.and_then(|parts| joined(&[], &parts))));
         // Those that are over before they were ever saved.
         let over = end - self.extent.length;
         unsaved.retain(|&(end, _)| end > over);
@@ -195,7 +207,7 @@ where
             end = end + self.pane;
             self.reached = Some(end);
             let taken = self.reduced(end).and_then(|pane| {
-                self.take_in(end, &pane)?;
+                self.advance_to(end, &pane)?;
                 self.note(end, &pane);
                 Ok(())
             });
@@ -234,6 +246,10 @@ where
 {
     fn kind(&self) -> &'static str {
         "window by key"
+    }
+
+    fn size(&self) -> StateSize {
+        self.parts.iter().map(|part| lock(part).size()).sum()
     }
 
     fn offer_codec(&mut self, codec: &dyn Any) -> bool {
@@ -276,9 +292,8 @@ where
             let partitioner = HashPartitioner::new(self.parts.len());
             let mut pane = Scatter::new(self.parts.len(), partitioner.by_key());
             let mut bytes = &piece.bytes[..];
-            while !bytes.is_empty() {
-                pane.push((codec.decode)(&mut bytes)?);
-            }
+            let mut records = RecordReader::new(codec, &mut bytes)?;
+            records.read_all(bytes, |record| pane.push(record))?;
             self.take_in(piece.time, &at_rest(pane.into_buckets()))?;
         }
         self.reached = Some(time);
@@ -286,20 +301,19 @@ where
     }
 }
 
-fn write_all<T: Data>(part: &dyn Partition<T>, codec: RecordCodec<T>) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+fn write_all<T: Data>(part: &dyn Partition<T>, codec: RecordCodec<T>) -> Result<RecordWriter<T>> {
+    let mut out = RecordWriter::new(codec);
     let mut written = Ok(());
     part.chunks(&mut |chunk| {
         let records = match chunk {
             Chunk::Shared(records) => records,
             Chunk::Owned(records) => records,
         };
-        let mut records = records.iter();
-        written = records.try_for_each(|record| (codec.encode)(record, &mut bytes));
+        written = records.iter().try_for_each(|record| out.write(record));
         match written {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
     })?;
-    written.map(|()| bytes)
+    written.map(|()| out)
 }

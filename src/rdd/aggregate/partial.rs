@@ -4,6 +4,7 @@ use std::hash::Hash;
 
 use super::Combine;
 use super::bucket::{Bucket, Buckets};
+use crate::executor::Spare;
 use crate::hash::KeyHash;
 use crate::rdd::pipe::{Chunk, Pipe, Sink};
 use crate::rdd::shuffle::HashPartitioner;
@@ -28,7 +29,7 @@ const PAST: usize = if cfg!(test) { 4096 } else { 1 << 22 };
 /// fits. If the table meets few keys again, as one of many equally frequent keys
 /// does, records go straight to the buckets.
 pub(super) struct Partial<K, V, C: Combine<V>> {
-    table: KeyTable<K, C::Combined>,
+    table: Spare<KeyTable<K, C::Combined>>,
     spilled: Buckets<K, C::Combined>,
     /// Records on their way to somewhere else than the table.
     waiting: Vec<(K, V)>,
@@ -46,7 +47,7 @@ struct Sample {
 }
 
 impl<K: Hash + Eq, V, C: Combine<V>> Partial<K, V, C> {
-    pub(super) fn new(table: KeyTable<K, C::Combined>) -> Self {
+    pub(super) fn new(table: Spare<KeyTable<K, C::Combined>>) -> Self {
         Self {
             table,
             spilled: Buckets::new(),
@@ -54,6 +55,11 @@ impl<K: Hash + Eq, V, C: Combine<V>> Partial<K, V, C> {
             sample: Sample::default(),
             past: 0,
         }
+    }
+
+    /// The node that the table is on; see [`Spare::home`].
+    pub(super) fn home(&self) -> Option<usize> {
+        self.table.home()
     }
 
     /// Entries, of which some may have the same key.
@@ -160,7 +166,7 @@ impl<K: Hash + Eq, V, C: Combine<V>> Partial<K, V, C> {
         all.into_vec(buckets)
     }
 
-    pub(super) fn into_table(self) -> KeyTable<K, C::Combined> {
+    pub(super) fn into_table(self) -> Spare<KeyTable<K, C::Combined>> {
         self.table
     }
 }

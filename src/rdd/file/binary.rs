@@ -101,7 +101,7 @@ impl Partition<Arc<[u8]>> for FixedLengthPart {
             }
             made.clear();
         }
-        self.once.count(&self.file.tally, records, 0);
+        self.once.count(&self.file.tally, records);
         if self.is_last() {
             self.file.compare_open(&file)?;
         }

@@ -4,12 +4,14 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::gzip::{Inflated, Limits};
 use super::{BatchFile, InputFile, InputFormat, Once, parts};
 use crate::block::{LineReader, LineRules, Str};
-use crate::error::Result;
-use crate::rdd::lines::Lines;
+use crate::conf::InvalidUtf8;
+use crate::error::{Error, ErrorKind, Result};
+use crate::rdd::lines::{hand_over, mend};
 use crate::rdd::partition::Partition;
 use crate::rdd::pipe::Chunk;
 
@@ -20,6 +22,7 @@ pub(crate) struct TextFiles {
     pub(crate) part_bytes: usize,
     /// A longer line is dropped.
     pub(crate) max_line_bytes: usize,
+    pub(crate) invalid: InvalidUtf8,
     pub(crate) gzip: Limits,
 }
 
@@ -131,8 +134,24 @@ impl TextPart {
         Ok(LineReader::new(content, rules))
     }
 
+    /// The line that begins at `start` of what was read last is not UTF-8.
+    #[cold]
+    fn invalid(&self, reader: &LineReader<Content>, start: usize, wrong: usize) -> Error {
+        let (path, offset) = (&self.file.path, reader.given() + start as u64);
+        let at = if reader.oversize_lines() > 0 {
+            "near"
+        } else {
+            "at"
+        };
+        let what = format!(
+            "{path:?}: the line {at} byte {offset} of the text is not UTF-8 from its byte {wrong} \
+             on"
+        );
+        Error::new(ErrorKind::Corrupt, what)
+    }
+
     /// All lines were read.
-    fn finish(&self, reader: &LineReader<Content>, lines: u64) -> Result<()> {
+    fn finish(&self, reader: &LineReader<Content>, lines: u64, invalid: u64) -> Result<()> {
         let oversize = reader.oversize_lines();
         if oversize > 0 {
             tracing::warn!(
@@ -141,7 +160,11 @@ impl TextPart {
                 "lines were longer than max_line_bytes and dropped"
             );
         }
-        self.once.count(&self.file.tally, lines, oversize);
+        let tally = &self.file.tally;
+        if self.once.count(tally, lines) {
+            tally.oversize.fetch_add(oversize, Ordering::Relaxed);
+            tally.invalid.fetch_add(invalid, Ordering::Relaxed);
+        }
         if self.is_last() {
             self.file.compare_open(reader.source().file())?;
         }
@@ -152,18 +175,22 @@ impl TextPart {
 impl Partition<Str> for TextPart {
     fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, Str>) -> ControlFlow<()>) -> Result<()> {
         let mut reader = self.open()?;
-        let mut lines = 0;
+        let (mut lines, mut invalid) = (0, 0);
         loop {
             let range = match reader.next() {
                 Ok(Some(range)) => range,
-                Ok(None) => return self.finish(&reader, lines),
+                Ok(None) => return self.finish(&reader, lines, invalid),
                 Err(cause) => return Err(self.file.failed(reader.source().offset(), cause)),
             };
             let mut flow = ControlFlow::Continue(());
-            Lines::from(range).chunks(&mut |chunk| {
+            let mut counted = |chunk: Chunk<'_, Str>| {
                 lines += chunk.len() as u64;
                 flow = each(chunk);
                 flow
+            };
+            hand_over(&range, 0..range.len(), &mut counted, |start, wrong| {
+                invalid += 1;
+                mend(self.format.invalid, || self.invalid(&reader, start, wrong))
             })?;
             if flow.is_break() {
                 return Ok(());

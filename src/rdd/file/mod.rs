@@ -67,6 +67,7 @@ pub(crate) struct Tally {
     records: AtomicU64,
     changed: AtomicU64,
     oversize: AtomicU64,
+    invalid: AtomicU64,
 }
 
 impl Tally {
@@ -155,11 +156,13 @@ impl BatchFile {
 struct Once(AtomicBool);
 
 impl Once {
-    fn count(&self, tally: &Tally, records: u64, oversize: u64) {
-        if !self.0.swap(true, Ordering::Relaxed) {
+    /// Says whether this was the first time.
+    fn count(&self, tally: &Tally, records: u64) -> bool {
+        let is_first = !self.0.swap(true, Ordering::Relaxed);
+        if is_first {
             tally.records.fetch_add(records, Ordering::Relaxed);
-            tally.oversize.fetch_add(oversize, Ordering::Relaxed);
         }
+        is_first
     }
 }
 
@@ -183,13 +186,14 @@ fn parts(len: u64, size: u64, unit: u64) -> impl Iterator<Item = (u64, u64)> {
 /// The files of a batch.
 pub(crate) struct Files<T> {
     parts: Partitions<T>,
+    tally: Arc<Tally>,
     /// Reading is a step: the records are not there.
     step: Step,
 }
 
 impl<T> Files<T> {
-    pub(crate) fn new(parts: Partitions<T>, step: Step) -> Self {
-        Self { parts, step }
+    pub(crate) fn new(parts: Partitions<T>, step: Step, tally: Arc<Tally>) -> Self {
+        Self { parts, tally, step }
     }
 }
 
@@ -200,6 +204,10 @@ impl<T: Data> Dataset<T> for Files<T> {
 
     fn partitions(&self, _: &Executor) -> Result<Partitions<T>> {
         Ok(Arc::clone(&self.parts))
+    }
+
+    fn invalid_lines(&self) -> u64 {
+        self.tally.invalid.load(Ordering::Relaxed)
     }
 
     fn steps(&self, steps: &mut Vec<Step>) {

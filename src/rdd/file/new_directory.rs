@@ -59,9 +59,17 @@ impl<'d> NewDirectory<'d> {
         Ok(directory)
     }
 
-    /// Makes a file in it, which its writer syncs.
+    /// Makes a file in it, which its writer syncs. One that a failed attempt left is
+    /// replaced.
     pub(crate) fn create(&self, name: &str) -> Result<Box<dyn AppendFile>> {
-        self.disk.create(&self.new.join(name))
+        let path = self.new.join(name);
+        match self.disk.create(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                self.disk.remove(&path)?;
+                self.disk.create(&path)
+            }
+            created => created,
+        }
     }
 
     /// Gives it its name, durably. All its files were synced.

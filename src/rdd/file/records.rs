@@ -132,7 +132,7 @@ impl<T: Data, R: FileReader<T>> Partition<T> for RecordsPart<T, R> {
                 break;
             }
         }
-        self.once.count(&self.file.tally, count, 0);
+        self.once.count(&self.file.tally, count);
         self.file.compare_named();
         Ok(())
     }

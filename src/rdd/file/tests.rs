@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::block::Str;
+use crate::conf::InvalidUtf8;
 use crate::error::ErrorKind;
 use crate::rdd::pipe::{Pipe, Source};
 
@@ -87,6 +88,7 @@ fn text(part_bytes: usize) -> TextFiles {
     TextFiles {
         part_bytes,
         max_line_bytes: 1000,
+        invalid: InvalidUtf8::Replace,
         gzip: Limits {
             max_ratio: 200,
             max_bytes: 1 << 30,

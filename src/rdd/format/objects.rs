@@ -65,7 +65,7 @@ fn write_records(out: &mut dyn Write, payload: &mut Vec<u8>, count: &mut u32) ->
 
 /// The files of a directory that was saved, or one of them; a partition each.
 pub(crate) fn object_files<T: Data + Codec>(path: &Path, step: Step) -> Result<Files<T>> {
-    Ok(Files::new(parts_of(path)?, step))
+    Ok(Files::new(parts_of(path)?, step, Arc::default()))
 }
 
 fn parts_of<T: Data + Codec>(path: &Path) -> Result<Partitions<T>> {

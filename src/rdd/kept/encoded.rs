@@ -1,13 +1,12 @@
 //! Records as bytes, in memory or in a file.
 
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, ErrorKind, Write};
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::{Counted, Kept};
-use crate::block::Memory;
+use crate::block::{Memory, SpillFile};
 use crate::codec::Codec;
 use crate::error::{Error, Result};
 use crate::rdd::format::OutputFormat;
@@ -36,7 +35,7 @@ pub(in crate::rdd) fn keep<T: Data + Codec>(
             })),
             None if level.uses_disk() => {
                 let spilled = Spilled::new(memory, count, |file| file.write_all(&bytes))?;
-                Some(Arc::new(spilled))
+                spilled.map(|spilled| Arc::new(spilled) as Arc<dyn Partition<T>>)
             }
             None => None,
         });
@@ -53,7 +52,7 @@ pub(in crate::rdd) fn keep<T: Data + Codec>(
     let spilled = Spilled::new(memory, count, |file| {
         Objects.write(records.into_iter(), file)
     })?;
-    Ok(Some(Arc::new(spilled)))
+    Ok(spilled.map(|spilled| Arc::new(spilled) as Arc<dyn Partition<T>>))
 }
 
 /// Records as bytes in memory.
@@ -78,11 +77,9 @@ impl<T: Data + Codec> Partition<T> for Encoded<T> {
     }
 }
 
-/// Records as bytes in a file without a name, which is gone when it is closed,
-/// however the process ends.
+/// Records as bytes in a file.
 struct Spilled<T> {
-    file: File,
-    len: u64,
+    file: SpillFile,
     count: usize,
     records: PhantomData<fn() -> T>,
 }
@@ -92,36 +89,37 @@ impl<T> Spilled<T> {
         memory: &Memory,
         count: usize,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<Self> {
-        let directory = memory.spill_directory();
+    ) -> Result<Option<Self>> {
+        let store = memory.spill();
         let spill = || {
-            let mut file = BufWriter::new(memory.spill_file()?);
+            let mut file = store.create()?;
             write(&mut file)?;
-            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-            let len = file.metadata()?.len();
-            Ok((file, len))
+            file.finish()
         };
-        let (file, len) = spill().map_err(|cause: io::Error| {
-            let what = format!("records cannot be spilled to {}", directory.display());
-            Error::io(what, cause)
-        })?;
-        Ok(Self {
-            file,
-            len,
-            count,
-            records: PhantomData,
-        })
+        match spill() {
+            Ok(file) => Ok(Some(Self {
+                file,
+                count,
+                records: PhantomData,
+            })),
+            // `spill_max_bytes` is a bound like that of memory.
+            Err(cause) if cause.kind() == ErrorKind::QuotaExceeded => Ok(None),
+            Err(cause) => {
+                let directory = store.parent().display();
+                let what = format!("records cannot be spilled to {directory}");
+                Err(Error::io(what, cause))
+            }
+        }
     }
 }
 
 impl<T: Data + Codec> Partition<T> for Spilled<T> {
     fn chunks(&self, each: &mut dyn FnMut(Chunk<'_, T>) -> ControlFlow<()>) -> Result<()> {
-        // A place of its own: several may read at the same time.
-        let reader = ReadAt {
-            file: &self.file,
-            offset: 0,
-        };
-        read_objects(BufReader::with_capacity(PIECE, reader), self.len, each)
+        let file = self.file.open().map_err(|cause| {
+            let path = self.file.path().display();
+            Error::io(format!("spilled records cannot be read from {path}"), cause)
+        })?;
+        read_objects(BufReader::with_capacity(PIECE, file), self.file.len(), each)
     }
 
     fn count(&self) -> Option<usize> {
@@ -135,19 +133,3 @@ impl<T: Data + Codec> Partition<T> for Spilled<T> {
 
 /// Bytes that are read from a file at a time.
 const PIECE: usize = 64 << 10;
-
-struct ReadAt<'f> {
-    file: &'f File,
-    offset: u64,
-}
-
-impl Read for ReadAt<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        #[cfg(unix)]
-        let n = std::os::unix::fs::FileExt::read_at(self.file, buffer, self.offset)?;
-        #[cfg(windows)]
-        let n = std::os::windows::fs::FileExt::seek_read(self.file, buffer, self.offset)?;
-        self.offset += n as u64;
-        Ok(n)
-    }
-}

@@ -43,20 +43,22 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
         join: impl Fn(&mut A, A) + Send + Sync,
     ) -> Result<A> {
         let step = Step::new("aggregate", Location::caller());
-        let partial = self.fold(Some(step), || Aggregated {
-            so_far: zero.clone(),
-            take: &take,
-        })?;
-        let join_all = || {
-            let mut all = zero;
-            for worker in partial {
-                join(&mut all, worker.so_far);
-            }
-            all
-        };
-        self.executor
-            .once(join_all)
-            .map_err(|error| blame(&[step], error))
+        self.executor.stage(|| {
+            let partial = self.fold(Some(step), || Aggregated {
+                so_far: zero.clone(),
+                take: &take,
+            })?;
+            let join_all = || {
+                let mut all = zero.clone();
+                for worker in partial {
+                    join(&mut all, worker.so_far);
+                }
+                all
+            };
+            self.executor
+                .once(join_all)
+                .map_err(|error| blame(&[step], error))
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::rdd::dataset::PipedPartition;
 use crate::rdd::kept::Kept;
 use crate::rdd::pipe::{Data, Pipe};
-use crate::rdd::{Partition, Rdd, weight};
+use crate::rdd::{Partition, Rdd, homes, weight};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// The same records, kept in memory from the first action on, so that its
@@ -36,7 +36,7 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
         Rdd::lazy(self.num_partitions(), executor, move |executor| {
             let base = self.partitions()?;
             let parts = executor
-                .map(base.len(), weight(&base), |i| {
+                .map_at(homes(&base), weight(&base), |i| {
                     let kept = match executor.memory().is_full() {
                         true => None,
                         false => {
@@ -72,8 +72,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_into_memory_is_computed_again() {
         let room = 20 * size_of::<u64>() as u64;
-        let memory = Memory::new(room, std::env::temp_dir());
-        let (executor, _) = Executor::start(Some(1), None, false, memory).unwrap();
+        let memory = Memory::with_room(room);
+        let (executor, _) = Executor::start(Some(1), None, false, 1, memory).unwrap();
         let executor = Arc::new(executor);
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
@@ -100,7 +100,8 @@ mod tests {
         let text: String = (0..1000)
             .map(|n| format!("the line number {n:04}\n"))
             .collect();
-        let block = Arc::new(Lines::copy_of(text.as_bytes())) as Arc<dyn Partition<Str>>;
+        let block =
+            Arc::new(Lines::copy_of(text.as_bytes(), &Arc::default())) as Arc<dyn Partition<Str>>;
         let lines = Rdd::ready(Arc::new([block]), Arc::clone(&executor));
         for (every, kept) in [(1, 1000), (100, 10)] {
             let number = |line: &Str| line[16..].parse::<usize>().unwrap();

@@ -102,6 +102,10 @@ impl<T: Data, P: Pipe<Out = T>, U: Data> Partition<(T, U)> for ProductPartition<
     fn weight(&self) -> usize {
         self.part.weight().saturating_mul(self.right.len())
     }
+
+    fn home(&self) -> Option<usize> {
+        self.part.home()
+    }
 }
 
 /// Pairs each record with all of the other side.

@@ -8,13 +8,17 @@ use crate::rdd::pipe::{Data, Pipe, Step};
 use crate::rdd::{Partition, Rdd};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
-    /// Calls `f` once per partition, on the workers in parallel, with all its
+    /// Calls `f` for each partition, on the workers in parallel, with all its
     /// records. This is the place for a connection: one per partition, neither
     /// one per record nor one made elsewhere. A [`Pool`](crate::shared::Pool) keeps
     /// them for the next batch.
     ///
+    /// A partition for which `f` or a step fails is tried again, from its first record on, up
+    /// to `task_max_failures` times in all (four): what `f` did outside is done at least once.
+    /// With that setting at 1 nothing is tried again.
+    ///
     /// # Errors
-    /// The first error or panic of `f` or of a step.
+    /// The error or panic of `f` or of a step, if a partition has failed that often.
     #[doc(alias = "foreachPartition")]
     #[track_caller]
     pub fn for_each_partition<F>(&self, f: F) -> Result<()>

@@ -126,4 +126,8 @@ where
     fn weight(&self) -> usize {
         self.part.weight().max(UNKNOWN)
     }
+
+    fn home(&self) -> Option<usize> {
+        self.part.home()
+    }
 }

@@ -6,7 +6,7 @@ use crate::codec::Codec;
 use crate::rdd::dataset::PipedPartition;
 use crate::rdd::kept::keep;
 use crate::rdd::pipe::{Data, Pipe};
-use crate::rdd::{Partition, Rdd, StorageLevel, weight};
+use crate::rdd::{Partition, Rdd, StorageLevel, homes, weight};
 
 impl<T: Data + Codec, P: Pipe<Out = T>> Rdd<T, P> {
     /// The same records, kept as `level` says from the first action on, so that
@@ -39,7 +39,7 @@ impl<T: Data + Codec, P: Pipe<Out = T>> Rdd<T, P> {
         Rdd::lazy(self.num_partitions(), executor, move |executor| {
             let base = self.partitions()?;
             let parts = executor
-                .map(base.len(), weight(&base), |i| {
+                .map_at(homes(&base), weight(&base), |i| {
                     let kept = match executor.memory().is_full() && !level.uses_disk() {
                         true => None,
                         false => {

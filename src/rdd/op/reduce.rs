@@ -18,9 +18,11 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     where
         F: Fn(T, T) -> T + Send + Sync,
     {
-        self.reduce_as(Step::new("reduce", Location::caller()), f)
+        let step = Step::new("reduce", Location::caller());
+        self.executor.stage(|| self.reduce_as(step, &f))
     }
 
+    /// Belongs into a [`stage`](crate::executor::Executor::stage).
     fn reduce_as<F>(&self, step: Step, f: F) -> Result<Option<T>>
     where
         F: Fn(T, T) -> T + Send + Sync,

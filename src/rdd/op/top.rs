@@ -30,18 +30,20 @@ impl<T: Data + Ord, P: Pipe<Out = T>> Rdd<T, P> {
     #[track_caller]
     pub fn top(&self, n: usize) -> Result<Vec<T>> {
         let step = Step::new("top", Location::caller());
-        let partial = self.fold(Some(step), || Greatest::new(n))?;
-        let merge = || {
-            let mut all = Greatest::new(n);
-            for Reverse(record) in partial.into_iter().flat_map(|worker| worker.heap) {
-                all.push(record);
-            }
-            let sorted = all.heap.into_sorted_vec().into_iter();
-            sorted.map(|Reverse(record)| record).collect()
-        };
-        self.executor
-            .once(merge)
-            .map_err(|error| blame(&[step], error))
+        self.executor.stage(|| {
+            let partial = self.fold(Some(step), || Greatest::new(n))?;
+            let merge = || {
+                let mut all = Greatest::new(n);
+                for Reverse(record) in partial.into_iter().flat_map(|worker| worker.heap) {
+                    all.push(record);
+                }
+                let sorted = all.heap.into_sorted_vec().into_iter();
+                sorted.map(|Reverse(record)| record).collect()
+            };
+            self.executor
+                .once(merge)
+                .map_err(|error| blame(&[step], error))
+        })
     }
 }
 

@@ -3,13 +3,17 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::StreamBlocks;
+use super::{RestoredBlock, StreamBlocks};
 use crate::error::Result;
 use crate::time::BatchTime;
 
 /// There is none.
 #[derive(Debug)]
 pub(crate) enum ReceiverLog {}
+
+/// There is none.
+#[derive(Debug)]
+pub(crate) enum BlockPlace {}
 
 /// A block that is on its way from the log.
 #[derive(Debug)]
@@ -19,6 +23,18 @@ pub(crate) struct Flight {
 
 impl ReceiverLog {
     pub(crate) fn begin_block(&self, _: &str, _: Option<&str>, _: u64) -> Result<Vec<u8>> {
+        match *self {}
+    }
+
+    pub(crate) fn read_block<R>(
+        &self,
+        block: &RestoredBlock,
+        _: impl FnOnce(&[u8]) -> Result<R>,
+    ) -> Result<R> {
+        match block.place {}
+    }
+
+    pub(crate) fn skips_damage(&self) -> bool {
         match *self {}
     }
 

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
-use super::record::{self, Record};
+use super::record::{self, Block, Record};
 use super::{Again, RestoredBlock, RestoredStream, StreamBlocks};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
+use crate::sync::engine::{Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Duration};
-use crate::wal::{OnCorruption, SyncMode, WalOptions, WriteAheadLog};
+use crate::wal::{OnCorruption, RecordPlace, SyncMode, WalOptions, WriteAheadLog};
 
 /// Notes of what batches need, at the most.
 const NOTES: usize = 1 << 16;
@@ -37,6 +38,14 @@ struct State {
     needed: BTreeMap<BatchTime, u64>,
     /// The first one that is needed behind any earlier batch.
     first_needed: u64,
+}
+
+/// Where in the log a block is.
+#[derive(Debug)]
+pub(crate) struct BlockPlace {
+    record: RecordPlace,
+    /// Bytes of the body before the records.
+    head: usize,
 }
 
 /// A block that is in the log and on its way to its ring, until this is dropped.
@@ -98,7 +107,11 @@ impl ReceiverLog {
         while let Some((sequence, body)) = reader.next_record()? {
             match record::read(sequence, body)? {
                 Record::Block(stream, block) => {
-                    restoring.blocks.insert(sequence, (stream, block));
+                    restoring.blocks.extend(
+                        reader
+                            .place()
+                            .map(|place| (sequence, (stream, restored(place, block)))),
+                    );
                 }
                 Record::Batch(time, streams) if time > oldest => {
                     for (stream, numbers) in streams {
@@ -120,6 +133,28 @@ impl ReceiverLog {
             stream.before = std::mem::replace(&mut stream.batches, batches);
         }
         Ok(streams)
+    }
+
+    /// Reads a block of an earlier process: gives what `use_records` makes of the bytes of
+    /// its records.
+    ///
+    /// # Errors
+    /// Those of `use_records` and of the disk, and of kind [`ErrorKind::Corrupt`] if it is
+    /// not there any more.
+    pub(crate) fn read_block<R>(
+        &self,
+        block: &RestoredBlock,
+        use_records: impl FnOnce(&[u8]) -> Result<R>,
+    ) -> Result<R> {
+        let BlockPlace { record, head } = &block.place;
+        self.wal.read_again(record, |body| {
+            use_records(body.get(*head..).unwrap_or_default())
+        })
+    }
+
+    /// Whether blocks that are damaged are left out, and not an error.
+    pub(crate) fn skips_damage(&self) -> bool {
+        self.on_corruption == OnCorruption::Skip
     }
 
     /// Begins the body of a block; the bytes of its records come behind that.
@@ -240,6 +275,18 @@ impl fmt::Debug for ReceiverLog {
         f.debug_struct("ReceiverLog")
             .field("wal", &self.wal)
             .finish_non_exhaustive()
+    }
+}
+
+fn restored(place: RecordPlace, block: Block) -> RestoredBlock {
+    RestoredBlock {
+        sequence: place.sequence(),
+        records: block.records,
+        metadata: block.metadata,
+        place: BlockPlace {
+            record: place,
+            head: block.head,
+        },
     }
 }
 

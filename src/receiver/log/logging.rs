@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Flight, ReceiverLog};
 use crate::codec::RecordCodec;
+use crate::codec::records::{RecordReader, RecordWriter};
 use crate::error::{Error, Result};
 
 /// What a receiver and its input know about the log. Set up at the start; until then,
@@ -59,7 +60,12 @@ impl<T> Logging<T> {
 
     /// Whether records can be written, if they have to.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.is_wanted || !self.needs_codec || self.codec.get().is_some()
+        !self.is_wanted || self.can_write()
+    }
+
+    /// Whether it is known how records are written.
+    pub(crate) fn can_write(&self) -> bool {
+        !self.needs_codec || self.codec.get().is_some()
     }
 
     /// The checkpoint says that records below `saved` are not needed.
@@ -87,16 +93,27 @@ impl<T> Logging<T> {
         let Some((log, stream)) = self.log() else {
             return Ok(None);
         };
-        let codec = self.codec()?;
         let mut body = log.begin_block(stream, metadata, records.len() as u64)?;
-        for record in records {
-            (codec.encode)(record, &mut body)?;
-        }
+        self.write(records, &mut body)?;
         log.append_block(body).map(Some)
     }
 
+    /// Appends the bytes of the records of a block.
+    pub(crate) fn write(&self, records: &[T], body: &mut Vec<u8>) -> Result<()> {
+        let mut out = RecordWriter::new(self.codec()?);
+        records.iter().try_for_each(|record| out.write(record))?;
+        out.finish(body);
+        Ok(())
+    }
+
+    /// Reads as many records of a block.
+    pub(crate) fn read(&self, mut bytes: &[u8], records: u64) -> Result<Vec<T>> {
+        let mut reader = RecordReader::new(self.codec()?, &mut bytes)?;
+        (0..records).map(|_| reader.read(&mut bytes)).collect()
+    }
+
     /// How a record is written. The start of the context has looked for it.
-    pub(crate) fn codec(&self) -> Result<RecordCodec<T>> {
+    fn codec(&self) -> Result<RecordCodec<T>> {
         self.codec.get().copied().ok_or_else(|| {
             let what = "it is not known how the records of a receiver are written";
             Error::illegal_state(what)

@@ -14,6 +14,9 @@
 //! program that begins anew takes a checkpoint before anything is logged, so there is
 //! always one to begin behind.
 //!
+//! Of what comes again only the places are in memory. A block is read again when its batch
+//! runs: recovery takes as much memory as the batches that are at work do.
+//!
 //! **What a checkpoint needs.** Before each cut it is noted which record is the first
 //! that a later batch may need. That is the end of the log, unless blocks are on their
 //! way from the log to their ring, or belong to batches of an earlier process that are
@@ -27,11 +30,17 @@ mod disabled;
 #[cfg(feature = "checkpoint")]
 mod enabled;
 mod logging;
+#[cfg(all(test, shuttle))]
+mod model;
 #[cfg(feature = "checkpoint")]
 mod record;
 
 #[cfg(not(feature = "checkpoint"))]
+use disabled::BlockPlace;
+#[cfg(not(feature = "checkpoint"))]
 pub(crate) use disabled::{Flight, ReceiverLog};
+#[cfg(feature = "checkpoint")]
+use enabled::BlockPlace;
 #[cfg(feature = "checkpoint")]
 pub(crate) use enabled::{Flight, ReceiverLog};
 pub(crate) use logging::Logging;
@@ -75,13 +84,14 @@ pub(crate) struct Resume {
 /// The blocks of one stream in a batch: its name, and where they are.
 pub(crate) type StreamBlocks = (Arc<str>, Vec<Place>);
 
-/// A block that the log has of an earlier process.
-#[derive(Debug, PartialEq, Eq)]
+/// A block that the log has of an earlier process. Its records stay there until they are
+/// asked for by [`ReceiverLog::read_block`].
+#[derive(Debug)]
 pub(crate) struct RestoredBlock {
     pub(crate) sequence: u64,
     pub(crate) records: u64,
     pub(crate) metadata: Option<Arc<str>>,
-    pub(crate) bytes: Vec<u8>,
+    place: BlockPlace,
 }
 
 /// Where in the log a block of a batch is.

@@ -42,7 +42,7 @@ impl Peer {
             let (peer, session) = (self.clone(), Arc::clone(session));
             move || session.offer(peer.dial())
         };
-        thread::spawn("connect", None, attempt).map_err(refused)?;
+        thread::spawn("connect", &[], attempt).map_err(refused)?;
         match session.await_connection() {
             Some(outcome) => outcome.map_err(refused).map(|stream| Connection {
                 stream,

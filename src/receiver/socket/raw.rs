@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Peer;
 use crate::block::TypedWriter;
 use crate::codec::RecordCodec;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::receiver::{Exit, Session, Source};
 
 /// A small buffer: it is there for the lengths, large bodies go past it.
@@ -28,7 +28,8 @@ impl RawSocket {
         }
     }
 
-    /// How frames are written to the log: the length, little-endian, and the bytes.
+    /// How frames are written to the log: the length, little-endian, and the bytes. That
+    /// does not change, so they have no shape.
     pub(crate) fn codec() -> RecordCodec<Arc<[u8]>> {
         RecordCodec {
             encode: |frame, out| {
@@ -37,14 +38,9 @@ impl RawSocket {
                 out.extend_from_slice(frame);
                 Ok(())
             },
-            decode: |input| {
-                let cut_off = || Error::new(ErrorKind::Corrupt, "a frame was cut off");
-                let (length, rest) = input.split_first_chunk().ok_or_else(cut_off)?;
-                let length = u32::from_le_bytes(*length) as usize;
-                let (frame, rest) = rest.split_at_checked(length).ok_or_else(cut_off)?;
-                *input = rest;
-                Ok(Arc::from(frame))
-            },
+            decode: take_logged,
+            describe: |_, _| Ok(false),
+            decode_as: |input, _| take_logged(input),
         }
     }
 
@@ -81,6 +77,16 @@ fn read_first(from: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<bool> {
     }
     from.read_exact(&mut bytes[1..])?;
     Ok(true)
+}
+
+/// A frame of the log.
+fn take_logged(input: &mut &[u8]) -> Result<Arc<[u8]>> {
+    let cut_off = || Error::new(ErrorKind::Corrupt, "a frame was cut off");
+    let (length, rest) = input.split_first_chunk().ok_or_else(cut_off)?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let (frame, rest) = rest.split_at_checked(length).ok_or_else(cut_off)?;
+    *input = rest;
+    Ok(Arc::from(frame))
 }
 
 impl Source for RawSocket {

@@ -7,10 +7,11 @@ use std::sync::{Arc, OnceLock};
 
 use proptest::prelude::*;
 
+use crate::error::{Error, ErrorKind};
 use crate::executor::Executor;
 use crate::rdd::pipe::{Chunk, Data, Sink};
 use crate::rdd::{Arrivals, Partitions, Scatter};
-use crate::state::{KeyedState, State};
+use crate::state::{KeyedState, State, StateBound, StateSize};
 use crate::time::{BatchTime, Duration};
 
 /// Executors with one worker and with two.
@@ -230,14 +231,41 @@ fn by_key(mapped: &[Mapped]) -> BTreeMap<u16, Vec<Mapped>> {
     by_key
 }
 
+/// Whether a step was refused because of the bound; then the state is no larger than it
+/// was, or than it may be.
+fn is_refused<R>(
+    step: &Result<R, Error>,
+    bound: StateBound,
+    before: StateSize,
+    after: StateSize,
+) -> Result<bool, TestCaseError> {
+    let most = bound.0.unwrap_or(u64::MAX);
+    prop_assert!(
+        after.bytes <= most.max(before.bytes),
+        "{after:?} behind {before:?}"
+    );
+    let refused = step
+        .as_ref()
+        .err()
+        .filter(|error| error.kind() == ErrorKind::Limit);
+    prop_assert!(refused.is_none() || bound.0.is_some());
+    prop_assert!(refused.is_none() || after.keys == before.keys);
+    Ok(refused.is_some())
+}
+
+fn bounds() -> impl Strategy<Value = StateBound> {
+    prop_oneof![Just(None), (0..20_000_u64).prop_map(Some)].prop_map(StateBound)
+}
+
 fn map_equals_plain<S: Number>(
     executor: &Executor,
     partitions: usize,
     timeout: Option<i64>,
+    bound: StateBound,
     steps: &[Step],
 ) -> Result<(), TestCaseError> {
     let of_seconds = |timeout: i64| Duration::from_secs(timeout.unsigned_abs());
-    let state = KeyedState::<u16, S>::new(partitions, timeout.map(of_seconds));
+    let state = KeyedState::<u16, S>::new(partitions, timeout.map(of_seconds)).bounded(bound);
     let mut plain = Plain {
         timeout,
         ..Plain::default()
@@ -248,11 +276,14 @@ fn map_equals_plain<S: Number>(
         now += step.after;
         let records = arrive(executor, &state, &step.records);
         let weight = if step.held { usize::MAX } else { 0 };
-        let mapped = state.step(executor, at(now), weight, |i, partition| {
-            partition.call(at(now), records.take(i), &run_call::<S>)
+        let size = state.size();
+        let mapped = state.step(executor, at(now), weight, records, |partition, records| {
+            partition.call(at(now), records, &run_call::<S>)
         });
         let before = plain.clone();
+        let refused = is_refused(&mapped, bound, size, state.size())?;
         match plain.step(now, &step.records) {
+            _ if refused => plain = before,
             Some(expected) => {
                 let mapped = mapped.unwrap().concat();
                 prop_assert_eq!(by_key(&mapped), by_key(&expected));
@@ -270,7 +301,9 @@ fn map_equals_plain<S: Number>(
         }
         let rows = state.rows();
         prop_assert_eq!(read(&rows), plain.numbers());
-        prop_assert_eq!(state.len(), plain.states.len());
+        prop_assert_eq!(state.size().keys, plain.states.len() as u64);
+        let least = plain.states.len() * size_of::<(u16, S)>();
+        prop_assert!(state.size().bytes >= least as u64);
         if step.held {
             held.push((rows, plain.numbers()));
         }
@@ -311,27 +344,33 @@ fn values_by_key(batch: &Batch) -> BTreeMap<u16, Vec<i64>> {
 fn update_equals_plain<S: Number>(
     executor: &Executor,
     partitions: usize,
+    bound: StateBound,
     batches: &[Batch],
 ) -> Result<(), TestCaseError> {
-    let state = KeyedState::<u16, S>::new(partitions, None);
+    let state = KeyedState::<u16, S>::new(partitions, None).bounded(bound);
     let mut plain = BTreeMap::<u16, i64>::new();
     let mut held = Vec::new();
     for (i, batch) in batches.iter().enumerate() {
         let by_key = values_by_key(batch);
         let records = arrive(executor, &state, batch);
+        let size = state.size();
         let done = state.step(
             executor,
             at(i as i64),
             i % 2 * usize::MAX,
-            |i, partition| {
-                partition.update(records.take(i), |key, values, old: Option<&S>| {
+            records,
+            |partition, records| {
+                partition.update(records, |key, values, old: Option<&S>| {
                     let expected = by_key.get(key).map_or(&[][..], |values| values);
                     assert_eq!(values, expected, "in the order in which they came");
                     sum(values, old.map(S::number)).map(S::new)
                 });
             },
         );
-        if batch.iter().flatten().any(|&(_, value)| value == PANIC) {
+        let refused = is_refused(&done, bound, size, state.size())?;
+        if refused {
+            // Nothing changed.
+        } else if batch.iter().flatten().any(|&(_, value)| value == PANIC) {
             let error = done.unwrap_err();
             prop_assert!(error.to_string().contains("as it was told"), "{}", error);
         } else {
@@ -366,17 +405,19 @@ fn next_key(key: u16) -> u16 {
 fn partition_update_equals_plain(
     executor: &Executor,
     partitions: usize,
+    bound: StateBound,
     batches: &[Batch],
 ) -> Result<(), TestCaseError> {
-    let state = KeyedState::<u16, Box<i64>>::new(partitions, None);
+    let state = KeyedState::<u16, Box<i64>>::new(partitions, None).bounded(bound);
     let mut plain = BTreeMap::<u16, i64>::new();
     for (i, batch) in batches.iter().enumerate() {
         let by_key = values_by_key(batch);
         let records = arrive(executor, &state, batch);
         let time = at(i as i64);
-        let kept = state.step(executor, time, i % 2 * usize::MAX, |i, partition| {
+        let weight = i % 2 * usize::MAX;
+        let kept = state.step(executor, time, weight, records, |partition, records| {
             let mut kept = Scatter::new(partitions, state.partitioner().by_key());
-            for (key, values, old) in partition.entries(records.take(i)) {
+            for (key, values, old) in partition.entries(records) {
                 let expected = by_key.get(&key).map_or(&[][..], |values| values);
                 assert_eq!(values, expected, "in the order in which they came");
                 if let Some(after) = sum(&values, old.map(|old| *old)) {
@@ -389,7 +430,12 @@ fn partition_update_equals_plain(
             prop_assert!(kept.is_err());
         } else {
             let kept = Arrivals::of(executor, partitions, kept.unwrap(), &Arc::default()).unwrap();
-            state.rebuild(executor, time, &kept).unwrap();
+            let size = state.size();
+            let done = state.rebuild(executor, time, kept);
+            if is_refused(&done, bound, size, state.size())? {
+                continue;
+            }
+            done.unwrap();
             let keys: std::collections::BTreeSet<_> =
                 plain.keys().chain(by_key.keys()).copied().collect();
             let after = keys.into_iter().filter_map(|key| {
@@ -410,8 +456,8 @@ fn a_step_that_only_removes_can_be_taken_back() {
     let state = KeyedState::<u16, i64>::new(1, None);
     let step = |records: &[(u16, Call)]| {
         let records = arrive(executor, &state, &[records.to_vec()]);
-        let mapped = state.step(executor, at(1), 0, |i, partition| {
-            partition.call(at(1), records.take(i), &run_call::<i64>)
+        let mapped = state.step(executor, at(1), 0, records, |partition, records| {
+            partition.call(at(1), records, &run_call::<i64>)
         });
         mapped.map(|mapped| mapped.concat().len())
     };
@@ -423,6 +469,47 @@ fn a_step_that_only_removes_can_be_taken_back() {
     assert_eq!(read(&state.rows()), [(1, 10), (2, 20)]);
     assert_eq!(step(&[(1, Call::Remove)]).unwrap(), 1);
     assert_eq!(read(&state.rows()), [(2, 20)]);
+}
+
+/// Memory grows in leaps, but what a step took that was refused is given back, and the
+/// next one has all the room that there is.
+#[test]
+fn o_8_what_was_refused_takes_no_room() {
+    let executor = &executors()[0];
+    let fill = |keys: std::ops::Range<u16>, bound| {
+        let state = KeyedState::<u16, i64>::new(1, None).bounded(StateBound(bound));
+        let step = |keys: std::ops::Range<u16>| {
+            let records: Vec<_> = keys.map(|key| (key, Call::Update(1))).collect();
+            let records = arrive(executor, &state, &[records]);
+            state.step(executor, at(1), 0, records, |partition, records| {
+                partition.call(at(1), records, &run_call::<i64>).len()
+            })
+        };
+        step(0..1000).unwrap();
+        let outcome = step(keys);
+        (state.size(), outcome)
+    };
+    let (free, outcome) = fill(1000..1025, None);
+    outcome.unwrap();
+    // Rows and their index have doubled.
+    assert_eq!(free.keys, 1025);
+    assert!(free.bytes > 2048 * 16 + 2048 * 8, "{free:?}");
+    let (size, outcome) = fill(1000..1025, Some(free.bytes));
+    assert_eq!(size, free);
+    outcome.unwrap();
+    let (size, outcome) = fill(1000..1025, Some(free.bytes - 1));
+    let error = outcome.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "limit exceeded: 1025 keys would take {} bytes, and state_max_bytes is {}",
+            free.bytes,
+            free.bytes - 1
+        )
+    );
+    // Rows, the marks of those that count, and an index of so many slots.
+    let bytes = 1000 * 16 + 1000_u64.div_ceil(64) * 8 + 2048 * 8;
+    assert_eq!(size, StateSize { keys: 1000, bytes });
 }
 
 #[test]
@@ -438,8 +525,8 @@ fn keys_time_out_when_their_rows_have_moved() {
             let records: Vec<_> = keys.map(|key| (key, call)).collect();
             let expected = plain.step(time, std::slice::from_ref(&records)).unwrap();
             let records = arrive(executor, &state, &[records]);
-            let mapped = state.step(executor, at(time), 0, |i, partition| {
-                partition.call(at(time), records.take(i), &run_call::<i64>)
+            let mapped = state.step(executor, at(time), 0, records, |partition, records| {
+                partition.call(at(time), records, &run_call::<i64>)
             });
             assert_eq!(by_key(&mapped.unwrap().concat()), by_key(&expected));
             assert_eq!(read(&state.rows()), plain.numbers());
@@ -472,23 +559,25 @@ proptest! {
     fn map_with_state_equals_a_plain_fold(
         partitions in 1..5_usize,
         timeout in prop_oneof![Just(None), (0..6_i64).prop_map(Some)],
+        bound in bounds(),
         steps in steps(),
     ) {
         for executor in executors() {
-            map_equals_plain::<i64>(executor, partitions, timeout, &steps)?;
-            map_equals_plain::<Box<i64>>(executor, partitions, timeout, &steps)?;
+            map_equals_plain::<i64>(executor, partitions, timeout, bound, &steps)?;
+            map_equals_plain::<Box<i64>>(executor, partitions, timeout, bound, &steps)?;
         }
     }
 
     #[test]
     fn update_state_by_key_equals_a_plain_fold(
         partitions in 1..5_usize,
+        bound in bounds(),
         batches in batches(),
     ) {
         for executor in executors() {
-            update_equals_plain::<i64>(executor, partitions, &batches)?;
-            update_equals_plain::<Box<i64>>(executor, partitions, &batches)?;
-            partition_update_equals_plain(executor, partitions, &batches)?;
+            update_equals_plain::<i64>(executor, partitions, bound, &batches)?;
+            update_equals_plain::<Box<i64>>(executor, partitions, bound, &batches)?;
+            partition_update_equals_plain(executor, partitions, bound, &batches)?;
         }
     }
 }

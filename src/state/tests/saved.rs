@@ -37,8 +37,9 @@ fn change(
         }
         None::<()>
     };
-    let stepped = state.step(executor, time, records.len(), |i, partition| {
-        partition.call(time, records.take(i), &f)
+    let weight = records.len();
+    let stepped = state.step(executor, time, weight, records, |partition, records| {
+        partition.call(time, records, &f)
     });
     stepped.unwrap();
 }

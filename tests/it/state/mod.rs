@@ -1,5 +1,6 @@
 //! State by key (STA) and the checked vectors of Spark (S-24).
 
+mod bound;
 mod map_with_state;
 mod update_state_by_key;
 

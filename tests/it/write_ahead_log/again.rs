@@ -2,6 +2,7 @@
 
 use super::*;
 use std::fs;
+use std::ops::BitAndAssign;
 
 /// What was in batches since the last checkpoint comes again in the same batches, in
 /// the same partitions, with the same things said about them; before anything else, and
@@ -253,4 +254,74 @@ fn r_7_a_log_does_not_grow() {
     assert!(most <= 12, "{most}");
     assert_eq!(run.counts().values().sum::<u64>(), 2 * 40 * 60);
     run.crash();
+}
+
+/// What the log has of a batch is read when the batch runs. If it is not there any more
+/// the batch fails, and the file and the place are named; or, if the program says so, it
+/// is left out, and listeners are told how much that was. All others are what they were
+/// (F-15).
+#[test]
+fn f_15_a_block_that_is_lost_before_its_batch_runs_is_named_or_counted() {
+    for skips in ["false", "true"] {
+        let dir = Scratch::new(&format!("log-lost-{skips}"));
+        let run = Run::start(&dir, 0, NEVER);
+        for number in 1..=4 {
+            // A number that nothing else in the file is.
+            let marked = 0x1234_5678_9abc_def0 + number;
+            run.handle.store_many(vec![marked, number]).unwrap();
+            run.program.tick();
+        }
+        let mut expected = run.batches.take();
+        run.crash();
+
+        let segments = fs::read_dir(dir.join("wal")).unwrap();
+        let segments = segments.map(|entry| entry.unwrap().path());
+        let segments: Vec<_> = segments
+            .filter(|path| path.extension().is_some_and(|end| end == "wal"))
+            .collect();
+        // The clock was set back, so what comes again takes its time.
+        let run = Run::start_with(&dir, 500, NEVER, |builder| {
+            builder.set("write_ahead_log_skip_damage", skips)
+        });
+        run.program.tick();
+        // As postcard writes it: seven bits at a time.
+        let mut marked = 0x1234_5678_9abc_def2_u64;
+        let mut bytes = Vec::new();
+        while marked > 0 {
+            bytes.push(marked as u8 | 0x80);
+            marked >>= 7;
+        }
+        bytes.last_mut().unwrap().bitand_assign(0x7f);
+        let found = segments.iter().find_map(|path| {
+            let mut file = fs::read(path).unwrap();
+            let at = file.windows(bytes.len()).position(|some| some == bytes)?;
+            file[at] ^= 1;
+            fs::write(path, file).unwrap();
+            Some(path)
+        });
+        let path = found.unwrap();
+        for _ in 0..4 {
+            run.program.tick();
+        }
+        let (_, lost) = std::mem::take(&mut expected[1]);
+        assert_eq!(lost.concat().len(), 2);
+        let completed = run.told.completed(2000);
+        let counts = (completed.num_records(), completed.inputs[0].dropped_records);
+        if skips == "true" {
+            expected[1] = (2000, vec![vec![]]);
+            assert_eq!(counts, (0, 2));
+            assert!(completed.error().is_none());
+        } else {
+            expected.remove(1);
+            assert_eq!(counts, (2, 0));
+            let error = completed.error().unwrap().to_string();
+            for part in ["partition 0 (attempt 4 of 4) failed", "at byte", "checksum"] {
+                assert!(error.contains(part), "{part}: {error}");
+            }
+            assert!(error.contains(path.to_str().unwrap()), "{error}");
+        }
+        expected.push((5000, vec![]));
+        assert_eq!(run.batches.take(), expected);
+        run.program.ssc.stop(false).unwrap();
+    }
 }

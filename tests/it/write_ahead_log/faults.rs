@@ -1,5 +1,5 @@
 //! The log is on a simulated disk: it fails, and the machine crashes (F-2, F-9, R-1, R-3,
-//! G-3, G-4).
+//! G-3, G-4), also while what it has is read again (F-15).
 
 use std::collections::BTreeSet;
 
@@ -201,6 +201,44 @@ fn f_2_g_4_a_crash_of_the_machine_loses_nothing_acknowledged() {
             promised = counted;
             now = run.program.now().as_millis();
             run.program.ssc.stop(true).unwrap();
+        }
+    }
+}
+
+/// Whichever operation of the disk fails once while batches come again, they are what they
+/// were: a block that could not be read is asked for again (F-15, F-3).
+#[test]
+fn f_15_a_disk_that_fails_for_a_moment_is_asked_again() {
+    let start = |disk: &SimDisk, millis| {
+        with_disk(disk, || {
+            Run::start(Path::new("/checkpoints"), millis, NEVER)
+        })
+    };
+    for nth in 0.. {
+        let disk = SimDisk::new();
+        let run = start(&disk, 0);
+        for number in 1..=3 {
+            run.handle.store_many(vec![number, 10 * number]).unwrap();
+            run.program.tick();
+        }
+        let batches = run.batches.take();
+        let expected = [1, 2, 3].map(|n| (1000 * n as i64, vec![vec![n, 10 * n]]));
+        assert_eq!(batches, expected);
+        run.program.ssc.stop(false).unwrap();
+        drop(run);
+        // The clock was set back, so what comes again takes its time.
+        let run = start(&disk, 500);
+        let at = disk.calls() + nth;
+        disk.fail(at..=at, Fault::Io);
+        for _ in 0..3 {
+            run.program.tick();
+        }
+        assert_eq!(run.batches.take(), batches, "call {nth}");
+        let is_over = disk.calls() <= at;
+        run.program.ssc.stop(false).unwrap();
+        if is_over {
+            assert!(nth > 5, "{nth} calls");
+            return;
         }
     }
 }

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 
+use millstream::StreamingContextBuilder;
 use millstream::listener::{BatchInfo, StreamingListener};
 use millstream::prelude::*;
 use millstream::receiver::{Receiver, ReceiverHandle};
@@ -40,6 +41,10 @@ fn context(
     clock: &ManualClock,
     checkpoint_interval: Duration,
 ) -> millstream::Result<StreamingContext> {
+    builder(clock, checkpoint_interval).build()
+}
+
+fn builder(clock: &ManualClock, checkpoint_interval: Duration) -> StreamingContextBuilder {
     StreamingContext::builder()
         .batch_interval(SECOND)
         .workers(2)
@@ -50,25 +55,28 @@ fn context(
             format!("{}ms", checkpoint_interval.as_millis()),
         )
         .ignore_environment()
-        .build()
 }
 
-/// What was said about the blocks of each batch.
+/// What was told of each batch.
 #[derive(Clone, Default)]
-struct Metadata(Arc<Mutex<BTreeMap<i64, Vec<String>>>>);
+struct Metadata(Arc<Mutex<BTreeMap<i64, BatchInfo>>>);
 
 impl StreamingListener for Metadata {
     fn on_batch_completed(&self, batch: &BatchInfo) {
-        let metadata = batch.inputs[0].block_metadata.iter();
-        let metadata = metadata.map(ToString::to_string).collect();
         let mut all = self.0.lock().unwrap();
-        let before = all.insert(batch.batch_time.as_millis(), metadata);
-        assert_eq!(before, None, "R-10: no batch is submitted twice");
+        let before = all.insert(batch.batch_time.as_millis(), batch.clone());
+        assert!(before.is_none(), "R-10: no batch is submitted twice");
     }
 }
 
 impl Metadata {
     fn of(&self, time: i64) -> Vec<String> {
+        let batch = self.completed(time);
+        let metadata = batch.inputs[0].block_metadata.iter();
+        metadata.map(ToString::to_string).collect()
+    }
+
+    fn completed(&self, time: i64) -> BatchInfo {
         self.0.lock().unwrap()[&time].clone()
     }
 }
@@ -86,8 +94,17 @@ struct Run {
 
 impl Run {
     fn start(dir: &Path, millis: i64, checkpoint_interval: Duration) -> Self {
+        Self::start_with(dir, millis, checkpoint_interval, |builder| builder)
+    }
+
+    fn start_with(
+        dir: &Path,
+        millis: i64,
+        checkpoint_interval: Duration,
+        change: impl FnOnce(StreamingContextBuilder) -> StreamingContextBuilder,
+    ) -> Self {
         let clock = ManualClock::new(millis);
-        let make = || context(&clock, checkpoint_interval);
+        let make = || change(builder(&clock, checkpoint_interval)).build();
         let ssc = StreamingContext::get_or_create(dir, make).unwrap();
         let program = Program { ssc, clock };
         let (given, handle) = mpsc::channel();

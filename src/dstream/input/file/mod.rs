@@ -206,11 +206,11 @@ impl<F> FileDirect<F> {
             let file = BatchFile::new(path, found.len, found.identity, Arc::clone(&tally));
             Arc::clone(&self.format).split(file, &mut parts);
         }
-        let data = Arc::new(Files::new(parts.into(), self.step));
+        let data = Arc::new(Files::new(parts.into(), self.step, Arc::clone(&tally)));
         let names: Vec<_> = files.iter().map(|file| Arc::clone(&file.path)).collect();
         Made {
             rdd: Ok(Some(Rdd::new(data, Arc::clone(&self.executor)))),
-            report: Some(Arc::new(move || Told {
+            report: Some(Box::new(move || Told {
                 num_records: tally.records(),
                 description: describe(&names, &ignored, &tally),
             })),

@@ -1,0 +1,77 @@
+//! What is used again, on the node where its memory is.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::pool::node;
+
+/// Something that a thread has taken, to be given back when it is not needed any more.
+pub(crate) struct Spare<T> {
+    home: Option<usize>,
+    value: T,
+}
+
+impl<T> Spare<T> {
+    /// The node of the thread that took it, as an index into the pools; none if it makes no
+    /// difference.
+    pub(crate) fn home(&self) -> Option<usize> {
+        self.home
+    }
+}
+
+impl<T> Deref for Spare<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> DerefMut for Spare<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+/// Tables and the like that are not in use. A worker gets what workers of its node had
+/// before: memory stays on the node whose thread wrote to it first.
+pub(crate) struct Spares<T>(Mutex<Vec<Spare<T>>>);
+
+impl<T> Spares<T> {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// Takes one for the calling thread; `new` makes one if there is none.
+    pub(crate) fn take(&self, new: impl FnOnce() -> T) -> Spare<T> {
+        let home = node();
+        let mut spares = self.lock();
+        let at = spares.iter().rposition(|spare| spare.home == home);
+        let spare = at.map(|at| spares.swap_remove(at));
+        drop(spares);
+        spare.unwrap_or_else(|| Spare { home, value: new() })
+    }
+
+    /// Takes one back, from any thread.
+    pub(crate) fn put(&self, spare: Spare<T>) {
+        self.lock().push(spare);
+    }
+
+    /// Calls `each` with all that are there.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(&mut T)) {
+        for spare in &mut *self.lock() {
+            each(&mut spare.value);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Spare<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> fmt::Debug for Spares<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Spares").field(&self.lock().len()).finish()
+    }
+}
