@@ -9,7 +9,10 @@
 //! appends the same bytes to a file, in as many writes as there are batches, and one that
 //! syncs each of them.
 
-#![expect(clippy::disallowed_methods, reason = "the sender is a thread of its own")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the sender is a thread of its own"
+)]
 #![expect(clippy::unwrap_used, reason = "a measurement that fails may panic")]
 
 mod common;

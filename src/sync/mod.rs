@@ -49,7 +49,7 @@ pub(crate) mod engine {
     pub(crate) use std::{
         sync::atomic::{AtomicBool, AtomicU8, AtomicUsize},
         sync::{Condvar, Mutex, MutexGuard},
-        thread::{Builder, JoinHandle, yield_now},
+        thread::{Builder, JoinHandle},
         thread_local,
     };
 
@@ -57,9 +57,15 @@ pub(crate) mod engine {
     pub(crate) use shuttle::{
         sync::atomic::{AtomicBool, AtomicU8, AtomicUsize},
         sync::{Condvar, Mutex, MutexGuard},
-        thread::{Builder, JoinHandle, yield_now},
+        thread::{Builder, JoinHandle},
         thread_local,
     };
+
+    /// For the write-ahead log.
+    #[cfg(all(feature = "checkpoint", shuttle))]
+    pub(crate) use shuttle::thread::yield_now;
+    #[cfg(all(feature = "checkpoint", not(shuttle)))]
+    pub(crate) use std::thread::yield_now;
 
     /// In a model another thread may come here, as it may at each of the words above.
     #[cfg(any(test, feature = "fault-inject"))]
