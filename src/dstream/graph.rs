@@ -295,8 +295,8 @@ impl Graph {
 
     /// How much each operation keeps by key that does so.
     pub(crate) fn states(&self) -> Vec<StateInfo> {
-        let state = self.lock();
-        state.nodes.iter().filter_map(|node| node.state()).collect()
+        let nodes = self.lock().nodes.clone();
+        nodes.iter().filter_map(|node| node.state()).collect()
     }
 
     /// Fixes the zero time, and tells every stream how long it is needed.
