@@ -164,15 +164,14 @@ fn main() {
             &mut || bare(load, true),
         ],
     );
-    let lines = load.portions * LINES;
     for (name, times) in [
-        ("a line, without a log", &times[0]),
-        ("a line, a log that is not synced", &times[1]),
-        ("a line, a log that is synced", &times[2]),
-        ("a line, bare append", &times[3]),
-        ("a line, bare append and sync", &times[4]),
+        ("without a log", &times[0]),
+        ("a log that is not synced", &times[1]),
+        ("a log that is synced", &times[2]),
+        ("bare append", &times[3]),
+        ("bare append and sync", &times[4]),
     ] {
-        rounds::report_time(name, times, lines);
+        rounds::report_speed(name, times, load.portions * LINES);
     }
     rounds::report("not synced, against no log", &times[1], &times[0]);
     rounds::report("synced, against no log", &times[2], &times[0]);
