@@ -20,6 +20,13 @@ impl<T> Spare<T> {
     }
 }
 
+/// Something that comes from elsewhere.
+impl<T> From<T> for Spare<T> {
+    fn from(value: T) -> Self {
+        Self { home: None, value }
+    }
+}
+
 impl<T> Deref for Spare<T> {
     type Target = T;
 
@@ -65,8 +72,19 @@ impl<T> Spares<T> {
         }
     }
 
+    /// Lets go of all that are there.
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Spare<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Default for Spares<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

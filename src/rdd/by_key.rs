@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::mem;
+use std::sync::Arc;
 
 use super::pipe::{Data, Pipe};
-use super::shuffle::{HashPartitioner, Scatter, exchange, records};
+use super::shuffle::{HashPartitioner, Scatter, exchange};
 use super::{Rdd, weight};
 use crate::error::Result;
-use crate::executor::Executor;
+use crate::executor::{Executor, Spare, Spares};
 
 impl<K, V, P> Rdd<(K, V), P>
 where
@@ -17,25 +18,31 @@ where
     P: Pipe<Out = (K, V)>,
 {
     /// Runs the chain now, and sends each record to the partition of its key, in lists
-    /// that another batch has emptied.
+    /// that another batch has emptied: what is allocated anew has to be brought in by the
+    /// system, page by page.
     pub(crate) fn by_key(
         &self,
         partitioner: HashPartitioner,
-        spare: &Arc<SpareLists<(K, V)>>,
+        spare: &Arc<Spares<Vec<(K, V)>>>,
     ) -> Result<Arrivals<(K, V)>> {
         let n = partitioner.partitions();
         let buckets = self.each_partition(None, weight, |_, part| {
-            let mut sink = Scatter::into(spare.take(n), partitioner.by_key());
+            let mut lists: Vec<_> = (0..n).map(|_| spare.take(Vec::new)).collect();
+            let empty = lists.iter_mut().map(|list| mem::take(&mut **list));
+            let mut sink = Scatter::into(empty.collect(), partitioner.by_key());
             if self.pipe.keeps_count() {
                 sink.reserve(part.count().unwrap_or_default());
             }
             self.feed(part, &mut sink)?;
-            let mut buckets = sink.into_buckets();
-            buckets.iter_mut().for_each(fit);
-            Ok(buckets)
+            for (list, bucket) in lists.iter_mut().zip(sink.into_buckets()) {
+                **list = bucket;
+                fit(list);
+            }
+            Ok(lists)
         })?;
+        // What this batch did not take.
         spare.clear();
-        Arrivals::of(&self.executor, n, buckets, spare)
+        Arrivals::sent(&self.executor, n, buckets, spare)
     }
 }
 
@@ -66,15 +73,25 @@ impl<T: Send> Arrivals<T> {
     }
 
     /// What the partitions have sent, in their order: `sent[i][p]` is what the
-    /// partition `i` has for `p`. The lists become spare ones when they were worked
-    /// on.
+    /// partition `i` has for `p`.
     pub(crate) fn of(
         executor: &Executor,
         partitions: usize,
         sent: Vec<Vec<Vec<T>>>,
-        spare: &Arc<SpareLists<T>>,
     ) -> Result<Self> {
-        let len = records(&sent);
+        let lists = |lists: Vec<_>| lists.into_iter().map(Spare::from).collect();
+        let sent = sent.into_iter().map(lists).collect();
+        Self::sent(executor, partitions, sent, &Arc::default())
+    }
+
+    /// As [`of`](Self::of); the lists become spare ones when they were worked on.
+    fn sent(
+        executor: &Executor,
+        partitions: usize,
+        sent: Vec<Vec<Spare<Vec<T>>>>,
+        spare: &Arc<Spares<Vec<T>>>,
+    ) -> Result<Self> {
+        let len = sent.iter().flatten().map(|list| list.len()).sum();
         // Nothing is left to do for the task that gets them.
         let partitions = exchange(executor, partitions, sent, 0, |lists| Arrived {
             lists,
@@ -86,8 +103,8 @@ impl<T: Send> Arrivals<T> {
 
 /// The records that came to one partition, list by list.
 pub(crate) struct Arrived<T> {
-    lists: Vec<Vec<T>>,
-    spare: Arc<SpareLists<T>>,
+    lists: Vec<Spare<Vec<T>>>,
+    spare: Arc<Spares<Vec<T>>>,
 }
 
 impl<T> Arrived<T> {
@@ -100,11 +117,11 @@ impl<T> Arrived<T> {
 
     /// How many records there are.
     pub(crate) fn len(&self) -> usize {
-        self.lists.iter().map(Vec::len).sum()
+        self.lists.iter().map(|list| list.len()).sum()
     }
 
     /// The lists, to be emptied.
-    pub(crate) fn lists(&mut self) -> &mut [Vec<T>] {
+    pub(crate) fn lists(&mut self) -> &mut [Spare<Vec<T>>] {
         &mut self.lists
     }
 
@@ -116,34 +133,10 @@ impl<T> Arrived<T> {
 
 impl<T> Drop for Arrived<T> {
     fn drop(&mut self) {
-        self.lists.iter_mut().for_each(Vec::clear);
-        lock(&self.spare.0).append(&mut self.lists);
-    }
-}
-
-/// Empty lists whose memory the next batch uses, as what is allocated anew has to be
-/// brought in by the system, page by page.
-pub(crate) struct SpareLists<T>(Mutex<Vec<Vec<T>>>);
-
-impl<T> SpareLists<T> {
-    /// As many lists, some of them with memory.
-    fn take(&self, n: usize) -> Vec<Vec<T>> {
-        let mut spare = lock(&self.0);
-        let kept = spare.len().saturating_sub(n);
-        let mut lists = spare.split_off(kept);
-        lists.resize_with(n, Vec::new);
-        lists
-    }
-
-    /// Lets go of those that a batch did not take.
-    fn clear(&self) {
-        lock(&self.0).clear();
-    }
-}
-
-impl<T> Default for SpareLists<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
+        for mut list in self.lists.drain(..) {
+            list.clear();
+            self.spare.put(list);
+        }
     }
 }
 
@@ -156,10 +149,6 @@ fn fit<T>(list: &mut Vec<T>) {
 
 /// Room for so many records is nothing to give back.
 const SMALL: usize = 1 << 12;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poison| poison.into_inner())
-}
 
 impl<T> fmt::Debug for Arrivals<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

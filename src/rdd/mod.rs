@@ -33,7 +33,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 pub(crate) use aggregate::{Aggregate, Combine};
-pub(crate) use by_key::{Arrivals, Arrived, SpareLists};
+pub(crate) use by_key::{Arrivals, Arrived};
 pub(crate) use dataset::{Dataset, Ready, Union};
 use dataset::{Lazy, Piped};
 pub use file::{FileReader, InputFile};

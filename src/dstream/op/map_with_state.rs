@@ -12,8 +12,9 @@ use crate::dstream::durable::{Kept, KeptState};
 use crate::dstream::stateful::{Advance, StatefulNode, View, blame_step};
 use crate::dstream::{DStream, Meta};
 use crate::error::Result;
+use crate::executor::Spares;
 use crate::rdd::pipe::{Data, Pipe, Step};
-use crate::rdd::{Arrivals, Rdd, SpareLists, at_rest};
+use crate::rdd::{Arrivals, Rdd, at_rest};
 use crate::state::{KeyedState, State};
 use crate::time::{BatchTime, Duration};
 
@@ -264,7 +265,7 @@ struct MapWithState<K: Data, V, S: Data, M, P: Pipe<Out = (K, V)>, F> {
     initial: Option<Rdd<(K, S)>>,
     function: F,
     /// What records come in.
-    spare: Arc<SpareLists<(K, V)>>,
+    spare: Arc<Spares<Vec<(K, V)>>>,
     step: Step,
     snapshots_wanted: Arc<AtomicBool>,
     _mapped: PhantomData<fn() -> M>,

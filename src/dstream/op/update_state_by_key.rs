@@ -9,9 +9,9 @@ use crate::dstream::durable::{Kept, KeptState};
 use crate::dstream::stateful::{Advance, StatefulNode, View, blame_step};
 use crate::dstream::{DStream, Meta};
 use crate::error::Result;
-use crate::executor::Executor;
+use crate::executor::{Executor, Spares};
 use crate::rdd::pipe::{Data, Pipe, Sink, Step};
-use crate::rdd::{Arrivals, Rdd, Scatter, SpareLists};
+use crate::rdd::{Arrivals, Rdd, Scatter};
 use crate::state::{KeyedState, StateEntries};
 use crate::time::BatchTime;
 
@@ -189,7 +189,7 @@ where
                 }
                 kept.into_buckets()
             })?;
-            let kept = Arrivals::of(executor, n, kept, &Arc::default())?;
+            let kept = Arrivals::of(executor, n, kept)?;
             state.rebuild(executor, time, kept)
         };
         self.updated(options, update, Location::caller())
@@ -298,7 +298,7 @@ struct UpdateState<K: Data, V, S: Data, P: Pipe<Out = (K, V)>, U> {
     initial: Option<Rdd<(K, S)>>,
     update: U,
     /// What records come in.
-    spare: Arc<SpareLists<(K, V)>>,
+    spare: Arc<Spares<Vec<(K, V)>>>,
     step: Step,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::ControlFlow;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use proptest::prelude::*;
 
@@ -201,7 +201,7 @@ fn arrive<V: Data>(
         }
         buckets.into_buckets()
     });
-    Arrivals::of(executor, n, sent.collect(), &Arc::default()).unwrap()
+    Arrivals::of(executor, n, sent.collect()).unwrap()
 }
 
 /// The numbers of all keys, sorted.
@@ -429,7 +429,7 @@ fn partition_update_equals_plain(
         if batch.iter().flatten().any(|&(_, value)| value == PANIC) {
             prop_assert!(kept.is_err());
         } else {
-            let kept = Arrivals::of(executor, partitions, kept.unwrap(), &Arc::default()).unwrap();
+            let kept = Arrivals::of(executor, partitions, kept.unwrap()).unwrap();
             let size = state.size();
             let done = state.rebuild(executor, time, kept);
             if is_refused(&done, bound, size, state.size())? {
