@@ -46,8 +46,9 @@ const STRUCT: u8 = 36;
 const ENUM: u8 = 37;
 const DEEP: u8 = 38;
 
-/// Beyond that bytes are none of a shape that this crate wrote.
-const MAX_DEPTH: usize = 128;
+/// Beyond that bytes are none of a shape that this crate wrote: a value of an enum takes two
+/// levels, and is looked into 64 deep, and a pair may be around it.
+pub(super) const MAX_DEPTH: usize = 2 * 64 + 1;
 
 impl Shape {
     /// Appends the bytes.

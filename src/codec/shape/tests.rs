@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::bytes::LEAVES;
+use super::bytes::{LEAVES, MAX_DEPTH};
 use super::*;
 
 const NAMES: [&str; 5] = ["count", "item", "note", "at", "Order"];
@@ -142,7 +142,9 @@ fn the_bytes_of_a_shape_are_for_ever() {
         b"\x25\x01E\x01\xac\x02\x01A\x01",
     );
     assert_eq!(Shape::take(&mut &b""[..]).unwrap(), Shape::Unknown);
-    assert!(Shape::take(&mut &[33; 1000][..]).is_err(), "too deep");
+    let lists = |depth: usize| [vec![33; depth], vec![1]].concat();
+    assert!(Shape::take(&mut &lists(MAX_DEPTH)[..]).is_ok());
+    assert!(Shape::take(&mut &lists(MAX_DEPTH + 1)[..]).is_err());
 }
 
 #[test]
