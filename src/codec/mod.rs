@@ -88,7 +88,9 @@ pub trait Codec: sealed::Sealed {
     ///
     /// # Errors
     /// Of kind [`Corrupt`](crate::ErrorKind::Corrupt), if the bytes are none that
-    /// a record of this type can have, or too few.
+    /// a record of this type can have, or too few. Of kind
+    /// [`Unsupported`](crate::ErrorKind::Unsupported), if the type can be read only where
+    /// the bytes say what they are, as one with `#[serde(tag)]` or `#[serde(untagged)]`.
     fn decode(input: &mut &[u8]) -> Result<Self>;
 }
 

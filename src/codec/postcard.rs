@@ -39,8 +39,21 @@ impl<T: Serialize + DeserializeOwned> Codec for T {
                 Ok(record)
             }
             Err(cause) => {
-                let what = format!("the bytes are not those of a {}", type_name::<T>());
-                Err(Error::new(ErrorKind::Corrupt, what).with_source(cause))
+                let of = type_name::<T>();
+                let (kind, what) = match cause {
+                    postcard::Error::WontImplement => (
+                        ErrorKind::Unsupported,
+                        format!(
+                            "a {of} can be read only where the bytes say what they are: there is \
+                             an enum in it that is tagged in itself or untagged, perhaps"
+                        ),
+                    ),
+                    _ => (
+                        ErrorKind::Corrupt,
+                        format!("the bytes are not those of a {of}"),
+                    ),
+                };
+                Err(Error::new(kind, what).with_source(cause))
             }
         }
     }

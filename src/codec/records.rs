@@ -8,7 +8,8 @@
 //! **Writing.** A record is looked at ([`describe`](RecordCodec::describe)) until its shape
 //! can have nothing new: the first one, or the first few, and all of them if there is an
 //! enum in it, whose other variants are not known. What is new is read back at once, so a
-//! type that cannot be says so now.
+//! type that cannot be says so now. One that is read only where the bytes say what they are
+//! is refused, as an enum that is tagged in itself: its next record might be another one.
 //!
 //! **Reading.** As long as it is not known whether the type is what it was, a record is read
 //! by the names of fields and variants, and looked at. When all of the shape that was saved
@@ -59,8 +60,14 @@ impl<T> RecordWriter<T> {
 
     #[cold]
     fn read_back(&mut self, from: usize) -> Result<()> {
-        let read = (self.codec.decode_as)(&mut &self.bytes[from..], &self.shape);
-        read.map(|_| ()).map_err(|error| {
+        let written = &self.bytes[from..];
+        let read = (self.codec.decode_as)(&mut &*written, &self.shape);
+        let read = read.and_then(|_| match (self.codec.decode)(&mut &*written) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => Err(error),
+            // Not every type is read as it is written: it is read by name then.
+            _ => Ok(()),
+        });
+        read.map_err(|error| {
             self.bytes.truncate(from);
             let what = "what was written cannot be read back";
             Error::invalid_argument(what).with_source(error)
@@ -174,17 +181,18 @@ impl<T> RecordReader<T> {
     fn find_out(&mut self, input: &mut &[u8]) -> Result<T> {
         let before = *input;
         let record = (self.codec.decode_as)(input, &self.saved)?;
-        if !self.is_as_saved(&record, before) {
+        let bytes = &before[..before.len() - input.len()];
+        if !self.is_as_saved(&record, bytes) {
             self.how = How::ByName;
         }
         Ok(record)
     }
 
-    /// Whether a record that was read from `input` has the shape that was saved.
-    fn is_as_saved(&mut self, record: &T, input: &[u8]) -> bool {
+    /// Whether a record that was read from these bytes has the shape that was saved.
+    fn is_as_saved(&mut self, record: &T, bytes: &[u8]) -> bool {
         match (self.codec.describe)(record, &mut self.now) {
             Ok(false) => true,
-            Ok(true) if self.saved.has(&self.now) && self.is_plain(record, input) => {
+            Ok(true) if self.saved.has(&self.now) && self.is_plain(record, bytes) => {
                 if self.now.has(&self.saved) {
                     self.how = How::Plain;
                 }
@@ -194,12 +202,16 @@ impl<T> RecordReader<T> {
         }
     }
 
-    /// Whether a record is the same if it is read as it is written now: serde numbers
-    /// variants in one way to write them and in another to read them, if it has to skip one.
-    fn is_plain(&self, record: &T, mut input: &[u8]) -> bool {
-        let Ok(other) = (self.codec.decode)(&mut input) else {
+    /// Whether a record is the same if it is read as it is written now: serde may be told to
+    /// skip a field when it writes and not when it reads, and it numbers variants in one way to
+    /// write them and in another to read them, if it has to skip one.
+    fn is_plain(&self, record: &T, mut bytes: &[u8]) -> bool {
+        let Ok(other) = (self.codec.decode)(&mut bytes) else {
             return false;
         };
+        if !bytes.is_empty() {
+            return false;
+        }
         let [mut one, mut two] = [const { Shape::Unknown }; 2];
         let one_is = (self.codec.describe)(record, &mut one);
         let two_is = (self.codec.describe)(&other, &mut two);
