@@ -129,10 +129,11 @@ impl SpillStore {
     /// # Errors
     /// Those of the disk.
     pub(crate) fn create(self: &Arc<Self>) -> io::Result<SpillWriter> {
-        let (path, file) = match self.create_in(&self.directory()?) {
+        let dir = self.directory()?;
+        let (path, file) = match self.create_in(&dir) {
             // Somebody tidies temporary files up. What others were there is lost.
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                *self.own() = None;
+                self.forget(&dir);
                 self.create_in(&self.directory()?)?
             }
             created => created?,
@@ -153,6 +154,11 @@ impl SpillStore {
         let path = dir.join(format!("{number}.spill"));
         let file = self.disk.create(&path)?;
         Ok((path, file))
+    }
+
+    /// A directory is gone, unless there is another one already.
+    fn forget(&self, dir: &Path) {
+        self.own().take_if(|own| own.dir == dir);
     }
 
     fn take(&self, bytes: u64) -> io::Result<()> {
@@ -280,12 +286,13 @@ impl SpillFile {
 impl Drop for SpillFile {
     fn drop(&mut self) {
         match self.store.disk.remove(&self.path) {
-            Ok(()) => {
-                self.store.used.fetch_sub(self.len, Ordering::Relaxed);
-            }
             // It still takes its room. With its directory it may go after all.
-            Err(error) => {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
                 tracing::warn!(file = ?self.path, %error, "a spill file cannot be removed");
+            }
+            // Or somebody has tidied it up.
+            _ => {
+                self.store.used.fetch_sub(self.len, Ordering::Relaxed);
             }
         }
     }
@@ -408,7 +415,13 @@ mod tests {
         assert!(first.read(0, 5).is_err());
         let second = file(&store, b"second").unwrap();
         assert_eq!(second.read(0, 6).unwrap(), b"second");
-        drop((store, first, second));
+        // Who finds out late lets go of no other one.
+        store.forget(first.path().parent().unwrap());
+        assert_eq!(store.directory().unwrap(), second.path().parent().unwrap());
+        assert_eq!(store.used(), 11);
+        drop(first);
+        assert_eq!(store.used(), 6, "it takes no room");
+        drop((store, second));
         assert_eq!(names(&disk, Path::new("/")), [""; 0]);
     }
 
