@@ -146,10 +146,15 @@ struct Work {
 }
 
 impl Work {
-    /// Spills what has to be; says whether nothing failed.
+    /// Spills what has to be; says whether nothing failed. What fails for one input, whose
+    /// records cannot be written perhaps, is in no other one's way.
     fn make_room(&self) -> bool {
+        let mut has_failed = false;
         for input in self.graph.inputs() {
             while let Some((begun, last)) = self.jobs.waiting() {
+                if self.bell.is_closed() {
+                    return !has_failed;
+                }
                 let start = self.clock.now_nanos();
                 let Some(spilled) = input.spill(&self.store, begun, last) else {
                     break;
@@ -161,16 +166,17 @@ impl Work {
                     tracing::warn!(input = info.name, batch = %info.batch_time, %error,
                         "records that wait stay in memory");
                 }
-                let has_failed = info.error.is_some();
-                if has_failed || info.bytes > 0 {
+                let is_refused = info.error.is_some();
+                if is_refused || info.bytes > 0 {
                     self.bus.post(|| Event::Spilled(info));
                 }
-                if has_failed || self.bell.is_closed() {
-                    return !has_failed;
+                if is_refused {
+                    has_failed = true;
+                    break;
                 }
             }
         }
-        true
+        !has_failed
     }
 }
 

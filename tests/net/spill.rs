@@ -329,6 +329,85 @@ fn o_4_a_receiver_waits_when_there_is_as_much_in_files_as_may_be() {
     );
 }
 
+/// A record that cannot be written as bytes.
+#[derive(Clone, Debug, serde::Deserialize)]
+struct Stubborn(#[expect(dead_code, reason = "it takes room")] u64);
+
+impl serde::Serialize for Stubborn {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("it is not written");
+    }
+}
+
+#[test]
+fn o_4_an_input_that_cannot_be_spilled_is_in_no_others_way() {
+    let settings = [
+        RING,
+        &[
+            ("receiver_storage_level", "MEMORY_AND_DISK"),
+            ("max_queued_batches", "1000000"),
+        ],
+    ]
+    .concat();
+    let (ssc, clock) = manual(1000, &settings);
+    let (hands, stubborn) = Hands::new();
+    let first = ssc.receiver_stream(hands).unwrap();
+    let first = first.checkpoint(SECOND).unwrap();
+    let (let_go, release) = mpsc::channel::<()>();
+    let release = Mutex::new(release);
+    first.foreach_rdd(move |_, _| {
+        let _ = release.lock().unwrap().recv();
+        Ok(())
+    });
+    let (hands, numbers) = Hands::new();
+    let second = ssc.receiver_stream(hands).unwrap();
+    let second = Gathered::of(&second.checkpoint(SECOND).unwrap());
+    let first = Gathered::of(&first.map(|_| ()).boxed());
+    let (tell, events) = mpsc::channel();
+    ssc.add_listener(Tell(tell));
+    ssc.start().unwrap();
+    let stubborn = stubborn.started.recv().unwrap();
+    let numbers = numbers.started.recv().unwrap();
+    let (mut refusals, mut spilled) = (0, Vec::new());
+    for block in 0_u64.. {
+        clock.advance(SECOND);
+        loop {
+            match events.recv().unwrap() {
+                Told::Submitted(_) => break,
+                Told::Spilled(spill) => match spill.error {
+                    Some(error) => {
+                        let error = error.to_string();
+                        assert!(error.contains("spilling records panicked"), "{error}");
+                        assert_eq!(spill.name, "Receiver stream [0]");
+                        refusals += 1;
+                    }
+                    None => spilled.push(spill.name),
+                },
+            }
+        }
+        // It is tried again each second.
+        if refusals == 3 {
+            break;
+        }
+        // More than half of both rings waits.
+        if block < 6 {
+            let block: Vec<u64> = (0..BLOCK as u64).collect();
+            stubborn
+                .store_many(block.iter().copied().map(Stubborn).collect())
+                .unwrap();
+            numbers.store_many(block).unwrap();
+        }
+    }
+    drop(let_go);
+    ssc.stop(true).unwrap();
+    assert_eq!(
+        spilled.first().map(String::as_str),
+        Some("Receiver stream [1]")
+    );
+    assert_eq!(first.records().len(), 6 * BLOCK);
+    assert_eq!(second.records().len(), 6 * BLOCK);
+}
+
 #[test]
 fn o_4_records_without_a_form_as_bytes_stay_in_memory() {
     let settings = [RING, &[("receiver_storage_level", "MEMORY_AND_DISK")]].concat();
