@@ -256,3 +256,46 @@ fn a_source_in_use_is_stopped_by_its_user_and_asked_no_more() {
     node.stop(true);
     assert!(has_stopped.try_recv().is_err(), "once");
 }
+
+/// Panics when it is asked where it stands, and tells that it was stopped.
+struct Lost(mpsc::Sender<()>);
+
+impl Direct<u8> for Lost {
+    const AHEAD: bool = false;
+
+    fn stop(&mut self) {
+        self.0.send(()).unwrap();
+    }
+
+    fn compute(&mut self, _times: &[BatchTime]) -> Vec<Made<u8>> {
+        Vec::new()
+    }
+
+    fn save(&mut self, _time: BatchTime) -> Result<Vec<u8>> {
+        panic!("no idea");
+    }
+
+    fn restore(&mut self, _saved: &[u8]) -> Result<()> {
+        panic!("no idea either");
+    }
+}
+
+#[test]
+fn a_source_that_panicked_at_a_checkpoint_is_stopped_all_the_same() {
+    let (stopped, has_stopped) = mpsc::channel();
+    let node = node(&graph(), Lost(stopped));
+    let text = |result: Result<()>| result.unwrap_err().to_string();
+    let piece = Piece {
+        time: at(10),
+        bytes: Vec::new(),
+    };
+    let restored = text(node.restore(at(10), vec![piece]));
+    assert_eq!(
+        restored,
+        "panic: resuming the input panicked: no idea either"
+    );
+    let saved = text(node.save(at(20), true).map(|_| ()));
+    assert_eq!(saved, "panic: saving the input panicked: no idea");
+    node.stop(false);
+    has_stopped.try_recv().unwrap();
+}
