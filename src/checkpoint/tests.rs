@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::file::Partitioning;
 use super::store::{Store, file_name, times};
-use super::writer::{Desk, Fixed, Snapshot, StreamSnapshot, Writer};
+use super::writer::{Desk, Fixed, OnKept, Snapshot, StreamSnapshot, Writer};
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk, Survives};
 use crate::dstream::durable::{Keep, Piece, Saved};
@@ -27,6 +27,10 @@ fn open(disk: &SimDisk) -> Result<Store> {
 }
 
 fn writer(disk: &SimDisk) -> Writer {
+    writer_at(disk, &Arc::default(), Box::new(|_| ()))
+}
+
+fn writer_at(disk: &SimDisk, desk: &Arc<Desk>, on_kept: OnKept) -> Writer {
     let tell = (Arc::<Bus>::default(), Arc::new(ManualClock::new(0)) as _);
     let fixed = Fixed {
         zero: at(0),
@@ -43,11 +47,11 @@ fn writer(disk: &SimDisk) -> Writer {
         .unwrap();
     Writer::new(
         (store, Arc::new(batches)),
-        Arc::<Desk>::default(),
+        Arc::clone(desk),
         tell,
         fixed,
         None,
-        Box::new(|_| ()),
+        on_kept,
     )
 }
 
@@ -197,6 +201,27 @@ fn f_12_checkpoints_behind_the_one_that_is_used_are_gone_before_others_are_writt
     let crashed = disk.crash(disk.operations(), Survives::Durable);
     let left = times(&crashed, Path::new(DIR)).unwrap();
     assert_eq!(left, [at(1), at(2)]);
+}
+
+/// A panic of the thread that writes is an error of that checkpoint, and nobody waits for it
+/// for ever.
+#[test]
+fn what_goes_wrong_behind_a_checkpoint_is_told_to_who_waits() {
+    let (disk, desk) = (SimDisk::new(), Arc::<Desk>::default());
+    let writer = writer_at(&disk, &desk, Box::new(|oldest| panic!("{oldest} is kept")));
+    let thread = std::thread::spawn(move || writer.run());
+    for second in 1..=12 {
+        desk.put(snapshot(second));
+        let told = desk.wait().map_err(|error| error.to_string());
+        // From the tenth one on there is an oldest one.
+        match second {
+            ..10 => assert_eq!(told, Ok(())),
+            _ => assert!(told.unwrap_err().contains("ms is kept")),
+        }
+    }
+    desk.close();
+    thread.join().unwrap();
+    assert_eq!(recovered(&disk).unwrap(), Some((12, expected(12))));
 }
 
 #[test]
