@@ -12,9 +12,10 @@ use std::sync::{Arc, OnceLock};
 
 use crate::codec::RecordCodec;
 use crate::error::{Error, Result};
-use crate::executor::Executor;
+use crate::executor::{Executor, Spares};
 use crate::id::NodeId;
-use crate::rdd::pipe::Data;
+use crate::rdd::pipe::{Data, Pipe};
+use crate::rdd::{Arrivals, Rdd};
 use crate::state::{KeyedState, StateSize};
 use crate::time::BatchTime;
 
@@ -172,9 +173,11 @@ pub(crate) trait Kept: Send {
 }
 
 /// State by key that can be saved.
-pub(crate) struct KeptState<K, S> {
-    pub(crate) state: KeyedState<K, S>,
+pub(crate) struct KeptState<K: Data, S: Data> {
+    state: KeyedState<K, S>,
     executor: Arc<Executor>,
+    /// Until it was taken in.
+    initial: Option<Rdd<(K, S)>>,
     codec: Option<RecordCodec<(K, S)>>,
     /// Bytes of the last piece that was all of it, and of those since.
     whole: usize,
@@ -184,15 +187,46 @@ pub(crate) struct KeptState<K, S> {
 /// What a piece takes beside its bytes.
 const PIECE: usize = 64;
 
-impl<K, S> KeptState<K, S> {
-    pub(crate) fn new(state: KeyedState<K, S>, executor: Arc<Executor>) -> Self {
+impl<K: Data + Hash + Eq, S: Data> KeptState<K, S> {
+    pub(crate) fn new(
+        state: KeyedState<K, S>,
+        initial: Option<Rdd<(K, S)>>,
+        executor: Arc<Executor>,
+    ) -> Self {
         Self {
             state,
             executor,
+            initial,
             codec: None,
             whole: 0,
             since: 0,
         }
+    }
+
+    /// Changes the state by `step`, which gets what came in the batch `time`, in lists that
+    /// an earlier one has emptied. The initial state comes before the first one; `again`
+    /// decides if a key stands there twice.
+    pub(crate) fn advance<V: Data, P: Pipe<Out = (K, V)>, R>(
+        &mut self,
+        time: BatchTime,
+        batch: Option<&Rdd<(K, V), P>>,
+        spare: &Arc<Spares<Vec<(K, V)>>>,
+        again: impl Fn(&mut S, S) + Sync,
+        step: impl Fn(&KeyedState<K, S>, Arrivals<(K, V)>) -> Result<R>,
+    ) -> Result<R> {
+        let (state, executor) = (&self.state, &self.executor);
+        if let Some(initial) = &self.initial {
+            state.load(executor, time, initial, again)?;
+            self.initial = None;
+        }
+        let partitioner = state.partitioner();
+        executor.stage(|| {
+            let records = match batch {
+                Some(rdd) => rdd.by_key(partitioner, spare)?,
+                None => Arrivals::none(partitioner.partitions()),
+            };
+            step(state, records)
+        })
     }
 }
 
@@ -245,7 +279,9 @@ impl<K: Data + Hash + Eq, S: Data> Kept for KeptState<K, S> {
             return Err(no_codec());
         };
         let pieces: Vec<_> = pieces.iter().map(|piece| &piece.bytes[..]).collect();
-        self.state.restore(&self.executor, time, codec, &pieces)
+        self.state.restore(&self.executor, time, codec, &pieces)?;
+        self.initial = None;
+        Ok(())
     }
 }
 

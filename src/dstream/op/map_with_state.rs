@@ -85,9 +85,9 @@ where
                 parent: self.clone(),
                 kept: KeptState::new(
                     KeyedState::new(partitions, spec.timeout).bounded(graph.state_bound()),
+                    spec.initial,
                     Arc::clone(graph.executor()),
                 ),
-                initial: spec.initial,
                 function: spec.function,
                 spare: Arc::default(),
                 step: Step::new("map_with_state", site),
@@ -261,8 +261,6 @@ impl<K: Data, S: Data, M: Data> Deref for MapWithStateDStream<K, S, M> {
 struct MapWithState<K: Data, V, S: Data, M, P: Pipe<Out = (K, V)>, F> {
     parent: DStream<(K, V), P>,
     kept: KeptState<K, S>,
-    /// Until it was taken in.
-    initial: Option<Rdd<(K, S)>>,
     function: F,
     /// What records come in.
     spare: Arc<Spares<Vec<(K, V)>>>,
@@ -279,32 +277,6 @@ struct Stepped<K: Data, S: Data, M: Data> {
     snapshot: Option<Rdd<(K, S)>>,
 }
 
-impl<K, V, S, M, P, F> MapWithState<K, V, S, M, P, F>
-where
-    K: Data + Hash + Eq,
-    V: Data,
-    S: Data,
-    M: Data,
-    P: Pipe<Out = (K, V)>,
-    F: Fn(BatchTime, K, Option<V>, &mut State<'_, S>) -> Option<M> + Send + Sync + 'static,
-{
-    fn step(&self, records: Arrivals<(K, V)>, time: BatchTime) -> Result<Stepped<K, S, M>> {
-        let state = &self.kept.state;
-        let executor = self.parent.graph().executor();
-        let weight = records.len() + state.due(time);
-        let mapped = state
-            .step(executor, time, weight, records, |partition, records| {
-                partition.call(time, records, &self.function)
-            })
-            .map_err(|error| blame_step(self.step, error))?;
-        let wanted = self.snapshots_wanted.load(Ordering::Relaxed);
-        Ok(Stepped {
-            mapped: Rdd::ready(at_rest(mapped), Arc::clone(executor)),
-            snapshot: wanted.then(|| Rdd::ready(state.rows(), Arc::clone(executor))),
-        })
-    }
-}
-
 impl<K, V, S, M, P, F> Advance for MapWithState<K, V, S, M, P, F>
 where
     K: Data + Hash + Eq,
@@ -318,33 +290,28 @@ where
 
     fn advance(&mut self, time: BatchTime) -> Result<Self::Output> {
         let batch = self.parent.at(time)?;
-        let executor = Arc::clone(self.parent.graph().executor());
-        let state = &self.kept.state;
-        let loaded = match &self.initial {
-            Some(initial) => state.load(&executor, time, initial, |state, again| *state = again),
-            None => Ok(()),
-        };
-        loaded
-            .and_then(|()| {
-                self.initial = None;
-                let partitioner = self.kept.state.partitioner();
-                executor.stage(|| {
-                    let records = match &batch {
-                        Some(rdd) => rdd.by_key(partitioner, &self.spare)?,
-                        None => Arrivals::none(partitioner.partitions()),
-                    };
-                    self.step(records, time)
+        let (executor, step) = (self.parent.graph().executor(), self.step);
+        let call = |state: &KeyedState<K, S>, records: Arrivals<(K, V)>| {
+            let weight = records.len() + state.due(time);
+            let mapped = state
+                .step(executor, time, weight, records, |partition, records| {
+                    partition.call(time, records, &self.function)
                 })
+                .map_err(|error| blame_step(step, error))?;
+            let wanted = self.snapshots_wanted.load(Ordering::Relaxed);
+            Ok(Stepped {
+                mapped: Rdd::ready(at_rest(mapped), Arc::clone(executor)),
+                snapshot: wanted.then(|| Rdd::ready(state.rows(), Arc::clone(executor))),
             })
-            .map_err(|error| error.in_batch(time.as_millis()).at(self.step.site))
+        };
+        let last = |state: &mut S, again| *state = again;
+        self.kept
+            .advance(time, batch.as_ref(), &self.spare, last, call)
+            .map_err(|error| error.in_batch(time.as_millis()).at(step.site))
     }
 
     fn kept(&mut self) -> &mut dyn Kept {
         &mut self.kept
-    }
-
-    fn restored(&mut self) {
-        self.initial = None;
     }
 }
 

@@ -220,10 +220,10 @@ where
             parent: self.clone(),
             kept: KeptState::new(
                 KeyedState::new(partitions, None).bounded(graph.state_bound()),
+                options.initial,
                 Arc::clone(graph.executor()),
             ),
             began: false,
-            initial: options.initial,
             update,
             spare: Arc::default(),
             step: Step::new(NAME, site),
@@ -294,8 +294,6 @@ struct UpdateState<K: Data, V, S: Data, P: Pipe<Out = (K, V)>, U> {
     kept: KeptState<K, S>,
     /// Whether the parent has given an Rdd; before there is no state.
     began: bool,
-    /// Until it was taken in.
-    initial: Option<Rdd<(K, S)>>,
     update: U,
     /// What records come in.
     spare: Arc<Spares<Vec<(K, V)>>>,
@@ -306,23 +304,6 @@ struct UpdateState<K: Data, V, S: Data, P: Pipe<Out = (K, V)>, U> {
 struct Batch<K, V> {
     time: BatchTime,
     records: Arrivals<(K, V)>,
-}
-
-impl<K, V, S, P, U> UpdateState<K, V, S, P, U>
-where
-    K: Data + Hash + Eq,
-    V: Data,
-    S: Data,
-    P: Pipe<Out = (K, V)>,
-    U: Fn(&KeyedState<K, S>, &Executor, Batch<K, V>) -> Result<()> + Send + Sync + 'static,
-{
-    fn step(&self, records: Arrivals<(K, V)>, time: BatchTime) -> Result<Rdd<(K, S)>> {
-        let state = &self.kept.state;
-        let executor = self.parent.graph().executor();
-        (self.update)(state, executor, Batch { time, records })
-            .map_err(|error| blame_step(self.step, error))?;
-        Ok(Rdd::ready(state.rows(), Arc::clone(executor)))
-    }
 }
 
 impl<K, V, S, P, U> Advance for UpdateState<K, V, S, P, U>
@@ -341,25 +322,15 @@ where
             return Ok(None);
         }
         self.began = true;
-        let executor = Arc::clone(self.parent.graph().executor());
-        let state = &self.kept.state;
-        let loaded = match &self.initial {
-            Some(initial) => state.load(&executor, time, initial, |_, _| ()),
-            None => Ok(()),
+        let (executor, step) = (self.parent.graph().executor(), self.step);
+        let update = |state: &KeyedState<K, S>, records| {
+            (self.update)(state, executor, Batch { time, records })
+                .map_err(|error| blame_step(step, error))?;
+            Ok(Rdd::ready(state.rows(), Arc::clone(executor)))
         };
-        loaded
-            .and_then(|()| {
-                self.initial = None;
-                let partitioner = self.kept.state.partitioner();
-                executor.stage(|| {
-                    let records = match &batch {
-                        Some(rdd) => rdd.by_key(partitioner, &self.spare)?,
-                        None => Arrivals::none(partitioner.partitions()),
-                    };
-                    self.step(records, time)
-                })
-            })
-            .map_err(|error| error.in_batch(time.as_millis()).at(self.step.site))
+        self.kept
+            .advance(time, batch.as_ref(), &self.spare, |_, _| (), update)
+            .map_err(|error| error.in_batch(time.as_millis()).at(step.site))
             .map(Some)
     }
 
@@ -368,7 +339,6 @@ where
     }
 
     fn restored(&mut self) {
-        self.initial = None;
         self.began = true;
     }
 }
