@@ -30,13 +30,14 @@ mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::block::Memory;
 use crate::cpu::placement::Placement;
 use crate::cpu::topology::Topology;
 use crate::error::{Error, Result};
+use crate::sync::lock;
 use crate::task::{self, Scope, Stage, in_task};
 use pool::NodePool;
 pub(crate) use spares::{Spare, Spares};
@@ -414,8 +415,4 @@ impl Executor {
 /// Partitions in one piece each.
 fn whole(homes: impl IntoIterator<Item = Option<usize>>) -> impl Iterator<Item = Pieces> {
     homes.into_iter().map(|home| Pieces { count: 1, home })
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

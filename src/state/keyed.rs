@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Arrivals, Arrived, HashPartitioner, Partition, Partitions, Rdd};
+use crate::sync::lock;
 use crate::time::{BatchTime, Duration};
 
 /// The state of a stream: a value for each key, partitioned by the hashes of the
@@ -217,10 +218,6 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
 }
 
 /// After a panic the step is taken back.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poison| poison.into_inner())
-}
-
 /// One partition of the state of a stream.
 pub(crate) struct StatePartition<K, S> {
     pub(super) table: Table<K, S>,

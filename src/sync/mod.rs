@@ -4,6 +4,7 @@
 //! the threads around it, with random orders of their steps; what only shuttle models is in
 //! [`engine`].
 
+mod lock;
 #[cfg(any(loom, shuttle))]
 mod model;
 
@@ -12,6 +13,8 @@ mod explore;
 
 #[cfg(all(test, shuttle))]
 pub(crate) use explore::explore;
+
+pub(crate) use lock::lock;
 
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use {

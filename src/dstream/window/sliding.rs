@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::hash::Hash;
 use std::ops::ControlFlow;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use super::Extent;
 use crate::codec::RecordCodec;
@@ -19,6 +19,7 @@ use crate::rdd::{
     Aggregate, Combine, HashPartitioner, Partition, Partitions, Rdd, Scatter, at_rest,
 };
 use crate::state::{SlidingWindow, StateSize};
+use crate::sync::lock;
 use crate::time::{BatchTime, Duration};
 
 /// One partition of the window.
@@ -179,10 +180,6 @@ where
         let executor = Arc::clone(self.parent.graph().executor());
         Rdd::ready(rows.collect(), executor)
     }
-}
-
-fn lock<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
-    part.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
 impl<K, V, P, C, M> Advance for Sliding<K, V, P, C, M>
