@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::keys::Choice;
+use super::key::Choice;
 
 /// What becomes of a line that is not UTF-8 (`invalid_utf8`), from sockets, from files and of
 /// [`text_lines`](crate::StreamingContext::text_lines). How many there were is counted:

@@ -17,6 +17,7 @@
 //! Not here: reading the process environment and counting cores. Who owns the [`Conf`] does that.
 
 mod invalid_utf8;
+mod key;
 mod keys;
 mod nearest;
 mod overflow;
@@ -32,7 +33,8 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 
 pub use invalid_utf8::InvalidUtf8;
-pub use keys::{KEYS, Key, Kind};
+pub use key::{Key, Kind};
+pub use keys::KEYS;
 pub(crate) use keys::{MEMORY_AND_DISK, SYSTEM_TEMP};
 pub use overflow::Overflow;
 

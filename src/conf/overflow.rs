@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::keys::Choice;
+use super::key::Choice;
 
 /// What a receiver does when its ring is full, as batches take longer than their
 /// interval (`receiver_overflow`). What is dropped is counted:
