@@ -15,7 +15,7 @@ use super::partition::{at_rest, grouped};
 use super::pipe::{Data, Pipe, Step};
 use super::shuffle::{HashPartitioner, exchange, records};
 use super::table::KeyTable;
-use super::{Rdd, blame, weight};
+use super::{Map, Rdd, blame, weight};
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::hash::KeyHash;
@@ -55,6 +55,26 @@ impl<K: Hash + Eq> KeySet<K> {
     /// Takes the key out; whether it was there.
     pub(super) fn take(&mut self, key: &K) -> bool {
         self.table.remove(self.hash.hash(key), key).is_some()
+    }
+}
+
+impl<T: Data + Hash + Eq, P: Pipe<Out = T>> Rdd<T, P> {
+    /// The records of which `stays` says so, which is asked with the set of the records of
+    /// `other`, and may take from it.
+    pub(super) fn filter_by<Q: Pipe<Out = T>>(
+        self,
+        other: Rdd<T, Q>,
+        step: Step,
+        stays: impl Fn(&mut KeySet<T>, &T) -> bool + Send + Sync + 'static,
+    ) -> Rdd<T> {
+        let partitions = self.default_parallelism();
+        let key = |record: T| (record, ());
+        let (left, right) = (self.then(Map(key), step), other.then(Map(key), step));
+        left.meet(right, partitions, step, move |left, right| {
+            let mut there = right.keys();
+            let records = left.into_iter().map(|(record, ())| record);
+            records.filter(|record| stays(&mut there, record)).collect()
+        })
     }
 }
 

@@ -11,10 +11,48 @@ use std::sync::Arc;
 #[cfg(feature = "checkpoint")]
 pub(super) use encoded::keep;
 
+use super::dataset::PipedPartition;
 use super::partition::{AtRest, Partition};
-use super::pipe::{Chunk, Data};
+use super::pipe::{Chunk, Data, Pipe};
+use super::{Rdd, homes, weight};
 use crate::block::{Memory, Str};
 use crate::error::Result;
+
+impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
+    /// The same records, of which the first action gives each partition to `keep`. One that is
+    /// not kept is computed each time that it is read. When memory is full, `keep` is asked
+    /// only if it `uses_disk`.
+    pub(super) fn kept_by<F>(self, uses_disk: bool, keep: F) -> Rdd<T>
+    where
+        F: Fn(Vec<T>, &Arc<Memory>) -> Result<Option<Arc<dyn Partition<T>>>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let executor = Arc::clone(&self.executor);
+        Rdd::lazy(self.num_partitions(), executor, move |executor| {
+            let (base, memory) = (self.partitions()?, executor.memory());
+            let parts = executor
+                .map_at(homes(&base), weight(&base), |i| {
+                    let kept = match memory.is_full() && !uses_disk {
+                        true => None,
+                        false => {
+                            let mut records =
+                                Vec::with_capacity(base[i].count().unwrap_or_default());
+                            self.feed(&*base[i], &mut records)?;
+                            keep(records, memory)?
+                        }
+                    };
+                    Ok(kept.unwrap_or_else(|| {
+                        let (base, pipe) = (Arc::clone(&base[i]), Arc::clone(&self.pipe));
+                        Arc::new(PipedPartition::new(base, pipe))
+                    }))
+                })
+                .map_err(|error| self.blame(None, error))?;
+            Ok(parts.into())
+        })
+    }
+}
 
 /// A number of bytes that are counted, until it is dropped.
 struct Counted {

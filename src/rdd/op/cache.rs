@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::rdd::dataset::PipedPartition;
 use crate::rdd::kept::Kept;
 use crate::rdd::pipe::{Data, Pipe};
-use crate::rdd::{Partition, Rdd, homes, weight};
+use crate::rdd::{Partition, Rdd};
 
 impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
     /// The same records, kept in memory from the first action on, so that its
@@ -32,30 +31,9 @@ impl<T: Data, P: Pipe<Out = T>> Rdd<T, P> {
         if self.is_at_rest() {
             return self.boxed();
         }
-        let executor = Arc::clone(&self.executor);
-        Rdd::lazy(self.num_partitions(), executor, move |executor| {
-            let base = self.partitions()?;
-            let parts = executor
-                .map_at(homes(&base), weight(&base), |i| {
-                    let kept = match executor.memory().is_full() {
-                        true => None,
-                        false => {
-                            let mut records =
-                                Vec::with_capacity(base[i].count().unwrap_or_default());
-                            self.feed(&*base[i], &mut records)?;
-                            Kept::new(records, executor.memory()).ok()
-                        }
-                    };
-                    Ok(match kept {
-                        Some(kept) => Arc::new(kept) as Arc<dyn Partition<T>>,
-                        None => {
-                            let (base, pipe) = (Arc::clone(&base[i]), Arc::clone(&self.pipe));
-                            Arc::new(PipedPartition::new(base, pipe))
-                        }
-                    })
-                })
-                .map_err(|error| self.blame(None, error))?;
-            Ok(parts.into())
+        self.kept_by(false, |records, memory| {
+            let kept = Kept::new(records, memory).ok();
+            Ok(kept.map(|kept| Arc::new(kept) as Arc<dyn Partition<T>>))
         })
     }
 }

@@ -3,8 +3,8 @@
 use std::hash::Hash;
 use std::panic::Location;
 
+use crate::rdd::Rdd;
 use crate::rdd::pipe::{Data, Pipe, Step};
-use crate::rdd::{Map, Rdd};
 
 impl<T: Data + Hash + Eq, P: Pipe<Out = T>> Rdd<T, P> {
     /// The records that both data sets have, each once. One shuffle of both.
@@ -21,18 +21,7 @@ impl<T: Data + Hash + Eq, P: Pipe<Out = T>> Rdd<T, P> {
     #[track_caller]
     pub fn intersection<Q: Pipe<Out = T>>(self, other: Rdd<T, Q>) -> Rdd<T> {
         let step = Step::new("intersection", Location::caller());
-        let partitions = self.default_parallelism();
-        let key = |record: T| (record, ());
-        self.then(Map(key), step).meet(
-            other.then(Map(key), step),
-            partitions,
-            step,
-            |left, right| {
-                let mut there = right.keys();
-                let records = left.into_iter().map(|(record, ())| record);
-                // Taken out, so that it is not found again.
-                records.filter(|record| there.take(record)).collect()
-            },
-        )
+        // Taken out, so that it is not found again.
+        self.filter_by(other, step, |there, record| there.take(record))
     }
 }

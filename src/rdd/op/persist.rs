@@ -1,12 +1,9 @@
 //! `persist`: records that are computed once and kept at a storage level.
 
-use std::sync::Arc;
-
 use crate::codec::Codec;
-use crate::rdd::dataset::PipedPartition;
 use crate::rdd::kept::keep;
 use crate::rdd::pipe::{Data, Pipe};
-use crate::rdd::{Partition, Rdd, StorageLevel, homes, weight};
+use crate::rdd::{Rdd, StorageLevel};
 
 impl<T: Data + Codec, P: Pipe<Out = T>> Rdd<T, P> {
     /// The same records, kept as `level` says from the first action on, so that
@@ -35,27 +32,8 @@ impl<T: Data + Codec, P: Pipe<Out = T>> Rdd<T, P> {
         if level == StorageLevel::NONE || as_they_are && self.is_at_rest() {
             return self.boxed();
         }
-        let executor = Arc::clone(&self.executor);
-        Rdd::lazy(self.num_partitions(), executor, move |executor| {
-            let base = self.partitions()?;
-            let parts = executor
-                .map_at(homes(&base), weight(&base), |i| {
-                    let kept = match executor.memory().is_full() && !level.uses_disk() {
-                        true => None,
-                        false => {
-                            let mut records =
-                                Vec::with_capacity(base[i].count().unwrap_or_default());
-                            self.feed(&*base[i], &mut records)?;
-                            keep(records, level, executor.memory())?
-                        }
-                    };
-                    Ok(kept.unwrap_or_else(|| {
-                        let (base, pipe) = (Arc::clone(&base[i]), Arc::clone(&self.pipe));
-                        Arc::new(PipedPartition::new(base, pipe)) as Arc<dyn Partition<T>>
-                    }))
-                })
-                .map_err(|error| self.blame(None, error))?;
-            Ok(parts.into())
+        self.kept_by(level.uses_disk(), move |records, memory| {
+            keep(records, level, memory)
         })
     }
 }

@@ -3,8 +3,8 @@
 use std::hash::Hash;
 use std::panic::Location;
 
+use crate::rdd::Rdd;
 use crate::rdd::pipe::{Data, Pipe, Step};
-use crate::rdd::{Map, Rdd};
 
 impl<T: Data + Hash + Eq, P: Pipe<Out = T>> Rdd<T, P> {
     /// The records of `self` that `other` does not have, each as often as it
@@ -22,17 +22,6 @@ impl<T: Data + Hash + Eq, P: Pipe<Out = T>> Rdd<T, P> {
     #[track_caller]
     pub fn subtract<Q: Pipe<Out = T>>(self, other: Rdd<T, Q>) -> Rdd<T> {
         let step = Step::new("subtract", Location::caller());
-        let partitions = self.default_parallelism();
-        let key = |record: T| (record, ());
-        self.then(Map(key), step).meet(
-            other.then(Map(key), step),
-            partitions,
-            step,
-            |left, right| {
-                let mut there = right.keys();
-                let records = left.into_iter().map(|(record, ())| record);
-                records.filter(|record| !there.has(record)).collect()
-            },
-        )
+        self.filter_by(other, step, |there, record| !there.has(record))
     }
 }
