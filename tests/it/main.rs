@@ -22,8 +22,10 @@ mod files_exactly_once;
 mod helpers;
 mod input_source;
 mod joins;
+mod listeners;
 #[cfg(feature = "checkpoint")]
 mod memory_limit;
+mod odd_files;
 mod once;
 mod output;
 #[path = "../common/own_process.rs"]

@@ -9,10 +9,8 @@ use std::{fs, thread};
 use millstream::receiver::{Receiver, ReceiverHandle};
 use millstream::{Error, ErrorKind};
 
-use crate::helpers::{Events, Gathered, Server, context, manual, ms, run_to, send};
+use crate::helpers::{AT_ONCE, Events, Gathered, Server, context, manual, ms, run_to, send};
 use crate::own_process::{in_own_process, in_own_process_under};
-
-const AT_ONCE: &[(&str, &str)] = &[("receiver_restart_delay", "0ms")];
 
 /// Fails to start, unless it is told to store something first.
 struct Failing {

@@ -9,6 +9,9 @@ use millstream::prelude::*;
 use millstream::receiver::{Receiver, ReceiverHandle};
 use millstream::time::{Clock, ManualClock, SystemClock};
 
+/// A receiver that fails is started again at once.
+pub(crate) const AT_ONCE: &[(&str, &str)] = &[("receiver_restart_delay", "0ms")];
+
 pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }

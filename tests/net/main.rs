@@ -20,3 +20,4 @@ mod rates;
 mod receivers;
 #[cfg(feature = "checkpoint")]
 mod spill;
+mod stops;

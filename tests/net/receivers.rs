@@ -8,9 +8,9 @@ use millstream::prelude::*;
 use millstream::receiver::{Receiver, ReceiverHandle};
 use millstream::{Error, ErrorKind};
 
-use crate::helpers::{Events, Gathered, Hands, Server, context, manual, ms, run_to, send, spawn};
-
-const AT_ONCE: &[(&str, &str)] = &[("receiver_restart_delay", "0ms")];
+use crate::helpers::{
+    AT_ONCE, Events, Gathered, Hands, Server, context, manual, ms, run_to, send, spawn,
+};
 
 #[test]
 fn stores_from_several_threads_keep_the_order_of_each() {
