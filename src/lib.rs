@@ -41,6 +41,8 @@
 //!   the clock that tests move. [`error`], [`id`]: words that all share.
 //! * [`testing`]: a kit for testing programs, without waiting.
 //! * [`prelude`]: the names that most programs use.
+//! * [`guide`]: chapters. What is lost when something fails, what happens under load, how
+//!   to run a program for years, and each call of the Spark guide beside ours.
 //!
 //! # Features
 //!
@@ -49,7 +51,7 @@
 //!   crash (module `disk`).
 //! * `formats`: files of JSON lines and of comma-separated values.
 //! * `gzip`: `text_file_stream` reads compressed files.
-//! * `serde`: serde's traits for [`Str`]. Comes with the two above.
+//! * `serde`: serde's traits for [`Str`]. Comes with `checkpoint` and `formats`.
 //! * `signals`: `StreamingContext::stop_on_signals`, which stops at SIGTERM and
 //!   Ctrl-C.
 //! * `postgres` and `sqlite` are for the examples `postgres_sink` and `sqlite_sink`, and
