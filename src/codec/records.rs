@@ -61,7 +61,7 @@ impl<T> RecordWriter<T> {
     #[cold]
     fn read_back(&mut self, from: usize) -> Result<()> {
         let written = &self.bytes[from..];
-        let read = (self.codec.decode_as)(&mut &*written, &self.shape);
+        let read = read_as(self.codec, &mut &*written, &self.shape);
         let read = read.and_then(|_| match (self.codec.decode)(&mut &*written) {
             Err(error) if error.kind() == ErrorKind::Unsupported => Err(error),
             // Not every type is read as it is written: it is read by name then.
@@ -110,6 +110,30 @@ fn write(shape: &Shape, parts: &[&[u8]], out: &mut Vec<u8>) {
         out.reserve_exact(len);
         parts.iter().for_each(|part| out.extend_from_slice(part));
     }
+}
+
+/// Reads a record by the names in a shape. Of a type that nests in itself the shape tells only
+/// how it begins, so by name it is read only if nothing seems to differ, as an alias of a field
+/// does. What is read as the type of now is written counts then, if it has that shape and would
+/// be written as it was.
+fn read_as<T>(codec: RecordCodec<T>, input: &mut &[u8], shape: &Shape) -> Result<T> {
+    let before = *input;
+    (codec.decode_as)(input, shape).or_else(|error| {
+        let mut rest = before;
+        let Ok(record) = (codec.decode)(&mut rest) else {
+            return Err(error);
+        };
+        let (mut now, mut again) = (Shape::Unknown, Vec::new());
+        let is_same = (codec.describe)(&record, &mut now).is_ok()
+            && shape.has(&now)
+            && (codec.encode)(&record, &mut again).is_ok()
+            && again == before[..before.len() - rest.len()];
+        if !is_same {
+            return Err(error);
+        }
+        *input = rest;
+        Ok(record)
+    })
 }
 
 /// Reads records that were written beside their shape.
@@ -180,7 +204,7 @@ impl<T> RecordReader<T> {
     #[cold]
     fn find_out(&mut self, input: &mut &[u8]) -> Result<T> {
         let before = *input;
-        let record = (self.codec.decode_as)(input, &self.saved)?;
+        let record = read_as(self.codec, input, &self.saved)?;
         let bytes = &before[..before.len() - input.len()];
         if !self.is_as_saved(&record, bytes) {
             self.how = How::ByName;

@@ -598,6 +598,30 @@ fn a_type_that_nests_in_itself_has_a_short_shape() {
         "{deep}"
     );
 
+    // A field that had another name once is no other shape.
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Renamed {
+        #[serde(alias = "name")]
+        title: String,
+        parts: Vec<Renamed>,
+    }
+    let deep = |n: usize| {
+        let leaf = Renamed {
+            title: n.to_string(),
+            parts: Vec::new(),
+        };
+        (0..n).fold(leaf, |inner, depth| Renamed {
+            title: depth.to_string(),
+            parts: vec![inner],
+        })
+    };
+    let renamed = [deep(9), deep(0), deep(4)];
+    let (read, is_plain) = try_read::<Renamed>(&written(&renamed)).unwrap();
+    assert_eq!((&read[..], is_plain), (&renamed[..], true));
+    let before = error::<Renamed>(&bytes);
+    assert!(before.contains("it nests in itself"), "{before}");
+    assert_eq!(self::read::<Renamed>(&written(&[tree(0)]))[0].title, "0");
+
     // Without a name at each level, too.
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Chain(Option<Box<Chain>>);
