@@ -433,7 +433,10 @@ fn restore(streams: &[Named], recovered: &mut Recovered) -> Result<()> {
             .at(node.meta().site));
         }
         let pieces = std::mem::take(&mut stream.pieces);
-        durable.restore(time, pieces).map_err(|error| {
+        // As in `snapshot`.
+        let restored = catch_unwind(AssertUnwindSafe(|| durable.restore(time, pieces)))
+            .unwrap_or_else(|payload| Err(Error::from_panic(payload, "restoring a stream")));
+        restored.map_err(|error| {
             let mut what = format!("what the checkpoint of {time} has of the stream {uid:?}");
             if error.kind() == ErrorKind::IllegalState && !durable.is_input() {
                 what += &format!(

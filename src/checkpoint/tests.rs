@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::file::Partitioning;
 use super::store::{Store, file_name, times};
 use super::writer::{Desk, Fixed, OnKept, Snapshot, StreamSnapshot, Writer};
+use crate::cpu::thread;
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk, Survives};
 use crate::dstream::durable::{Keep, Piece, Saved};
@@ -209,7 +210,7 @@ fn f_12_checkpoints_behind_the_one_that_is_used_are_gone_before_others_are_writt
 fn what_goes_wrong_behind_a_checkpoint_is_told_to_who_waits() {
     let (disk, desk) = (SimDisk::new(), Arc::<Desk>::default());
     let writer = writer_at(&disk, &desk, Box::new(|oldest| panic!("{oldest} is kept")));
-    let thread = std::thread::spawn(move || writer.run());
+    let thread = thread::spawn("checkpoints", &[], move || writer.run()).unwrap();
     for second in 1..=12 {
         desk.put(snapshot(second));
         let told = desk.wait().map_err(|error| error.to_string());
@@ -220,7 +221,7 @@ fn what_goes_wrong_behind_a_checkpoint_is_told_to_who_waits() {
         }
     }
     desk.close();
-    thread.join().unwrap();
+    assert!(thread.join(Duration::MAX));
     assert_eq!(recovered(&disk).unwrap(), Some((12, expected(12))));
 }
 

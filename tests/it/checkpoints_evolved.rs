@@ -15,7 +15,7 @@ use millstream::receiver::{Receiver, ReceiverHandle};
 use millstream::shared::Accumulate;
 use millstream::{State, StateSpec};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::helpers::*;
 
@@ -120,6 +120,29 @@ impl Total for Other {
     fn plus(&self, other: &Self) -> Self {
         Self {
             count: self.count + other.count,
+            sum: self.sum + other.sum,
+        }
+    }
+}
+
+/// Whose own code goes wrong when it is read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Angry {
+    #[serde(deserialize_with = "angry")]
+    sum: i64,
+}
+
+fn angry<'de, D: Deserializer<'de>>(_: D) -> Result<i64, D::Error> {
+    panic!("it does not want to");
+}
+
+impl Total for Angry {
+    fn of(value: i64) -> Self {
+        Self { sum: value }
+    }
+
+    fn plus(&self, other: &Self) -> Self {
+        Self {
             sum: self.sum + other.sum,
         }
     }
@@ -291,6 +314,19 @@ fn f_13_a_field_that_does_not_fit_is_an_error_that_names_both_sides() {
 }
 
 #[test]
+fn f_6_a_type_that_panics_when_it_is_read_is_an_error_at_the_start() {
+    let dir = Scratch::new("evolved-angry");
+    let totals = First { count: 1, sum: 1 };
+    Run::start(&dir, 0, 1).ends(1, &totals, &totals);
+    let error = error_of::<Angry>(&dir);
+    assert!(
+        error.contains("of the stream \"updated\" (declared at ")
+            && error.ends_with("restoring a stream panicked: it does not want to"),
+        "{error}"
+    );
+}
+
+#[test]
 fn f_13_an_accumulator_that_does_not_fit_is_an_error_that_names_both_sides() {
     let dir = Scratch::new("evolved-accumulator");
     let leave = |millis| {
@@ -364,6 +400,14 @@ fn f_13_blocks_of_the_log_are_read_with_other_fields() {
             && error.contains("discard_saved(\"totals\")")
             && error.contains("saved as First {count: u32, sum: i64}")
             && error.ends_with("at sum: saved as i64, and f64 now"),
+        "{error}"
+    );
+    drop(program);
+
+    let (program, _, _) = logging::<Angry>(&dir, 1000);
+    let error = program.ssc.start().unwrap_err().to_string();
+    assert!(
+        error.ends_with("reading a record panicked: it does not want to"),
         "{error}"
     );
     drop(program);

@@ -1,7 +1,7 @@
 //! Receiver inputs: what the cuts take from a ring.
 
 use std::collections::BTreeMap;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 
 use super::logged::{Part, TakenPart};
@@ -10,7 +10,7 @@ use super::restored::{Restored, RestoredPart};
 use super::{Cut, Ingest, InputNode};
 use crate::block::{About, Budget, Cutter, Str, Taken, TextBlock, TypedBlock};
 use crate::dstream::{DStream, Graph};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::id::StreamId;
 use crate::listener::Received;
@@ -274,8 +274,9 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         });
         let before = before.collect();
         let restored = Restored::new(stream, resume, self.interval, part);
-        // A program that cannot read its records any more is told now.
-        restored.read_first()?;
+        // A program that cannot read its records any more is told now. Their own code runs here.
+        catch_unwind(AssertUnwindSafe(|| restored.read_first()))
+            .unwrap_or_else(|payload| Err(Error::from_panic(payload, "reading a record")))?;
         *self.restored() = restored;
         Ok(before)
     }
