@@ -206,7 +206,6 @@ impl<'a> Describer<'a> {
         let place = match variants.iter().position(|it| it.index == index) {
             Some(place) => place,
             None => {
-                is_new.set(true);
                 variants.push(Variant {
                     index,
                     name: Name::Borrowed(variant),

@@ -119,6 +119,9 @@ fn write(shape: &Shape, parts: &[&[u8]], out: &mut Vec<u8>) {
 fn read_as<T>(codec: RecordCodec<T>, input: &mut &[u8], shape: &Shape) -> Result<T> {
     let before = *input;
     (codec.decode_as)(input, shape).or_else(|error| {
+        if error.kind() == ErrorKind::Corrupt {
+            return Err(error);
+        }
         let mut rest = before;
         let Ok(record) = (codec.decode)(&mut rest) else {
             return Err(error);

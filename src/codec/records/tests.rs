@@ -1,5 +1,7 @@
 //! Records of types that have changed since.
 
+mod nested;
+mod refused;
 mod value;
 
 use std::collections::BTreeMap;
@@ -481,39 +483,6 @@ fn a_variant_behind_one_that_is_skipped_is_right() {
     assert_eq!(read::<Skips>(&written(&[Skips::C])), [Skips::C]);
 }
 
-/// Such a type says at the first checkpoint that it cannot be read back, not at the recovery.
-#[test]
-fn what_could_not_be_read_back_is_not_written() {
-    #[derive(Serialize, Deserialize)]
-    struct Sometimes {
-        always: u32,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        sometimes: Option<u32>,
-    }
-    let named = "the field \"sometimes\" of Sometimes is left out in some records, by \
-                 skip_serializing_if perhaps: that cannot be read back";
-    let unnamed = "leaves a field out by skip_serializing_if, which cannot be read back";
-    for before in [0, 1] {
-        let mut writer = RecordWriter::new(RecordCodec::<Vec<Sometimes>>::new());
-        let record = |sometimes| Sometimes {
-            always: 1,
-            sometimes,
-        };
-        for _ in 0..before {
-            writer.write(&vec![record(Some(2))]).unwrap();
-        }
-        let len = writer.bytes.len();
-        let error = writer
-            .write(&vec![record(Some(2)), record(None)])
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-        assert!(error.to_string().contains(unnamed), "{error}");
-        let error = writer.write(&vec![record(None)]).unwrap_err();
-        assert!(error.to_string().ends_with(named), "{error}");
-        assert_eq!(writer.bytes.len(), len);
-    }
-}
-
 /// A field that is read and never written: all is read by name, as without names the next
 /// record would be taken for it.
 #[test]
@@ -524,109 +493,27 @@ fn a_field_that_is_never_written_has_its_default() {
         #[serde(skip_serializing, default)]
         tries: u32,
     }
+    // Nor is it if it is written and never read.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Passed {
+        user: u32,
+        #[serde(skip_deserializing)]
+        tries: u32,
+    }
+    let passed = [1, 2, 3, 4].map(|user| Passed { user, tries: 7 });
+    let tries = 0;
+    let expected = passed.clone().map(|it| Passed { tries, ..it });
+    let bytes = written(&passed);
+    let (mut input, mut read) = (&bytes[..], Vec::new());
+    let mut reader = RecordReader::new(RecordCodec::<Passed>::new(), &mut input).unwrap();
+    reader.read_all(input, |record| read.push(record)).unwrap();
+    assert_eq!(read, expected);
+    assert!(matches!(reader.how, How::ByName));
     let logins = [1, 2, 3, 4].map(|user| Login { user, tries: 0 });
     assert_eq!(
         try_read(&written(&logins)).unwrap(),
         (logins.to_vec(), false)
     );
-}
-
-/// What serde reads only where the bytes say what they are: the second record may be another
-/// one than the first, and nobody looks.
-#[test]
-fn an_enum_without_variants_in_its_bytes_is_refused_at_once() {
-    #[derive(Serialize, Deserialize)]
-    #[serde(tag = "type")]
-    enum Tagged {
-        Point { x: i32 },
-    }
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Id {
-        Number(u64),
-    }
-    fn refusal<T: Serialize + DeserializeOwned>(record: &T) -> String {
-        let mut writer = RecordWriter::new(RecordCodec::<T>::new());
-        let error = writer.write(record).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-        assert!(writer.bytes.is_empty());
-        error.to_string()
-    }
-    let ids = vec![(true, Id::Number(1))];
-    for error in [refusal(&Tagged::Point { x: 1 }), refusal(&ids)] {
-        let part = "can be read only where the bytes say what they are";
-        assert!(error.contains(part), "{error}");
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Tree {
-    name: String,
-    parts: Vec<Tree>,
-}
-
-/// A tree of two parts at each place.
-fn tree(depth: u32) -> Tree {
-    let part = || tree(depth - 1);
-    Tree {
-        name: depth.to_string(),
-        parts: (0..2 * depth.min(1)).map(|_| part()).collect(),
-    }
-}
-
-#[test]
-fn a_type_that_nests_in_itself_has_a_short_shape() {
-    let trees = [tree(0), tree(7), tree(2)];
-    let bytes = written(&trees);
-    let shape = Shape::take(&mut &bytes[..]).unwrap();
-    let level = |inner: &str| format!("Tree {{name: str, parts: [{inner}]}}");
-    assert_eq!(shape.to_string(), level(&level(&level("..."))));
-    let (read, is_plain) = try_read::<Tree>(&bytes).unwrap();
-    assert_eq!((&read[..], is_plain), (&trees[..], true));
-
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Other {
-        parts: Vec<Other>,
-    }
-    let flat = Other {
-        parts: vec![Other { parts: vec![] }, Other { parts: vec![] }],
-    };
-    assert_eq!(self::read::<Other>(&written(&[tree(1)])), [flat]);
-    let deep = error::<Other>(&bytes);
-    assert!(
-        deep.contains("it nests in itself, so it can be read in no other shape"),
-        "{deep}"
-    );
-
-    // A field that had another name once is no other shape.
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Renamed {
-        #[serde(alias = "name")]
-        title: String,
-        parts: Vec<Renamed>,
-    }
-    let deep = |n: usize| {
-        let leaf = Renamed {
-            title: n.to_string(),
-            parts: Vec::new(),
-        };
-        (0..n).fold(leaf, |inner, depth| Renamed {
-            title: depth.to_string(),
-            parts: vec![inner],
-        })
-    };
-    let renamed = [deep(9), deep(0), deep(4)];
-    let (read, is_plain) = try_read::<Renamed>(&written(&renamed)).unwrap();
-    assert_eq!((&read[..], is_plain), (&renamed[..], true));
-    let before = error::<Renamed>(&bytes);
-    assert!(before.contains("it nests in itself"), "{before}");
-    assert_eq!(self::read::<Renamed>(&written(&[tree(0)]))[0].title, "0");
-
-    // Without a name at each level, too.
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Chain(Option<Box<Chain>>);
-    let chain = (0..80).fold(Chain(None), |chain, _| Chain(Some(Box::new(chain))));
-    assert_eq!(self::read::<Chain>(&written(&[chain])).len(), 1);
 }
 
 #[test]
@@ -711,4 +598,15 @@ fn what_several_wrote_is_read_as_one() {
     }
     assert!(matches!(reader.how, How::Plain));
     assert!(joined::<Kind>(&[], &[]).unwrap().is_empty());
+    let of = |leaf| RecordWriter {
+        codec,
+        shape: Shape::Leaf(leaf),
+        is_closed: true,
+        bytes: Vec::new(),
+    };
+    let error = joined(&[], &[of(Leaf::U8), of(Leaf::Str)]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "invalid argument: records have no shape in common: u8 and str"
+    );
 }

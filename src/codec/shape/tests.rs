@@ -142,6 +142,8 @@ fn the_bytes_of_a_shape_are_for_ever() {
         b"\x25\x01E\x01\xac\x02\x01A\x01",
     );
     assert_eq!(Shape::take(&mut &b""[..]).unwrap(), Shape::Unknown);
+    // A number of more than 32 bits is none of these.
+    assert!(Shape::take(&mut &b"\x23\x81\x80\x80\x80\x10\x01"[..]).is_err());
     let lists = |depth: usize| [vec![33; depth], vec![1]].concat();
     assert!(Shape::take(&mut &lists(MAX_DEPTH)[..]).is_ok());
     assert!(Shape::take(&mut &lists(MAX_DEPTH + 1)[..]).is_err());
