@@ -247,3 +247,74 @@ impl<T> fmt::Debug for Restored<T> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rdd::AtRest;
+
+    fn at(seconds: i64) -> BatchTime {
+        BatchTime::from_millis(1000 * seconds)
+    }
+
+    fn part(sequence: u64) -> Arc<RestoredPart<u64>> {
+        Arc::new(RestoredPart {
+            sequence,
+            records: 1,
+            metadata: None,
+            partition: Arc::new(AtRest::new(vec![sequence])),
+            lost: Arc::default(),
+        })
+    }
+
+    #[test]
+    fn blocks_come_again_in_their_batches_and_the_rest_in_the_first_new_one() {
+        let batches = [
+            (at(4), vec![part(1), part(2)]),
+            (at(6), vec![part(3)]),
+            (at(7), vec![part(4)]),
+        ];
+        let mut restored = Restored {
+            fresh_from: at(9),
+            is_over: false,
+            batches: batches.into(),
+            rest: vec![part(5)],
+        };
+        let taken = |restored: &mut Restored<u64>, time| {
+            let (parts, is_new) = restored.take(at(time));
+            let parts: Vec<_> = parts.iter().map(|part| part.sequence).collect();
+            (parts, is_new)
+        };
+        assert_eq!(restored.needed_behind(at(3)), Some(1));
+        assert_eq!(restored.needed_behind(at(4)), Some(3));
+        assert_eq!(taken(&mut restored, 4), (vec![1, 2], false));
+        assert_eq!(taken(&mut restored, 5), (vec![], false));
+        // Batches whose times were passed over.
+        assert_eq!(taken(&mut restored, 8), (vec![3, 4], false));
+        assert_eq!(restored.needed_behind(at(8)), Some(5));
+        assert!(!restored.is_over() && !restored.is_empty());
+        assert_eq!(taken(&mut restored, 9), (vec![5], true));
+        assert!(restored.is_over() && restored.is_empty());
+        assert_eq!(taken(&mut restored, 10), (vec![], true));
+    }
+
+    #[test]
+    fn times_that_an_earlier_process_may_have_had_get_nothing_new() {
+        let restored = |last, fresh_from| {
+            let stream = RestoredStream {
+                batches: BTreeMap::new(),
+                before: BTreeMap::new(),
+                rest: Vec::new(),
+            };
+            let (last, fresh_from) = (at(last), at(fresh_from));
+            let none = |_: RestoredBlock| unreachable!("there are no blocks");
+            let resume = Resume { last, fresh_from };
+            Restored::<u64>::new(stream, resume, Duration::from_secs(1), none)
+        };
+        assert!(restored(3, 4).is_over());
+        let later = restored(3, 9);
+        assert!(!later.is_over());
+        let takes_new = [4, 8, 9, 10].map(|time| later.takes_new(at(time)));
+        assert_eq!(takes_new, [false, false, true, true]);
+    }
+}
