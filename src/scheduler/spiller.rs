@@ -150,7 +150,7 @@ impl Work {
     /// records cannot be written perhaps, is in no other one's way.
     fn make_room(&self) -> bool {
         let mut has_failed = false;
-        for input in self.graph.inputs() {
+        for input in &*self.graph.inputs() {
             while let Some((begun, last)) = self.jobs.waiting() {
                 if self.bell.is_closed() {
                     return !has_failed;
