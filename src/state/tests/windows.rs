@@ -57,11 +57,11 @@ fn bad_calls() -> impl Strategy<Value = BTreeSet<usize>> {
 }
 
 /// A function that panics at some of its calls; `calls` counts those of all that share it.
-fn panics_at<V>(
+fn panics_at<F: Fn(i64, i64) -> i64>(
     bad: &BTreeSet<usize>,
     calls: &Arc<AtomicUsize>,
-    f: impl Fn(V, V) -> V,
-) -> impl Fn(V, V) -> V {
+    f: F,
+) -> impl Fn(i64, i64) -> i64 + use<F> {
     let (bad, calls) = (bad.clone(), Arc::clone(calls));
     move |a, b| {
         let call = calls.fetch_add(1, Ordering::Relaxed);
