@@ -54,4 +54,6 @@ pub use inspect::{
     inspect,
 };
 pub(crate) use store::{Recovered, Store};
+#[cfg(all(test, shuttle))]
+pub(crate) use writer::KEPT;
 pub(crate) use writer::OnKept;

@@ -56,7 +56,8 @@ impl Recovery {
             self.batches += 1;
             return false;
         }
-        let since = |from: i64, to: i64| Duration::from_nanos(to.saturating_sub(from).max(0) as u64);
+        let since =
+            |from: i64, to: i64| Duration::from_nanos(to.saturating_sub(from).max(0) as u64);
         let restored = since(self.begun_nanos, self.restored_nanos);
         let info = RecoveryInfo {
             checkpoint_time: self.checkpoint_time,

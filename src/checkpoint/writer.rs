@@ -18,7 +18,7 @@ use crate::time::{BatchTime, Clock, Duration};
 const ATTEMPTS: usize = 3;
 
 /// Checkpoints that are kept, the newest ones.
-const KEPT: usize = 10;
+pub(crate) const KEPT: usize = 10;
 
 /// What a checkpoint is made of.
 #[derive(Debug)]

@@ -324,7 +324,11 @@ impl Walk {
     {
         let older = entries.at(self.at).link;
         if let Some(newer) = self.newer {
-            let joined = join(&entries.at(self.at).value, &entries.at(newer).value, combine);
+            let joined = join(
+                &entries.at(self.at).value,
+                &entries.at(newer).value,
+                combine,
+            );
             let entry = entries.at_mut(self.at);
             entry.value = joined;
             entry.link = newer;

@@ -458,14 +458,16 @@ fn windows(numbers: &DStream<u64>, fuse: &Fuse, length: u32, slide: u32) -> Seen
     };
     let inverse = pairs.reduce_by_key_and_window_inverse(add(fuse), minus, length, slide);
     let touch = fuse.clone();
-    let newest = pairs.map(|(key, n)| (key, (n, n))).reduce_by_key_and_window(
-        move |(sum, least), (n, newer)| {
-            touch.touch();
-            (sum + n, newer.min(least))
-        },
-        length,
-        slide,
-    );
+    let newest = pairs
+        .map(|(key, n)| (key, (n, n)))
+        .reduce_by_key_and_window(
+            move |(sum, least), (n, newer)| {
+                touch.touch();
+                (sum + n, newer.min(least))
+            },
+            length,
+            slide,
+        );
     let inverse = inverse.unwrap().map(|(key, n)| (key.0, (n, 0)));
     let newest = newest.unwrap().map(|(key, n)| (key.0, n));
     watch(&inverse.union(&newest).unwrap())
@@ -482,9 +484,8 @@ fn f_3_a_window_is_changed_once() {
         let program = Program::with(|builder| builder.workers(workers).default_parallelism(3));
         let (queue, input) = program.queue::<u64>();
         let input = input.boxed();
-        let seen = [(3, 1), (3, 2), (5, 2)].map(|(length, slide)| {
-            windows(&input, fuse, length, slide)
-        });
+        let seen =
+            [(3, 1), (3, 2), (5, 2)].map(|(length, slide)| windows(&input, fuse, length, slide));
         program.start();
         for batch in [
             vec![vec![0, 10, 3], vec![4, 1]],

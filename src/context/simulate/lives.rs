@@ -1,5 +1,6 @@
 //! The lives of a program, one after the other on what each leaves on the disk.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,7 +10,9 @@ use super::events::{End, Event, INTERVAL, Plan, survives};
 use super::outside::{Life, Received};
 use super::program::{build, declare, outputs};
 use super::truth::Truth;
+use crate::checkpoint::KEPT;
 use crate::context::StreamingContext;
+use crate::disk::Disk;
 use crate::disk::sim::random::Random;
 use crate::disk::sim::{Fault, SimDisk, Survives, with_disk};
 use crate::error::Result;
@@ -107,8 +110,11 @@ struct Stopping {
 impl Lives {
     /// A life with all that can go wrong.
     fn live(&mut self) {
+        if self.chance.below(6) == 0 {
+            self.damage_checkpoints();
+        }
         let begun = self.disk.operations();
-        if self.chance.below(10) == 0 {
+        if self.plan.holds_failed && self.chance.below(10) == 0 {
             let (well, badly) = (self.chance.below(30), 1 + self.chance.below(5));
             self.happens(None, Event::FailDisk(well as u64, badly as u64, Fault::Io));
         }
@@ -153,6 +159,30 @@ impl Lives {
                 let _ = running.ssc.stop(false);
                 self.let_go(running);
             }
+        }
+    }
+
+    /// The newest checkpoints cannot be read any more, all but one of those that are kept at
+    /// the most.
+    fn damage_checkpoints(&mut self) {
+        let entries = self.disk.list(Path::new(DIR)).unwrap_or_default();
+        let names = entries.iter().filter_map(|entry| entry.file_name());
+        let times = names.filter_map(|name| name.strip_prefix("checkpoint-")?.parse::<i64>().ok());
+        let mut times: Vec<_> = times.collect();
+        times.sort_unstable_by(|a, b| b.cmp(a));
+        let most = times.len().min(KEPT).saturating_sub(1);
+        let damaged = match self.chance.below(2) {
+            0 => most,
+            _ => self.chance.below(most + 1),
+        };
+        self.life
+            .with(|truth| truth.note(format!("{damaged} of {times:?} are damaged")));
+        for time in &times[..damaged] {
+            let path = Path::new(DIR).join(format!("checkpoint-{time}"));
+            let damage = self.disk.damage(&path, |bytes| {
+                bytes.truncate(bytes.len() / 2);
+            });
+            damage.expect("it is there");
         }
     }
 
