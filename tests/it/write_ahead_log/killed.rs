@@ -383,10 +383,7 @@ fn kill_at_any_moment(name: &str, sources: &'static str, mode: Mode) {
         assert_eq!(sources.contains(name), life.known[source] > 0, "{name}");
     }
     let (numbers, twice) = (life.known.iter().sum::<u64>(), life.twice);
-    println!(
-        "crashed: {trials} kills, {numbers} numbers: 0 lost, 0 phantoms, {twice} twice, of blocks \
-         that were not acknowledged"
-    );
+    println!("crashed: {trials} kills, {numbers} numbers: 0 lost, 0 phantoms, {twice} twice");
 }
 
 /// Without a log, lines behind the last checkpoint are lost, but no batch comes half or twice.
