@@ -60,6 +60,8 @@ pub(super) fn run(seed: u64, tells: bool) -> Outcome {
         disk: SimDisk::new(),
         now: BatchTime::from_millis(0),
         life: Life::first(truth),
+        newest: i64::MIN,
+        safe_from: i64::MIN,
         outcome: Outcome::default(),
     };
     for _ in 0..plan.lives {
@@ -87,6 +89,11 @@ struct Lives {
     /// When the last life ended.
     now: BatchTime,
     life: Life,
+    /// The newest checkpoint that was there when a life began.
+    newest: i64,
+    /// From this checkpoint on each can be gone on from. When the newest ones cannot be read,
+    /// those that are left are fewer than are kept, until others come.
+    safe_from: i64,
     outcome: Outcome,
 }
 
@@ -110,8 +117,9 @@ struct Stopping {
 impl Lives {
     /// A life with all that can go wrong.
     fn live(&mut self) {
+        let checkpoints = self.checkpoints();
         if self.chance.below(6) == 0 {
-            self.damage_checkpoints();
+            self.damage_some(&checkpoints);
         }
         let begun = self.disk.operations();
         if self.plan.holds_failed && self.chance.below(10) == 0 {
@@ -162,27 +170,36 @@ impl Lives {
         }
     }
 
-    /// The newest checkpoints cannot be read any more, all but one of those that are kept at
-    /// the most.
-    fn damage_checkpoints(&mut self) {
+    /// The checkpoints that are there, the newest first.
+    fn checkpoints(&mut self) -> Vec<i64> {
         let entries = self.disk.list(Path::new(DIR)).unwrap_or_default();
         let names = entries.iter().filter_map(|entry| entry.file_name());
-        let times = names.filter_map(|name| name.strip_prefix("checkpoint-")?.parse::<i64>().ok());
-        let mut times: Vec<_> = times.collect();
+        let times = names.filter_map(|name| name.strip_prefix("checkpoint-")?.parse().ok());
+        let mut times: Vec<i64> = times.collect();
         times.sort_unstable_by(|a, b| b.cmp(a));
-        let most = times.len().min(KEPT).saturating_sub(1);
+        let newest = times.first().copied().unwrap_or(i64::MIN);
+        if newest < self.newest {
+            self.safe_from = newest;
+        }
+        self.newest = newest;
+        times
+    }
+
+    /// The newest checkpoints cannot be read any more, all but one of those that are kept at
+    /// the most.
+    fn damage_some(&mut self, checkpoints: &[i64]) {
+        let safe = checkpoints.partition_point(|&time| time >= self.safe_from);
+        let most = safe.min(KEPT).saturating_sub(1);
         let damaged = match self.chance.below(2) {
             0 => most,
             _ => self.chance.below(most + 1),
         };
         self.life
-            .with(|truth| truth.note(format!("{damaged} of {times:?} are damaged")));
-        for time in &times[..damaged] {
+            .with(|truth| truth.note(format!("{damaged} of {checkpoints:?} are damaged")));
+        for time in &checkpoints[..damaged] {
             let path = Path::new(DIR).join(format!("checkpoint-{time}"));
-            let damage = self.disk.damage(&path, |bytes| {
-                bytes.truncate(bytes.len() / 2);
-            });
-            damage.expect("it is there");
+            let half = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
+            self.disk.damage(&path, half).expect("it is there");
         }
     }
 
@@ -209,7 +226,13 @@ impl Lives {
         let started = self.try_start(&life, clock);
         self.life = life;
         match started {
-            Ok(running) => Some(running),
+            Ok(running) => {
+                let behind = running.behind.as_millis();
+                if behind < self.newest {
+                    self.safe_from = behind;
+                }
+                Some(running)
+            }
             Err(error) => {
                 self.life.with(|truth| {
                     truth.note(format!("it could not start: {error}"));
