@@ -99,9 +99,8 @@ impl Run {
         let totals = keyed.map_with_state(
             StateSpec::function(|key: u64, n: Option<u64>, state: &mut State<'_, u64>| {
                 let total = state.get_option().copied().unwrap_or_default();
-                match n {
-                    Some(n) => state.update(total + n),
-                    None => {}
+                if let Some(n) = n {
+                    state.update(total + n);
                 }
                 key
             })

@@ -371,6 +371,7 @@ impl Life {
 }
 
 /// A program that is killed at random moments.
+#[expect(clippy::print_stdout, reason = "shown by .ci/crash")]
 fn kill_at_any_moment(name: &str, sources: &'static str, mode: Mode) {
     let trials = variable("CRASH_TRIALS").unwrap_or(6);
     let mut seed = variable("CRASH_SEED").unwrap_or(7);
