@@ -122,11 +122,10 @@ impl Checkpointer {
                 durable.note_batches(uid, &notes);
             }
         }
-        store.remove_behind(times.last)?;
         let zero = graph.zero();
         let grid = grid(graph, &streams);
         let desk = Arc::<Desk>::default();
-        let writer = Writer::new(
+        let mut writer = Writer::new(
             (store, Arc::clone(&batches)),
             Arc::clone(&desk),
             (Arc::clone(&bus), clock),
@@ -139,6 +138,7 @@ impl Checkpointer {
             before.as_ref().map(|recovered| &recovered.contents),
             on_kept,
         );
+        writer.go_on_behind(times.last);
         let thread = thread::spawn("checkpoints", &[], move || writer.run());
         let thread = thread.map_err(|cause| {
             Error::io(

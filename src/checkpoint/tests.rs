@@ -204,6 +204,20 @@ fn f_12_checkpoints_behind_the_one_that_is_used_are_gone_before_others_are_writt
     assert_eq!(left, [at(1), at(2)]);
 }
 
+/// They may be readable again for the next process, if this one does not come that far.
+#[test]
+fn f_12_checkpoints_behind_the_one_that_is_used_stay_until_another_is_written() {
+    let (disk, _) = written(5);
+    let there = |disk: &SimDisk| times(disk, Path::new(DIR)).unwrap();
+    let mut next = writer(&disk);
+    next.go_on_behind(at(2));
+    assert_eq!(there(&disk), [1, 2, 3, 4, 5].map(at));
+    next.write(snapshot(3)).unwrap();
+    drop(next);
+    let crashed = disk.crash(disk.operations(), Survives::Durable);
+    assert_eq!(there(&crashed), [1, 2, 3].map(at));
+}
+
 #[test]
 fn what_no_checkpoint_needs_is_removed() {
     let (disk, _) = written(40);

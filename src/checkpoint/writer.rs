@@ -168,6 +168,8 @@ pub(super) struct Writer {
     streams: BTreeMap<Arc<str>, Vec<Held>>,
     /// The newest checkpoints, each with the files that it needs.
     written: VecDeque<(BatchTime, BTreeSet<BatchTime>)>,
+    /// The files of checkpoints behind this time go before another one is written.
+    behind: Option<BatchTime>,
     on_kept: OnKept,
 }
 
@@ -198,8 +200,16 @@ impl Writer {
             fixed,
             streams: streams.collect(),
             written: VecDeque::new(),
+            behind: None,
             on_kept,
         }
+    }
+
+    /// The files of checkpoints behind `time` could not be read, or are another program's.
+    /// They go with the first one that is written, and not before: the program may not come
+    /// that far, and then they may be what can be gone on from.
+    pub(super) fn go_on_behind(&mut self, time: BatchTime) {
+        self.behind = Some(time);
     }
 
     /// Writes checkpoints until the desk is closed and empty.
@@ -263,6 +273,10 @@ impl Writer {
             }
         }
         let bytes = file.end(&contents)?;
+        if let Some(behind) = self.behind {
+            self.store.remove_behind(behind)?;
+            self.behind = None;
+        }
         let mut attempt = 1;
         while let Err(cause) = self.store.write(time, &bytes) {
             if attempt == ATTEMPTS {
