@@ -178,7 +178,7 @@ impl Work {
                 Task::Batch(time, infos) => {
                     self.log_batch(time);
                     self.jobs.submit(time, infos);
-                    for input in self.graph.inputs() {
+                    for input in &*self.graph.inputs() {
                         input.queued();
                     }
                 }
