@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::batch_log::BatchLog;
 use super::file::Partitioning;
+use super::recovery::Recovery;
 use super::store::{Recovered, Store};
 use super::writer::{Desk, Fixed, OnKept, Snapshot, StreamSnapshot, Writer};
 use crate::cpu::thread::{self, Thread};
@@ -61,6 +62,8 @@ pub(crate) struct Checkpointer {
     /// Nothing was recovered.
     is_new: bool,
     state: Mutex<State>,
+    /// None if nothing was recovered, or that is over.
+    recovery: Mutex<Option<Recovery>>,
     desk: Arc<Desk>,
     batches: Arc<BatchLog>,
     thread: Mutex<Option<Thread>>,
@@ -96,11 +99,18 @@ impl Checkpointer {
         let streams = named(graph)?;
         check(graph, &streams)?;
         let mut before = before;
+        let mut recovery = before.as_ref().map(|recovered| {
+            let (bus, clock) = (Arc::clone(&bus), Arc::clone(&clock));
+            Recovery::begin(bus, clock, recovered.time, recovered.took)
+        });
         let noted_behind = before.as_ref().map(Recovered::noted_behind);
         let (batches, noted) = store.batch_log(noted_behind, Arc::clone(&clock))?;
         if let Some(recovered) = &mut before {
             restore(&streams, recovered)?;
-            repeat(graph, &streams, (times.last, clock.now_millis()), noted)?;
+            let fresh_from = repeat(graph, &streams, (times.last, clock.now_millis()), noted)?;
+            if let Some(recovery) = &mut recovery {
+                recovery.set_fresh_from(fresh_from);
+            }
         }
         let saved = before.as_mut().map(Recovered::take_accumulators);
         accumulators.restore(saved.unwrap_or_default())?;
@@ -112,11 +122,10 @@ impl Checkpointer {
                 durable.note_batches(uid, &notes);
             }
         }
-        store.remove_behind(times.last)?;
         let zero = graph.zero();
         let grid = grid(graph, &streams);
         let desk = Arc::<Desk>::default();
-        let writer = Writer::new(
+        let mut writer = Writer::new(
             (store, Arc::clone(&batches)),
             Arc::clone(&desk),
             (Arc::clone(&bus), clock),
@@ -129,6 +138,7 @@ impl Checkpointer {
             before.as_ref().map(|recovered| &recovered.contents),
             on_kept,
         );
+        writer.go_on_behind(times.last);
         let thread = thread::spawn("checkpoints", &[], move || writer.run());
         let thread = thread.map_err(|cause| {
             Error::io(
@@ -157,6 +167,7 @@ impl Checkpointer {
                 untaken: BTreeMap::new(),
             }),
             is_new: before.is_none(),
+            recovery: Mutex::new(recovery),
             desk,
             batches,
             thread: Mutex::new(Some(thread)),
@@ -177,12 +188,15 @@ impl Checkpointer {
         self.batches.note(CUT, &[(time, Vec::new())])
     }
 
-    /// Takes the first checkpoint of all, before the first batch: so the batches of a process
-    /// that ends at any moment come again.
+    /// All streams are restored. Takes the first checkpoint of all, before the first batch: so
+    /// the batches of a process that ends at any moment come again.
     ///
     /// # Errors
     /// If it cannot be written.
     pub(crate) fn take_first(&self) -> Result<()> {
+        if let Some(recovery) = &mut *self.recovery() {
+            recovery.restored();
+        }
         if !self.is_new {
             return Ok(());
         }
@@ -193,6 +207,8 @@ impl Checkpointer {
     /// The batch `time` has ended, and no later one has begun. Called on a thread that
     /// runs jobs.
     pub(crate) fn batch_done(&self, time: BatchTime, has_failed: bool) {
+        self.recovery()
+            .take_if(|recovery| recovery.batch_done(time));
         if self.graph.must_repeat() {
             return;
         }
@@ -315,6 +331,12 @@ impl Checkpointer {
             return Err(Error::new(ErrorKind::Timeout, what));
         }
         result
+    }
+
+    fn recovery(&self) -> MutexGuard<'_, Option<Recovery>> {
+        self.recovery
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -454,7 +476,8 @@ fn restore(streams: &[Named], recovered: &mut Recovered) -> Result<()> {
 }
 
 /// Lets the inputs give again what they gave to the batches behind `last`, which may have
-/// been made by a process before this one, up to `now` at the latest.
+/// been made by a process before this one, up to `now` at the latest. Gives the first batch
+/// that was not.
 ///
 /// # Errors
 /// If an input cannot.
@@ -463,7 +486,7 @@ fn repeat(
     streams: &[Named],
     (last, now): (BatchTime, i64),
     mut noted: BTreeMap<String, Noted>,
-) -> Result<()> {
+) -> Result<BatchTime> {
     let interval = graph.batch_interval();
     let times = noted.values().filter_map(|noted| noted.keys().last());
     let noted_until = times.copied().max().unwrap_or(last);
@@ -484,7 +507,7 @@ fn repeat(
                 .at(node.meta().site)
         })?;
     }
-    Ok(())
+    Ok(fresh_from)
 }
 
 fn common_multiple(a: Duration, b: Duration) -> Duration {

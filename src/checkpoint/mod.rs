@@ -11,6 +11,7 @@
 //! | the thread that writes them, one after the other | `writer` |
 //! | the directory: names, the newest one that is whole, what can go | `store` |
 //! | the bytes of a file | `file` |
+//! | how long it takes to go on from one | `recovery` |
 //! | what inputs gave to the batches since | `batch_log` |
 //! | what is in a directory, for people | [`inspect`] |
 //!
@@ -38,6 +39,7 @@ mod batch_log;
 mod checkpointer;
 mod file;
 mod inspect;
+mod recovery;
 mod store;
 mod writer;
 
@@ -52,4 +54,6 @@ pub use inspect::{
     inspect,
 };
 pub(crate) use store::{Recovered, Store};
+#[cfg(all(test, shuttle))]
+pub(crate) use writer::KEPT;
 pub(crate) use writer::OnKept;

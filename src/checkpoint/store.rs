@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
 use crate::hash::KeyHash;
 use crate::shared::SavedAccumulator;
-use crate::time::{BatchTime, Clock, Duration};
+use crate::time::{BatchTime, Clock, Duration, SystemClock};
 
 const PREFIX: &str = "checkpoint-";
 const TEMPORARY: &str = ".tmp";
@@ -37,6 +37,8 @@ pub(crate) struct Recovered {
     pub(crate) zero: BatchTime,
     pub(crate) time: BatchTime,
     pub(crate) interval: Duration,
+    /// How long it took to read it, and those that could not be read.
+    pub(super) took: Duration,
     pub(crate) streams: BTreeMap<String, RecoveredStream>,
     pub(super) contents: Contents,
 }
@@ -158,10 +160,15 @@ impl Store {
     /// # Errors
     /// If there are some, and none can be read: the reason for each.
     pub(crate) fn recover(&self) -> Result<Option<Recovered>> {
+        // There is no context yet whose clock it could be.
+        let clock = SystemClock::new();
+        let begun = clock.now_nanos();
         let mut reasons = Vec::new();
         for time in self.times()?.into_iter().rev() {
             match self.read(time) {
-                Ok(recovered) => {
+                Ok(mut recovered) => {
+                    let took = clock.now_nanos() - begun;
+                    recovered.took = Duration::from_nanos(took.unsigned_abs());
                     // If it was not used yet.
                     KeyHash::adopt(recovered.contents.partitioning.seeds);
                     return Ok(Some(recovered));
@@ -202,6 +209,7 @@ impl Store {
             zero: contents.zero,
             time,
             interval: Duration::from_millis(contents.interval_ms),
+            took: Duration::ZERO,
             streams,
             contents,
         })

@@ -19,7 +19,7 @@ use crate::time::{BatchTime, Clock, Duration};
 const ATTEMPTS: usize = 3;
 
 /// Checkpoints that are kept, the newest ones.
-const KEPT: usize = 10;
+pub(crate) const KEPT: usize = 10;
 
 /// What a checkpoint is made of.
 #[derive(Debug)]
@@ -169,6 +169,8 @@ pub(super) struct Writer {
     streams: BTreeMap<Arc<str>, Vec<Held>>,
     /// The newest checkpoints, each with the files that it needs.
     written: VecDeque<(BatchTime, BTreeSet<BatchTime>)>,
+    /// The files of checkpoints behind this time go before another one is written.
+    behind: Option<BatchTime>,
     on_kept: OnKept,
 }
 
@@ -199,8 +201,16 @@ impl Writer {
             fixed,
             streams: streams.collect(),
             written: VecDeque::new(),
+            behind: None,
             on_kept,
         }
+    }
+
+    /// The files of checkpoints behind `time` could not be read, or are another program's.
+    /// They go with the first one that is written, and not before: the program may not come
+    /// that far, and then they may be what can be gone on from.
+    pub(super) fn go_on_behind(&mut self, time: BatchTime) {
+        self.behind = Some(time);
     }
 
     /// Writes checkpoints until the desk is closed and empty.
@@ -266,6 +276,10 @@ impl Writer {
             }
         }
         let bytes = file.end(&contents)?;
+        if let Some(behind) = self.behind {
+            self.store.remove_behind(behind)?;
+            self.behind = None;
+        }
         let mut attempt = 1;
         while let Err(cause) = self.store.write(time, &bytes) {
             if attempt == ATTEMPTS {

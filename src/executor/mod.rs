@@ -293,7 +293,7 @@ impl Executor {
     }
 
     /// Runs the tasks `0..n` and returns what they give, in order. One that fails is run
-    /// again by itself, and so has to leave everything as it was.
+    /// again by itself, and so has to leave everything as it was, or to go on from there.
     ///
     /// # Errors
     /// As [`fold`](Self::fold).

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::{
-    BatchInfo, CheckpointInfo, ReceiverInfo, SkippedBatchInfo, SpillInfo, StreamingListener,
-    StuckBatchInfo,
+    BatchInfo, CheckpointInfo, ReceiverInfo, RecoveryInfo, SkippedBatchInfo, SpillInfo,
+    StreamingListener, StuckBatchInfo,
 };
 use crate::sync::engine::{Condvar, Mutex, MutexGuard};
 
@@ -30,6 +30,11 @@ pub(crate) enum Event {
         expect(dead_code, reason = "without it none is written")
     )]
     Checkpoint(CheckpointInfo),
+    #[cfg_attr(
+        not(feature = "checkpoint"),
+        expect(dead_code, reason = "without it there is nothing to recover from")
+    )]
+    Recovered(RecoveryInfo),
     BatchSkipped(SkippedBatchInfo),
     Spilled(SpillInfo),
     ReceiverStarted(ReceiverInfo),
@@ -168,6 +173,7 @@ fn tell(listener: &dyn StreamingListener, event: &Event) {
         Event::BatchCompleted(batch) => listener.on_batch_completed(batch),
         Event::BatchStuck(stuck) => listener.on_batch_stuck(stuck),
         Event::Checkpoint(checkpoint) => listener.on_checkpoint(checkpoint),
+        Event::Recovered(recovery) => listener.on_recovered(recovery),
         Event::BatchSkipped(skipped) => listener.on_batch_skipped(skipped),
         Event::Spilled(spill) => listener.on_spill(spill),
         Event::ReceiverStarted(receiver) => listener.on_receiver_started(receiver),

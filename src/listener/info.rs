@@ -344,6 +344,27 @@ impl SpillInfo {
     }
 }
 
+/// How a context went on from a checkpoint, until it has processed the first batch that no
+/// earlier process had cut.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RecoveryInfo {
+    /// The batch of the checkpoint that it went on from.
+    pub checkpoint_time: BatchTime,
+    /// How long it took to read the checkpoint, in real time.
+    pub read: Duration,
+    /// How long it took then, in [`start`](crate::StreamingContext::start), to restore the
+    /// streams and to look through the write-ahead log.
+    pub restored: Duration,
+    /// Batches that were processed first: those since the checkpoint, which came again, and
+    /// those that make up for the time without a process.
+    pub batches: u64,
+    /// The first fresh batch.
+    pub first_fresh: BatchTime,
+    /// From the start to the end of the first fresh batch.
+    pub until_fresh: Duration,
+}
+
 /// A checkpoint that was written, or could not be.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

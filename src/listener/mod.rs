@@ -13,8 +13,8 @@ mod model;
 pub(crate) use bus::{Bus, Event};
 pub(crate) use info::Received;
 pub use info::{
-    BatchInfo, CheckpointInfo, InputInfo, OutputOperationInfo, ReceiverInfo, SkippedBatchInfo,
-    SpillInfo, StateInfo, StuckBatchInfo,
+    BatchInfo, CheckpointInfo, InputInfo, OutputOperationInfo, ReceiverInfo, RecoveryInfo,
+    SkippedBatchInfo, SpillInfo, StateInfo, StuckBatchInfo,
 };
 
 /// Is told what happens in a context. Every method does nothing by default.
@@ -57,6 +57,10 @@ pub trait StreamingListener: Send + Sync {
 
     /// A checkpoint was written, or could not be.
     fn on_checkpoint(&self, checkpoint: &CheckpointInfo) {}
+
+    /// A context that went on from a checkpoint has processed its first fresh batch. Told
+    /// once.
+    fn on_recovered(&self, recovery: &RecoveryInfo) {}
 
     /// No batch was cut at a boundary, as too many are waiting. What was received
     /// stays where it is, and is in the next batch.

@@ -20,6 +20,9 @@ use crate::rdd::{Combine, Partition};
 ///
 /// Entries hold the place of their row, so one that leaves finds it without its
 /// key. Each entry costs one look-up and one call of each function.
+///
+/// An entry stays until those that leave with it are taken out, so what a panic has left
+/// half changed can be made anew of the entries.
 pub(crate) struct InverseWindow<K, V, C, I> {
     table: Table<K, V>,
     /// Entries of the key in each row.
@@ -48,22 +51,20 @@ impl<K: Data + Hash + Eq, V: Data, C, I> InverseWindow<K, V, C, I> {
     }
 }
 
-impl<K, V, C, I> SlidingWindow<K, V> for InverseWindow<K, V, C, I>
+impl<K, V, C, I> InverseWindow<K, V, C, I>
 where
     K: Data + Hash + Eq,
     V: Data,
-    C: Combine<V, Combined = V>,
     I: Combine<V, Combined = V>,
 {
-    fn leave(&mut self) {
-        let mut left = self.panes.pop_front().unwrap_or_default();
-        if left == 0 {
-            // To change a table whose rows are held would copy it.
+    /// Takes the entries of the oldest pane out.
+    fn take_out(&mut self) {
+        let Some(left) = self.panes.front_mut() else {
             return;
-        }
+        };
         let mut edit = self.table.edit();
-        while left > 0 {
-            let some = left.min(AHEAD);
+        while *left > 0 {
+            let some = (*left).min(AHEAD);
             for &place in self.places.range(..some) {
                 edit.prefetch_row(place);
                 arch::prefetch(&self.counts[place as usize]);
@@ -73,18 +74,36 @@ where
                     edit.prefetch_removal(place);
                 }
             }
-            let values = self.values.drain(..some);
-            for (place, value) in self.places.drain(..some).zip(values) {
+            let values = self.values.range(..some);
+            for (&place, value) in self.places.range(..some).zip(values) {
                 let count = &mut self.counts[place as usize];
                 *count -= 1;
                 if *count == 0 {
                     edit.remove(place);
                 } else {
-                    self.inverse.value(edit.value_mut(place), value);
+                    self.inverse.value(edit.value_mut(place), value.clone());
                 }
             }
-            left -= some;
+            self.places.drain(..some);
+            self.values.drain(..some);
+            *left -= some;
         }
+    }
+}
+
+impl<K, V, C, I> SlidingWindow<K, V> for InverseWindow<K, V, C, I>
+where
+    K: Data + Hash + Eq,
+    V: Data,
+    C: Combine<V, Combined = V>,
+    I: Combine<V, Combined = V>,
+{
+    fn leave(&mut self) {
+        if self.leaving() > 0 {
+            // To change a table whose rows are held would copy it.
+            self.take_out();
+        }
+        self.panes.pop_front();
     }
 
     fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()> {
@@ -134,6 +153,30 @@ where
         })?;
         self.panes.push_back(self.places.len() - before);
         Ok(())
+    }
+
+    fn mend(&mut self) {
+        // Of a pane that did not enter.
+        let entries = self.panes.iter().sum();
+        self.places.truncate(entries);
+        self.values.truncate(entries);
+        self.counts.clear();
+        self.counts.resize(self.table.places(), 0);
+        let mut edit = self.table.edit();
+        edit.restore();
+        for (&place, value) in self.places.iter().zip(&self.values) {
+            let count = &mut self.counts[place as usize];
+            match *count {
+                0 => *edit.value_mut(place) = value.clone(),
+                _ => self.combine.value(edit.value_mut(place), value.clone()),
+            }
+            *count += 1;
+        }
+        for (place, &count) in (0..).zip(&self.counts) {
+            if count == 0 && edit.is_live(place) {
+                edit.remove(place);
+            }
+        }
     }
 
     fn takes_repeats(&self) -> bool {

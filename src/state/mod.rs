@@ -58,12 +58,19 @@ use crate::rdd::Partition;
 
 /// One partition of a window by key, which changes by the panes that enter and
 /// leave: parts of the stream in which each key stands once.
+///
+/// Code of the program's may panic in each call. What was called is called again then,
+/// with the same pane, after [`mend`](Self::mend), and goes on from there.
 pub(crate) trait SlidingWindow<K, V>: Send {
     /// Takes the oldest pane out.
     fn leave(&mut self);
 
     /// Takes a new pane in.
     fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()>;
+
+    /// Makes whole what a panic has left half changed. May panic, too, and is called
+    /// again then.
+    fn mend(&mut self);
 
     /// Whether a key may come several times in a pane.
     fn takes_repeats(&self) -> bool;

@@ -320,12 +320,12 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
 
     /// Puts back the rows that were removed since the table was settled.
     pub(crate) fn restore(&mut self) {
-        for &place in &*self.left {
+        // One after the other, as a key's own `hash` may panic.
+        while let Some(&place) = self.left.last() {
             let hash = self.hash.hash(&self.rows.entries[place as usize].0);
             self.index.insert(hash, place);
-        }
-        for place in self.left.drain(..) {
             self.rows.mark(place, true);
+            self.left.pop();
         }
     }
 

@@ -11,6 +11,7 @@ use super::table::{AHEAD, LookUp, Rows, Table};
 use super::{SlidingWindow, StateSize};
 use crate::arch;
 use crate::error::Result;
+use crate::rdd::op::reduce_by_key::Reducer;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Combine, Partition};
 
@@ -38,20 +39,23 @@ use crate::rdd::{Combine, Partition};
 /// All entries stand in one queue, as they came. Those of a key are linked: in the
 /// back to the next older one, in the front to the next newer one. A walk along
 /// the links waits for memory at each entry, so many keys are flipped at a time.
-pub(crate) struct TwoStacks<K, V, C> {
+///
+/// The function may panic at any of its calls, and the step goes on with that call when it
+/// is tried again. So an entry gets another value only when that is there, and how far
+/// the step has come is seen from the entries that are there and from [`Flips`].
+pub(crate) struct TwoStacks<K, V, F> {
     table: Table<K, V>,
     /// The stacks of the key in each row.
     keys: Vec<Stacks<V>>,
     entries: Entries<V>,
-    /// How many entries belong to each pane.
-    panes: VecDeque<usize>,
+    /// The number of the first entry behind each pane.
+    panes: VecDeque<u32>,
     /// Panes that entered so far.
     entered: u64,
     /// After how many panes it is a key's turn again.
     cycle: u32,
-    /// Rows whose keys have to be flipped, and how many entries of each.
-    flips: Vec<(u32, u32)>,
-    combine: Arc<C>,
+    flips: Flips,
+    combine: Arc<Reducer<F>>,
 }
 
 struct Stacks<V> {
@@ -85,23 +89,32 @@ impl<V> Entries<V> {
     }
 
     #[inline]
-    fn at(&mut self, number: u32) -> &mut Entry<V> {
-        &mut self.queue[number.wrapping_sub(self.first) as usize]
+    fn at(&self, number: u32) -> &Entry<V> {
+        &self.queue[self.before(number)]
+    }
+
+    #[inline]
+    fn at_mut(&mut self, number: u32) -> &mut Entry<V> {
+        let index = self.before(number);
+        &mut self.queue[index]
+    }
+
+    /// How many entries there are before the one of this number.
+    fn before(&self, number: u32) -> usize {
+        number.wrapping_sub(self.first) as usize
     }
 
     /// Asks for the cache line of an entry, if there is such a one.
     #[inline]
     fn prefetch(&self, number: u32) {
-        if let Some(entry) = self.queue.get(number.wrapping_sub(self.first) as usize) {
+        if let Some(entry) = self.queue.get(self.before(number)) {
             arch::prefetch(entry);
         }
     }
 
-    fn pop(&mut self) -> Option<(u32, Entry<V>)> {
-        let entry = self.queue.pop_front()?;
-        let number = self.first;
-        self.first = number.wrapping_add(1);
-        Some((number, entry))
+    fn pop(&mut self) {
+        self.queue.pop_front();
+        self.first = self.first.wrapping_add(1);
     }
 }
 
@@ -120,7 +133,7 @@ impl<V: Data> Stacks<V> {
     /// `oldest`.
     fn flipped(&mut self, oldest: u32, entries: &mut Entries<V>) {
         match self.front {
-            Some(front) => entries.at(front).link = oldest,
+            Some(front) => entries.at_mut(front).link = oldest,
             None => self.oldest = oldest,
         }
         self.front = Some(self.newest);
@@ -128,22 +141,28 @@ impl<V: Data> Stacks<V> {
         self.back_len = 0;
     }
 
-    /// The joined value of all entries; there must be a front.
-    fn total<C>(&self, entries: &mut Entries<V>, combine: &C) -> V
+    /// The joined value of all entries, of which the front's begin with `oldest`.
+    fn total<F>(&self, oldest: u32, entries: &Entries<V>, combine: &Reducer<F>) -> V
     where
-        C: Combine<V, Combined = V>,
+        F: Fn(V, V) -> V,
     {
-        let mut total = entries.at(self.oldest).value.clone();
-        if let Some(back) = &self.back {
-            combine.value(&mut total, back.clone());
+        let front = &entries.at(oldest).value;
+        match &self.back {
+            Some(back) => join(front, back, combine),
+            None => front.clone(),
         }
-        total
     }
 }
 
-impl<K: Data + Hash + Eq, V: Data, C> TwoStacks<K, V, C> {
+/// Neither value changes, also if the function panics.
+#[inline(always)]
+fn join<V: Clone, F: Fn(V, V) -> V>(older: &V, newer: &V, combine: &Reducer<F>) -> V {
+    (combine.0)(older.clone(), newer.clone())
+}
+
+impl<K: Data + Hash + Eq, V: Data, F> TwoStacks<K, V, F> {
     /// A window of `length` panes that slides by `slide` of them.
-    pub(crate) fn new(combine: Arc<C>, length: u32, slide: u32) -> Self {
+    pub(crate) fn new(combine: Arc<Reducer<F>>, length: u32, slide: u32) -> Self {
         Self {
             table: Table::new(),
             keys: Vec::new(),
@@ -155,9 +174,17 @@ impl<K: Data + Hash + Eq, V: Data, C> TwoStacks<K, V, C> {
             entered: 0,
             // What entered a cycle ago leaves with the next slide.
             cycle: length.saturating_sub(slide).max(1),
-            flips: Vec::new(),
+            flips: Flips::default(),
             combine,
         }
+    }
+
+    /// Entries that were taken in of a pane that has not entered yet.
+    fn entering(&self) -> usize {
+        let all = self.entries.queue.len();
+        self.panes
+            .back()
+            .map_or(all, |&end| all - self.entries.before(end))
     }
 }
 
@@ -171,111 +198,164 @@ fn turn(place: u32, cycle: u32) -> u32 {
 /// Keys that are walked at the same time.
 const TOGETHER: usize = 16;
 
-/// A walk along the entries of a key, from `at` over `left` more.
-struct Walk<V> {
-    place: u32,
-    at: u32,
-    left: u32,
-    /// The entry behind, with its joined value.
-    newer: Option<(u32, V)>,
+/// Keys whose backs are made the newer part of their fronts, or are about to be.
+#[derive(Default)]
+struct Flips {
+    /// Their rows, and how many of the newest entries of each.
+    keys: Vec<(u32, u32)>,
+    /// How many of them were begun.
+    begun: usize,
+    /// Those at work: first all are joined, and then walked.
+    joins: Vec<Join>,
+    walks: Vec<Walk>,
 }
 
-/// Makes the newest `len` entries of each key's back the newer part of its front.
-fn flip<V, C>(
-    flips: &mut Vec<(u32, u32)>,
-    keys: &mut [Stacks<V>],
-    entries: &mut Entries<V>,
-    combine: &C,
-) where
-    V: Data,
-    C: Combine<V, Combined = V>,
-{
-    let (mut joins, mut walks) = (Vec::new(), Vec::new());
-    for some in flips.chunks(TOGETHER) {
-        join_fronts(some, keys, entries, combine, &mut joins);
-        walks.extend(some.iter().map(|&(place, left)| Walk {
-            place,
-            at: keys[place as usize].newest,
-            left,
-            newer: None,
-        }));
-        while !walks.is_empty() {
-            walks.retain_mut(|walk| {
-                let entry = entries.at(walk.at);
-                let older = entry.link;
-                if let Some((number, value)) = walk.newer.take() {
-                    combine.value(&mut entry.value, value);
-                    entry.link = number;
-                }
-                walk.left -= 1;
-                if walk.left == 0 {
-                    keys[walk.place as usize].flipped(walk.at, entries);
-                    return false;
-                }
-                walk.newer = Some((walk.at, entry.value.clone()));
-                walk.at = older;
-                entries.prefetch(older);
-                true
-            });
-        }
-    }
-    clear(flips);
-}
-
-/// A walk from the oldest entry of a key's front to the newest.
+/// A walk from the oldest entry of a key's front to the newest: each is joined with the back.
 struct Join {
     place: u32,
     at: u32,
     newest: u32,
 }
 
-/// Joins the entries of each front with its back: they now reach up to the newest.
-/// `joins` is empty, before and after.
-fn join_fronts<V, C>(
-    flips: &[(u32, u32)],
-    keys: &[Stacks<V>],
-    entries: &mut Entries<V>,
-    combine: &C,
-    joins: &mut Vec<Join>,
-) where
-    V: Data,
-    C: Combine<V, Combined = V>,
-{
-    joins.extend(flips.iter().filter_map(|&(place, _)| {
-        let key = &keys[place as usize];
-        Some(Join {
-            place,
-            at: key.oldest,
-            newest: key.front?,
-        })
-    }));
-    while !joins.is_empty() {
-        joins.retain_mut(|join| {
-            let Some(back) = &keys[join.place as usize].back else {
-                return false;
-            };
-            let entry = entries.at(join.at);
-            combine.value(&mut entry.value, back.clone());
-            let more = join.at != join.newest;
-            join.at = entry.link;
-            if more {
-                entries.prefetch(join.at);
+/// A walk along the entries of a key's back, from `at` over `left` more.
+struct Walk {
+    place: u32,
+    at: u32,
+    left: u32,
+    /// The entry behind, which has its joined value.
+    newer: Option<u32>,
+}
+
+impl Flips {
+    /// Does what is left to do. Each call of the function is one that changes nothing, or an
+    /// entry and how far its walk has come.
+    fn run<V, F>(&mut self, keys: &mut [Stacks<V>], entries: &mut Entries<V>, combine: &Reducer<F>)
+    where
+        V: Data,
+        F: Fn(V, V) -> V,
+    {
+        loop {
+            while !self.joins.is_empty() {
+                step_each(&mut self.joins, |join| join.step(keys, entries, combine));
             }
-            more
-        });
+            while !self.walks.is_empty() {
+                step_each(&mut self.walks, |walk| walk.step(keys, entries, combine));
+            }
+            let left = &self.keys[self.begun..];
+            let some = &left[..left.len().min(TOGETHER)];
+            if some.is_empty() {
+                break;
+            }
+            self.joins.extend(some.iter().filter_map(|&(place, _)| {
+                let key = &keys[place as usize];
+                Some(Join {
+                    place,
+                    at: key.oldest,
+                    newest: key.front?,
+                })
+            }));
+            self.walks.extend(some.iter().map(|&(place, left)| Walk {
+                place,
+                at: keys[place as usize].newest,
+                left,
+                newer: None,
+            }));
+            self.begun += some.len();
+        }
+    }
+
+    /// All were run, and what they had to be run for is done.
+    fn end(&mut self) {
+        clear(&mut self.keys);
+        self.begun = 0;
     }
 }
 
-impl<K, V, C> SlidingWindow<K, V> for TwoStacks<K, V, C>
+/// Takes a step with each, and lets those go that have no further one.
+#[inline(always)]
+fn step_each<T>(all: &mut Vec<T>, mut step: impl FnMut(&mut T) -> bool) {
+    let mut i = 0;
+    while i < all.len() {
+        if step(&mut all[i]) {
+            i += 1;
+        } else {
+            all.swap_remove(i);
+        }
+    }
+}
+
+impl Join {
+    #[inline(always)]
+    fn step<V, F>(
+        &mut self,
+        keys: &[Stacks<V>],
+        entries: &mut Entries<V>,
+        combine: &Reducer<F>,
+    ) -> bool
+    where
+        V: Data,
+        F: Fn(V, V) -> V,
+    {
+        let Some(back) = &keys[self.place as usize].back else {
+            return false;
+        };
+        let entry = entries.at_mut(self.at);
+        entry.value = join(&entry.value, back, combine);
+        let more = self.at != self.newest;
+        self.at = entry.link;
+        if more {
+            entries.prefetch(self.at);
+        }
+        more
+    }
+}
+
+impl Walk {
+    #[inline(always)]
+    fn step<V, F>(
+        &mut self,
+        keys: &mut [Stacks<V>],
+        entries: &mut Entries<V>,
+        combine: &Reducer<F>,
+    ) -> bool
+    where
+        V: Data,
+        F: Fn(V, V) -> V,
+    {
+        let older = entries.at(self.at).link;
+        if let Some(newer) = self.newer {
+            let joined = join(
+                &entries.at(self.at).value,
+                &entries.at(newer).value,
+                combine,
+            );
+            let entry = entries.at_mut(self.at);
+            entry.value = joined;
+            entry.link = newer;
+        }
+        self.left -= 1;
+        if self.left == 0 {
+            keys[self.place as usize].flipped(self.at, entries);
+            return false;
+        }
+        self.newer = Some(self.at);
+        self.at = older;
+        entries.prefetch(older);
+        true
+    }
+}
+
+impl<K, V, F> SlidingWindow<K, V> for TwoStacks<K, V, F>
 where
     K: Data + Hash + Eq,
     V: Data,
-    C: Combine<V, Combined = V>,
+    F: Fn(V, V) -> V + Send + Sync + 'static,
 {
     fn leave(&mut self) {
-        let mut left = self.panes.pop_front().unwrap_or_default();
-        if left == 0 {
+        let mut left = self.leaving();
+        if left == 0 && self.flips.keys.is_empty() {
             // To change a table whose rows are held would copy it.
+            self.panes.pop_front();
             return;
         }
         let mut edit = self.table.edit();
@@ -300,43 +380,40 @@ where
                 }
             }
             for _ in 0..some {
-                let Some((number, entry)) = entries.pop() else {
-                    return;
-                };
-                let key = &mut keys[entry.place as usize];
+                let number = entries.first;
+                let &Entry { place, link, .. } = entries.at(number);
+                let key = &mut keys[place as usize];
                 if key.newest == number {
-                    edit.remove(entry.place);
-                    continue;
-                }
-                match key.front {
-                    Some(front) if front != number => {
-                        key.oldest = entry.link;
-                        *edit.value_mut(entry.place) = key.total(entries, &**combine);
+                    edit.remove(place);
+                } else {
+                    match key.front {
+                        Some(front) if front != number => {
+                            *edit.value_mut(place) = key.total(link, entries, combine);
+                            key.oldest = link;
+                        }
+                        front => {
+                            key.front = None;
+                            // Without a front it is the back's oldest that leaves.
+                            let alone = u32::from(front.is_none());
+                            flips.keys.push((place, key.back_len - alone));
+                        }
                     }
-                    front => {
-                        key.front = None;
-                        // Without a front it is the back's oldest that leaves.
-                        let alone = u32::from(front.is_none());
-                        flips.push((entry.place, key.back_len - alone));
-                    }
                 }
+                entries.pop();
             }
             left -= some;
         }
-        let emptied: Vec<_> = flips.iter().map(|&(place, _)| place).collect();
-        flip(flips, keys, entries, &**combine);
-        for place in emptied {
-            *edit.value_mut(place) = keys[place as usize].total(entries, &**combine);
+        flips.run(keys, entries, combine);
+        for &(place, _) in &flips.keys {
+            let key = &keys[place as usize];
+            *edit.value_mut(place) = key.total(key.oldest, entries, combine);
         }
+        flips.end();
+        self.panes.pop_front();
     }
 
     fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()> {
-        if pane.count() == Some(0) {
-            self.panes.push_back(0);
-            self.entered += 1;
-            return Ok(());
-        }
-        let before = self.entries.queue.len();
+        let mut known = self.entering();
         let on_turn = (self.entered % u64::from(self.cycle)) as u32;
         let Self {
             table,
@@ -347,54 +424,89 @@ where
             combine,
             ..
         } = self;
-        entries.queue.reserve(pane.count().unwrap_or_default());
-        table.edit().look_up(pane, |look_up| {
-            let (edit, hash, place, (key, value)) = match look_up {
-                LookUp::Ahead(place) => return arch::prefetch(&keys[place as usize]),
-                LookUp::Record {
-                    edit,
-                    hash,
-                    place,
-                    record,
-                } => (edit, hash, place, record),
-            };
-            let number = entries.next();
-            let Some(place) = place else {
-                let place = edit.insert(hash, key.clone(), value.clone());
-                let stacks = Stacks::new(number, value.clone());
-                match keys.get_mut(place as usize) {
-                    Some(old) => *old = stacks,
-                    // Rows are added one at a time.
-                    None => keys.push(stacks),
+        if pane.count() != Some(0) {
+            // To change a table whose rows are held would copy it.
+            entries.queue.reserve(pane.count().unwrap_or_default());
+            table.edit().look_up(pane, |look_up| {
+                let (edit, hash, place, (key, value)) = match look_up {
+                    LookUp::Ahead(place) => return arch::prefetch(&keys[place as usize]),
+                    LookUp::Record {
+                        edit,
+                        hash,
+                        place,
+                        record,
+                    } => (edit, hash, place, record),
+                };
+                if known > 0 {
+                    known -= 1;
+                    return;
                 }
+                let number = entries.next();
+                let own = value.clone();
+                let Some(place) = place else {
+                    let stacks = Stacks::new(number, value.clone());
+                    let place = edit.insert(hash, key.clone(), value.clone());
+                    match keys.get_mut(place as usize) {
+                        Some(old) => *old = stacks,
+                        // Rows are added one at a time.
+                        None => keys.push(stacks),
+                    }
+                    entries.queue.push_back(Entry {
+                        place,
+                        link: number,
+                        value: own,
+                    });
+                    return;
+                };
+                let stacks = &mut keys[place as usize];
                 entries.queue.push_back(Entry {
                     place,
-                    link: number,
-                    value: value.clone(),
+                    link: stacks.newest,
+                    value: own,
                 });
-                return;
-            };
-            let stacks = &mut keys[place as usize];
-            entries.queue.push_back(Entry {
-                place,
-                link: stacks.newest,
-                value: value.clone(),
-            });
-            stacks.newest = number;
-            stacks.back_len += 1;
-            match &mut stacks.back {
-                Some(back) => combine.value(back, value.clone()),
-                None => stacks.back = Some(value.clone()),
-            }
-            combine.value(edit.value_mut(place), value.clone());
-            if turn(place, *cycle) == on_turn {
-                flips.push((place, stacks.back_len));
-            }
-        })?;
-        flip(flips, keys, entries, &**combine);
-        self.panes.push_back(self.entries.queue.len() - before);
+                stacks.newest = number;
+                stacks.back_len += 1;
+                if turn(place, *cycle) == on_turn {
+                    flips.keys.push((place, stacks.back_len));
+                }
+                match &mut stacks.back {
+                    Some(back) => combine.value(back, value.clone()),
+                    None => stacks.back = Some(value.clone()),
+                }
+                combine.value(edit.value_mut(place), value.clone());
+            })?;
+        }
+        flips.run(keys, entries, combine);
+        flips.end();
+        self.panes.push_back(self.entries.next());
         self.entered += 1;
         Ok(())
+    }
+
+    fn mend(&mut self) {
+        if self.entering() == 0 || self.flips.begun > 0 {
+            return;
+        }
+        // The last entry may not be in the joined values of its key yet.
+        let Some(&Entry { place, .. }) = self.entries.queue.back() else {
+            return;
+        };
+        let key = &mut self.keys[place as usize];
+        let mut newest_first = Vec::new();
+        let mut at = key.newest;
+        for _ in 0..key.back_len {
+            let entry = self.entries.at(at);
+            newest_first.push(&entry.value);
+            at = entry.link;
+        }
+        let joined = newest_first.into_iter().rev().cloned();
+        key.back = joined.reduce(&self.combine.0);
+        let total = match (key.front, &key.back) {
+            (Some(_), _) => key.total(key.oldest, &self.entries, &self.combine),
+            (None, Some(back)) => back.clone(),
+            (None, None) => return,
+        };
+        *self.table.edit().value_mut(place) = total;
     }
 
     /// It counts the entries of a key by panes.
@@ -424,20 +536,21 @@ where
     }
 
     fn leaving(&self) -> usize {
-        self.panes.front().copied().unwrap_or_default()
+        let end = self.panes.front();
+        end.map_or(0, |&end| self.entries.before(end))
     }
 
     fn size(&self) -> StateSize {
         let mut size = self.table.size();
         size.bytes += room::<Stacks<V>>(self.keys.capacity())
             + room::<Entry<V>>(self.entries.queue.capacity())
-            + room::<usize>(self.panes.capacity())
-            + room::<(u32, u32)>(self.flips.capacity());
+            + room::<u32>(self.panes.capacity())
+            + room::<(u32, u32)>(self.flips.keys.capacity());
         size
     }
 }
 
-impl<K, V, C> fmt::Debug for TwoStacks<K, V, C> {
+impl<K, V, F> fmt::Debug for TwoStacks<K, V, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TwoStacks")
             .field("panes", &self.panes.len())
@@ -450,7 +563,6 @@ impl<K, V, C> fmt::Debug for TwoStacks<K, V, C> {
 mod tests {
     use super::*;
     use crate::rdd::at_rest;
-    use crate::rdd::op::reduce_by_key::Reducer;
 
     #[test]
     fn nothing_stays_of_a_peak() {
@@ -468,8 +580,8 @@ mod tests {
             window.settle();
         }
         assert_eq!(window.rows().count(), Some(10));
-        let room =
-            window.entries.queue.capacity() + window.keys.capacity() + window.flips.capacity();
+        let lists = [window.keys.capacity(), window.flips.keys.capacity()];
+        let room = window.entries.queue.capacity() + lists.iter().sum::<usize>();
         assert!(room < 10_000, "{room}");
         assert!(window.table.room() < 10_000, "{}", window.table.room());
     }

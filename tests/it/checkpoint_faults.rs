@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use millstream::StreamingContextBuilder;
 use millstream::checkpoint::inspect;
 use millstream::dstream::{InputBatch, InputSource};
-use millstream::listener::{BatchInfo, CheckpointInfo, StreamingListener};
+use millstream::listener::{BatchInfo, CheckpointInfo, RecoveryInfo, StreamingListener};
 use millstream::prelude::*;
+use millstream::time::ManualClock;
 
 use crate::checkpoints::Taken;
 use crate::helpers::*;
@@ -224,4 +225,89 @@ fn f_18_a_long_down_time_is_cut_within_bounds() {
     let count = times.len() as i64 - DAY / 30_000;
     assert!((0..=31).contains(&count), "{count}");
     assert!(waiting.most.load(Ordering::Relaxed) <= 50);
+}
+
+struct Recoveries(mpsc::Sender<RecoveryInfo>);
+
+impl StreamingListener for Recoveries {
+    fn on_recovered(&self, recovery: &RecoveryInfo) {
+        self.0.send(recovery.clone()).unwrap();
+    }
+}
+
+/// Takes its time to come back.
+struct Slow(Numbers, ManualClock);
+
+impl InputSource<u64> for Slow {
+    fn compute(
+        &mut self,
+        time: BatchTime,
+        batch: &mut InputBatch<'_>,
+    ) -> millstream::Result<Option<Rdd<u64>>> {
+        self.0.compute(time, batch)
+    }
+
+    fn position(&mut self) -> millstream::Result<Vec<u8>> {
+        self.0.position()
+    }
+
+    fn resume(&mut self, position: &[u8]) -> millstream::Result<()> {
+        self.1.advance(Duration::from_millis(300));
+        self.0.resume(position)
+    }
+}
+
+/// What recovery took is told, and when the first fresh batch was there (G-19, F-18, S-12).
+#[test]
+fn g_19_how_long_recovery_took_is_told() {
+    let dir = Scratch::new("faults-recovery");
+    let process = |millis| {
+        let program = recover(&dir, millis, |builder| {
+            builder.workers(1).set("checkpoint_interval", "3s")
+        });
+        let (told, recoveries) = mpsc::channel();
+        program.ssc.add_listener(Recoveries(told));
+        let slow = Slow(Numbers::default(), program.clock.clone());
+        let numbers = program.ssc.input_stream(slow).unwrap();
+        let (seen, clock) = (Seen::new(), program.clock.clone());
+        let sees = seen.clone();
+        numbers.foreach_rdd(move |rdd, time| {
+            sees.add(time, rdd.collect()?);
+            clock.advance(Duration::from_millis(20));
+            Ok(())
+        });
+        program.start();
+        (program, recoveries, seen)
+    };
+    let (program, recoveries, seen) = process(0);
+    // Checkpoints are behind none and behind the third.
+    for time in 1..=5 {
+        program.clock.set(at(1000 * time));
+        program.ssc.await_batch(at(1000 * time));
+    }
+    program.ssc.stop(false).unwrap();
+    drop(program);
+    assert_eq!(seen.take().len(), 5);
+    assert!(recoveries.recv().is_err(), "nothing was recovered");
+
+    let (program, recoveries, seen) = process(7500);
+    // Not before its time.
+    program.ssc.await_batch(at(7000));
+    assert!(recoveries.try_recv().is_err());
+    program.clock.set(at(8000));
+    program.ssc.await_batch(at(8000));
+    program.ssc.stop(true).unwrap();
+    drop(program);
+    let told: Vec<_> = recoveries.iter().collect();
+    let [recovery] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(recovery.checkpoint_time, at(3000));
+    assert_eq!(recovery.restored, Duration::from_millis(300));
+    // Two that came again, and two in which no process ran.
+    assert_eq!(recovery.batches, 4);
+    assert_eq!(recovery.first_fresh, at(8000));
+    assert_eq!(recovery.until_fresh, Duration::from_millis(520));
+    let times = (4..=8).map(|second| (1000 * second, vec![second as u64]));
+    assert_eq!(seen.take(), times.collect::<Vec<_>>());
 }

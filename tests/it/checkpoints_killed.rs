@@ -147,10 +147,8 @@ fn listen(mut child: Child, lines: usize, saved: i64) -> i64 {
 
 #[test]
 fn f_1_a_process_killed_at_any_moment_goes_on_where_it_was() {
-    let trials = std::env::var("CRASH_TRIALS").ok();
-    let trials = trials.map_or(8, |trials| trials.parse().unwrap());
-    let seed = std::env::var("CRASH_SEED").ok();
-    let mut seed: u64 = seed.map_or(7, |seed| seed.parse().unwrap());
+    let trials = variable("CRASH_TRIALS").unwrap_or(8);
+    let mut seed = variable("CRASH_SEED").unwrap_or(7);
     let dir = Scratch::new("checkpoints-killed");
     let mut saved = 0;
     for _ in 0..trials {
@@ -159,6 +157,8 @@ fn f_1_a_process_killed_at_any_moment_goes_on_where_it_was() {
         saved = listen(start(&dir, ""), lines, saved);
     }
     assert!(saved > 0);
+    let batches = saved / 1000;
+    println!("crashed: {trials} kills, {batches} batches: 0 lost, 0 phantoms, 0 twice");
 }
 
 #[cfg(feature = "fault-inject")]

@@ -107,10 +107,6 @@ fn random(seed: &mut u64, below: u64) -> u64 {
     (*seed >> 33) % below
 }
 
-fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 /// Not a test of its own: counts numbers and lines until it is killed, or, the last one,
 /// until nothing is left.
 #[test]
@@ -313,6 +309,8 @@ fn crash_sqlite_sink() {
         }
     }
     check(&dir, now, &format!("seed {seed}"));
+    let rows = expected(&dir).len();
+    println!("crashed: {trials} kills, {rows} rows: 0 lost, 0 phantoms, 0 twice");
 }
 
 #[test]

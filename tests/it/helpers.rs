@@ -47,6 +47,14 @@ pub(crate) fn recover(
     Program { ssc, clock }
 }
 
+/// A number that a variable says: `CRASH_TRIALS`, `CRASH_IMAGES` and `CRASH_SEED` make the
+/// tests with kills and crash images long (`.ci/crash`).
+#[cfg(feature = "checkpoint")]
+pub(crate) fn variable(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    Some(text.parse().expect("it is a number"))
+}
+
 /// A directory that goes away with its test.
 pub(crate) struct Scratch(PathBuf);
 

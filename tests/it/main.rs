@@ -33,6 +33,8 @@ mod own_process;
 #[cfg(feature = "checkpoint")]
 mod persistence;
 mod queue;
+#[cfg(all(feature = "checkpoint", target_os = "linux"))]
+mod released;
 mod retries;
 mod saved_files;
 mod scaling;

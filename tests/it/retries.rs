@@ -445,6 +445,143 @@ fn f_4_state_is_changed_by_the_attempt_that_succeeds() {
     }
 }
 
+/// Windows of some length and slide, by keys and with functions that touch the fuse: one
+/// with an inverse, and one without.
+fn windows(numbers: &DStream<u64>, fuse: &Fuse, length: u32, slide: u32) -> Seen<Vec<Sums>> {
+    let key = fuse.clone();
+    let pairs = numbers.map(move |n| (Key(n % 5, key.clone()), n));
+    let (length, slide) = (SECOND * length, SECOND * slide);
+    let minus = fuse.clone();
+    let minus = move |a, b| {
+        minus.touch();
+        a - b
+    };
+    let inverse = pairs.reduce_by_key_and_window_inverse(add(fuse), minus, length, slide);
+    let touch = fuse.clone();
+    let newest = pairs
+        .map(|(key, n)| (key, (n, n)))
+        .reduce_by_key_and_window(
+            move |(sum, least), (n, newer)| {
+                touch.touch();
+                (sum + n, newer.min(least))
+            },
+            length,
+            slide,
+        );
+    let inverse = inverse.unwrap().map(|(key, n)| (key.0, (n, 0)));
+    let newest = newest.unwrap().map(|(key, n)| (key.0, n));
+    watch(&inverse.union(&newest).unwrap())
+}
+
+/// By key a sum, and the least value.
+type Sums = (u64, (u64, u64));
+
+/// Whichever call of a function of a window panics, or of the code of its keys, the window
+/// is what it would be.
+#[test]
+fn f_3_a_window_is_changed_once() {
+    let run = |workers: usize, fuse: &Fuse| {
+        let program = Program::with(|builder| builder.workers(workers).default_parallelism(3));
+        let (queue, input) = program.queue::<u64>();
+        let input = input.boxed();
+        let seen =
+            [(3, 1), (3, 2), (5, 2)].map(|(length, slide)| windows(&input, fuse, length, slide));
+        program.start();
+        for batch in [
+            vec![vec![0, 10, 3], vec![4, 1]],
+            vec![vec![40, 41], vec![0, 2, 42]],
+            Vec::new(),
+            vec![vec![7], vec![5, 6], vec![1, 2, 3]],
+            vec![vec![100]],
+            vec![(0..12).collect()],
+        ] {
+            program.push_partitions(&queue, batch);
+            program.tick();
+        }
+        assert!(program.first_error().is_none());
+        seen.map(|seen| {
+            let mut batches = seen.take();
+            batches
+                .iter_mut()
+                .for_each(|(_, batch)| batch.sort_unstable());
+            batches
+        })
+    };
+    for workers in [1, 2] {
+        let expected = run(workers, &Fuse::new(0..0));
+        let mut call = 0;
+        loop {
+            // Also twice in a row: what takes back may go wrong as well.
+            let fuse = Fuse::new(call..call + 1 + call % 2);
+            assert_eq!(run(workers, &fuse), expected, "call {call}");
+            if fuse.calls.load(Ordering::Relaxed) <= call {
+                break;
+            }
+            call += 1 + call / 16;
+        }
+    }
+}
+
+/// What enters or leaves may fail three times. Then the pane that enters has failed, and
+/// with it each window that it is in.
+#[test]
+fn f_3_a_pane_may_fail_three_times() {
+    type Declare = fn(&DStream<(u64, u64)>, &Fuse) -> millstream::Result<DStream<(u64, u64)>>;
+    let declare: [(&str, Declare); 3] = [
+        ("enters", |pairs, fuse| {
+            pairs.reduce_by_key_and_window(add(fuse), 2 * SECOND, SECOND)
+        }),
+        ("enters, with an inverse", |pairs, fuse| {
+            let minus = |a, b| a - b;
+            pairs.reduce_by_key_and_window_inverse(add(fuse), minus, 2 * SECOND, SECOND)
+        }),
+        ("leaves", |pairs, fuse| {
+            let fuse = fuse.clone();
+            let minus = move |a, b| {
+                fuse.touch();
+                a - b
+            };
+            pairs.reduce_by_key_and_window_inverse(|a, b| a + b, minus, 2 * SECOND, SECOND)
+        }),
+    ];
+    for (name, declare) in declare {
+        for failures in 1..=5 {
+            let program = Program::new();
+            let (queue, input) = program.queue::<u64>();
+            let fuse = Fuse::new(0..failures);
+            let pairs = input.map(|n| (n % 10, n)).boxed();
+            let seen = watch(&declare(&pairs, &fuse).unwrap());
+            program.start();
+            for n in [1, 21, 41, 61, 81] {
+                program.push(&queue, [n]);
+                program.tick();
+            }
+            let sums = [(1, 1), (2, 22), (3, 62), (4, 102), (5, 142)];
+            let failed = match (name, failures) {
+                (_, 1..4) => 0..0,
+                // The first value leaves with the third one.
+                ("leaves", _) => 3..5,
+                _ => 2..4,
+            };
+            // A fifth failure is one of the next pane, which can be tried again.
+            let right = sums.iter().filter(|(second, _)| !failed.contains(second));
+            let right = right.map(|&(second, sum)| (1000 * second, vec![(1, sum)]));
+            assert_eq!(seen.take(), right.collect::<Vec<_>>(), "{name}, {failures}");
+            let error = program.first_error().map(|error| error.to_string());
+            match failed.is_empty() {
+                true => assert_eq!(error, None, "{name}"),
+                false => {
+                    let error = error.unwrap();
+                    let until = format!("the part of the window up to {} ms", 1000 * failed.start);
+                    for part in [&*until, "(attempt 4 of 4) panicked: call 3"] {
+                        assert!(error.contains(part), "{name}: {part}: {error}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// `task_max_failures` says how often, and 1 is never again.
 #[test]
 fn f_3_the_number_of_attempts_is_a_setting() {

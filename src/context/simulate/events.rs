@@ -14,6 +14,9 @@ pub(super) struct Plan {
     pub(super) has_receiver: bool,
     /// Whether the log is synced: if not, only the process crashes.
     pub(super) is_synced: bool,
+    /// Whether no checkpoint passes over a batch that failed. If not, only the store outside
+    /// fails batches: others would not come again.
+    pub(super) holds_failed: bool,
     /// Batches from one checkpoint to the next.
     pub(super) checkpoint_every: u32,
     /// Batches of a window, and from one to the next.
@@ -31,6 +34,7 @@ impl Plan {
         Self {
             has_receiver: chance.below(5) > 0,
             is_synced: chance.below(4) > 0,
+            holds_failed: chance.below(4) > 0,
             checkpoint_every: 1 + chance.below(3) as u32,
             window: slide * (1 + chance.below(4) as u32),
             slide,
@@ -107,12 +111,13 @@ impl Event {
             60..=79 if plan.has_receiver => Self::Store(stores, 1 + chance.below(4) as u64),
             60..=95 => Self::Produce(1 + chance.below(6) as u64),
             96 => Self::Restart,
-            97 => {
+            kind if kind == 97 || !plan.holds_failed => {
                 let refusal = match chance.below(2) {
                     0 => Refusal::Before,
                     _ => Refusal::After,
                 };
-                Self::Refuse(refusal, 1 + chance.below(4))
+                // A task may fail three times.
+                Self::Refuse(refusal, 1 + chance.below(8))
             }
             98 if chance.below(3) == 0 => Self::FailOutput,
             _ => {

@@ -1,5 +1,6 @@
 //! The lives of a program, one after the other on what each leaves on the disk.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,7 +10,9 @@ use super::events::{End, Event, INTERVAL, Plan, survives};
 use super::outside::{Life, Received};
 use super::program::{build, declare, outputs};
 use super::truth::Truth;
+use crate::checkpoint::KEPT;
 use crate::context::StreamingContext;
+use crate::disk::Disk;
 use crate::disk::sim::random::Random;
 use crate::disk::sim::{Fault, SimDisk, Survives, with_disk};
 use crate::error::Result;
@@ -57,6 +60,8 @@ pub(super) fn run(seed: u64, tells: bool) -> Outcome {
         disk: SimDisk::new(),
         now: BatchTime::from_millis(0),
         life: Life::first(truth),
+        newest: i64::MIN,
+        safe_from: i64::MIN,
         outcome: Outcome::default(),
     };
     for _ in 0..plan.lives {
@@ -84,6 +89,11 @@ struct Lives {
     /// When the last life ended.
     now: BatchTime,
     life: Life,
+    /// The newest checkpoint that was there when a life began.
+    newest: i64,
+    /// From this checkpoint on each can be gone on from. When the newest ones cannot be read,
+    /// those that are left are fewer than are kept, until others come.
+    safe_from: i64,
     outcome: Outcome,
 }
 
@@ -107,8 +117,12 @@ struct Stopping {
 impl Lives {
     /// A life with all that can go wrong.
     fn live(&mut self) {
+        let checkpoints = self.checkpoints();
+        if self.chance.below(6) == 0 {
+            self.damage_some(&checkpoints);
+        }
         let begun = self.disk.operations();
-        if self.chance.below(10) == 0 {
+        if self.plan.holds_failed && self.chance.below(10) == 0 {
             let (well, badly) = (self.chance.below(30), 1 + self.chance.below(5));
             self.happens(None, Event::FailDisk(well as u64, badly as u64, Fault::Io));
         }
@@ -156,6 +170,39 @@ impl Lives {
         }
     }
 
+    /// The checkpoints that are there, the newest first.
+    fn checkpoints(&mut self) -> Vec<i64> {
+        let entries = self.disk.list(Path::new(DIR)).unwrap_or_default();
+        let names = entries.iter().filter_map(|entry| entry.file_name());
+        let times = names.filter_map(|name| name.strip_prefix("checkpoint-")?.parse().ok());
+        let mut times: Vec<i64> = times.collect();
+        times.sort_unstable_by(|a, b| b.cmp(a));
+        let newest = times.first().copied().unwrap_or(i64::MIN);
+        if newest < self.newest {
+            self.safe_from = newest;
+        }
+        self.newest = newest;
+        times
+    }
+
+    /// The newest checkpoints cannot be read any more, all but one of those that are kept at
+    /// the most.
+    fn damage_some(&mut self, checkpoints: &[i64]) {
+        let safe = checkpoints.partition_point(|&time| time >= self.safe_from);
+        let most = safe.min(KEPT).saturating_sub(1);
+        let damaged = match self.chance.below(2) {
+            0 => most,
+            _ => self.chance.below(most + 1),
+        };
+        self.life
+            .with(|truth| truth.note(format!("{damaged} of {checkpoints:?} are damaged")));
+        for time in &checkpoints[..damaged] {
+            let path = Path::new(DIR).join(format!("checkpoint-{time}"));
+            let half = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
+            self.disk.damage(&path, half).expect("it is there");
+        }
+    }
+
     /// The last life, in which nothing goes wrong any more.
     fn live_in_peace(&mut self) {
         let Some(running) = self.start() else {
@@ -179,7 +226,13 @@ impl Lives {
         let started = self.try_start(&life, clock);
         self.life = life;
         match started {
-            Ok(running) => Some(running),
+            Ok(running) => {
+                let behind = running.behind.as_millis();
+                if behind < self.newest {
+                    self.safe_from = behind;
+                }
+                Some(running)
+            }
             Err(error) => {
                 self.life.with(|truth| {
                     truth.note(format!("it could not start: {error}"));

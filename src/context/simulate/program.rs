@@ -42,7 +42,10 @@ pub(super) fn build(plan: &Plan, clock: &ManualClock) -> Result<StreamingContext
         .set("memory_max", "1g")
         .set("block_interval", "10s")
         // A batch that failed comes again in the next life, whenever that is.
-        .set("failed_batch_hold", "1000h")
+        .set(
+            "failed_batch_hold",
+            if plan.holds_failed { "1000h" } else { "0s" },
+        )
         .set("checkpoint_interval", seconds(plan.checkpoint_every))
         .set("receiver_write_ahead_log", plan.has_receiver.to_string())
         .set("write_ahead_log_sync", plan.is_synced.to_string())

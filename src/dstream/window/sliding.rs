@@ -23,7 +23,52 @@ use crate::sync::lock;
 use crate::time::{BatchTime, Duration};
 
 /// One partition of the window.
-type Part<K, V> = Box<dyn SlidingWindow<K, V>>;
+type Window<K, V> = Box<dyn SlidingWindow<K, V>>;
+
+/// A partition, and how far it has come with the step that it takes.
+struct Part<K, V> {
+    window: Window<K, V>,
+    step: Progress,
+}
+
+/// Nothing, unless a panic has cut the step off.
+#[derive(Default)]
+struct Progress {
+    is_begun: bool,
+    /// Panes that have left.
+    left: usize,
+    has_entered: bool,
+}
+
+impl<K, V> Part<K, V> {
+    fn new(window: Window<K, V>) -> Self {
+        Self {
+            window,
+            step: Progress::default(),
+        }
+    }
+
+    /// Lets the oldest panes go, so many, and takes a new one in. Goes on where it was if
+    /// it is tried again.
+    fn slide(&mut self, leave: usize, pane: &dyn Partition<(K, V)>) -> Result<()> {
+        let Self { window, step } = self;
+        if step.is_begun {
+            window.mend();
+        }
+        step.is_begun = true;
+        while step.left < leave {
+            window.leave();
+            step.left += 1;
+        }
+        if !step.has_entered {
+            window.enter(pane)?;
+            step.has_entered = true;
+        }
+        window.settle();
+        *step = Progress::default();
+        Ok(())
+    }
+}
 
 /// Slides a window over a stream of pairs.
 ///
@@ -56,7 +101,7 @@ where
     V: Data,
     P: Pipe<Out = (K, V)>,
     C: Combine<V, Combined = V>,
-    M: Fn() -> Part<K, V> + Send + 'static,
+    M: Fn() -> Window<K, V> + Send + 'static,
 {
     /// Declares the node; `combine` reduces a pane, and `make` gives an empty
     /// partition of the window.
@@ -95,7 +140,7 @@ where
     fn reset(&mut self) {
         self.panes.clear();
         self.parts = (0..self.aggregate.partitions())
-            .map(|_| Mutex::new((self.make)()))
+            .map(|_| Mutex::new(Part::new((self.make)())))
             .collect();
     }
 
@@ -116,7 +161,7 @@ where
     /// Whether a key may come several times in a pane.
     fn takes_repeats(&self) -> bool {
         let first = self.parts.first();
-        first.is_some_and(|part| lock(part).takes_repeats())
+        first.is_some_and(|part| lock(part).window.takes_repeats())
     }
 
     /// Lets the panes go that are over at `time`, and takes the pane that ends
@@ -132,19 +177,12 @@ where
         let leaving = self
             .parts
             .iter()
-            .map(|part| lock(part).leaving())
+            .map(|part| lock(part).window.leaving())
             .sum::<usize>();
         let parts = &self.parts;
         let executor = self.parent.graph().executor();
-        // Not tried again: nobody could tell how far the window had moved.
-        executor.map_once(parts.len(), entries + leaving, |i| {
-            let mut part = lock(&parts[i]);
-            for _ in 0..leave {
-                part.leave();
-            }
-            part.enter(&*pane[i])?;
-            part.settle();
-            Ok(())
+        executor.map(parts.len(), entries + leaving, |i| {
+            lock(&parts[i]).slide(leave, &*pane[i])
         })?;
         self.panes.push_back(end);
         Ok(())
@@ -176,7 +214,7 @@ where
         let rows = self
             .parts
             .iter()
-            .map(|part| lock(part).rows() as Arc<dyn Partition<(K, V)>>);
+            .map(|part| lock(part).window.rows() as Arc<dyn Partition<(K, V)>>);
         let executor = Arc::clone(self.parent.graph().executor());
         Rdd::ready(rows.collect(), executor)
     }
@@ -188,7 +226,7 @@ where
     V: Data,
     P: Pipe<Out = (K, V)>,
     C: Combine<V, Combined = V>,
-    M: Fn() -> Part<K, V> + Send + 'static,
+    M: Fn() -> Window<K, V> + Send + 'static,
 {
     type Output = Rdd<(K, V)>;
 
@@ -239,14 +277,14 @@ where
     V: Data,
     P: Pipe<Out = (K, V)>,
     C: Combine<V, Combined = V>,
-    M: Fn() -> Part<K, V> + Send + 'static,
+    M: Fn() -> Window<K, V> + Send + 'static,
 {
     fn kind(&self) -> &'static str {
         "window by key"
     }
 
     fn size(&self) -> StateSize {
-        self.parts.iter().map(|part| lock(part).size()).sum()
+        self.parts.iter().map(|part| lock(part).window.size()).sum()
     }
 
     fn offer_codec(&mut self, codec: &dyn Any) -> bool {

@@ -84,15 +84,18 @@ fn clean_up(disk: &SimDisk) {
 /// saved is there, if need be after the clean-up; and saving again repairs the rest.
 #[test]
 fn crash_save_files() {
-    let images: u64 = std::env::var("CRASH_IMAGES").map_or(12, |n| n.parse().unwrap());
     let disk = SimDisk::new();
     let mut done = Vec::new();
     for (batch, version) in [(1, 0), (2, 0), (1, 1), (3, 0), (3, 0), (2, 1)] {
         save(&disk, batch, version).unwrap();
         done.push((disk.operations(), batch));
     }
+    let number = |name| std::env::var(name).ok().map(|n| n.parse::<u64>().unwrap());
+    let moments = disk.operations() as u64 + 1;
+    let first = number("CRASH_SEED").unwrap_or(0);
+    let images = number("CRASH_IMAGES").map_or(12, |all| all.div_ceil(moments));
     for operations in 0..=disk.operations() {
-        let all = (0..images).map(Survives::Some);
+        let all = (first..first + images).map(Survives::Some);
         for survives in all.chain([Survives::Durable, Survives::Written]) {
             let context = format!("{operations} operations, {survives:?}");
             let disk = disk.crash(operations, survives);
@@ -110,6 +113,8 @@ fn crash_save_files() {
             assert_eq!(found(&disk), whole.collect(), "{context}");
         }
     }
+    let all = (images + 2) * moments;
+    println!("crashed: {all} images of {moments} moments: 0 lost, 0 phantoms");
 }
 
 /// If any operation fails, the error names the file or the directory, what was there

@@ -1,8 +1,10 @@
 //! Windows by key against a plain recomputation.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
@@ -47,6 +49,34 @@ fn result(rows: &Rows<u16, i64>) -> BTreeMap<u16, i64> {
     all
 }
 
+/// Calls of functions that panic.
+fn bad_calls() -> impl Strategy<Value = BTreeSet<usize>> {
+    let early = proptest::collection::btree_set(0..300_usize, 0..4);
+    let late = proptest::collection::btree_set(0..5000_usize, 0..6);
+    (early, late).prop_map(|(early, late)| early.union(&late).copied().collect())
+}
+
+/// A function that panics at some of its calls; `calls` counts those of all that share it.
+fn panics_at<F: Fn(i64, i64) -> i64>(
+    bad: &BTreeSet<usize>,
+    calls: &Arc<AtomicUsize>,
+    f: F,
+) -> impl Fn(i64, i64) -> i64 + use<F> {
+    let (bad, calls) = (bad.clone(), Arc::clone(calls));
+    move |a, b| {
+        let call = calls.fetch_add(1, Ordering::Relaxed);
+        assert!(!bad.contains(&call), "call {call} goes wrong");
+        f(a, b)
+    }
+}
+
+/// Takes a step until it does not panic.
+fn surely<W: SlidingWindow<u16, i64>>(window: &mut W, step: impl Fn(&mut W)) {
+    while catch_unwind(AssertUnwindSafe(|| step(window))).is_err() {
+        while catch_unwind(AssertUnwindSafe(|| window.mend())).is_err() {}
+    }
+}
+
 /// Slides over the panes, `by` at a time, and compares each result.
 fn check<C: Combine<i64, Combined = i64>>(
     mut window: impl SlidingWindow<u16, i64>,
@@ -62,12 +92,13 @@ fn check<C: Combine<i64, Combined = i64>>(
             if inside.len() == length {
                 let leaving: &Pane = inside.pop_front().unwrap();
                 assert_eq!(window.leaving(), leaving.len());
-                window.leave();
+                surely(&mut window, SlidingWindow::leave);
             }
             inside.push_back(pane);
         }
         for pane in entering {
-            window.enter(&*at_rest([pane.clone()])[0]).unwrap();
+            let pane = at_rest([pane.clone()]);
+            surely(&mut window, |window| window.enter(&*pane[0]).unwrap());
         }
         let mut expected = BTreeMap::new();
         for &(key, value) in inside.iter().flat_map(|pane| pane.iter()) {
@@ -95,11 +126,14 @@ proptest! {
         panes in panes_with_repeats(),
         length in 1..13_usize,
         by in 1..4_usize,
+        bad in bad_calls(),
     ) {
         let by = by.min(length);
-        let sum = Arc::new(Reducer(|a: i64, b: i64| a + b));
-        let window = InverseWindow::new(Arc::clone(&sum), Arc::new(Reducer(|a: i64, b: i64| a - b)));
-        check(window, length, by, &panes, &*sum);
+        let calls = Arc::default();
+        let plus = panics_at(&bad, &calls, |a: i64, b: i64| a + b);
+        let minus = panics_at(&bad, &calls, |a: i64, b: i64| a - b);
+        let window = InverseWindow::new(Arc::new(Reducer(plus)), Arc::new(Reducer(minus)));
+        check(window, length, by, &panes, &Reducer(|a: i64, b: i64| a + b));
     }
 
     #[test]
@@ -107,22 +141,23 @@ proptest! {
         panes in panes(),
         length in 1..13_usize,
         by in 1..4_usize,
+        bad in bad_calls(),
     ) {
         let by = by.min(length);
-        let max = Arc::new(Reducer(i64::max));
-        check(TwoStacks::new(Arc::clone(&max), length as u32, by as u32), length, by, &panes, &*max);
+        let check = |f: fn(i64, i64) -> i64| {
+            let combine = Arc::new(Reducer(panics_at(&bad, &Arc::default(), f)));
+            let window = TwoStacks::new(combine, length as u32, by as u32);
+            check(window, length, by, &panes, &Reducer(f));
+        };
+        check(i64::max);
         // Not commutative: the order in time is kept as well.
-        let last = Arc::new(Reducer(|_: i64, b: i64| b));
-        check(TwoStacks::new(Arc::clone(&last), length as u32, by as u32), length, by, &panes, &*last);
-        let first = Arc::new(Reducer(|a: i64, _: i64| a));
-        check(TwoStacks::new(Arc::clone(&first), length as u32, by as u32), length, by, &panes, &*first);
+        check(|_, b| b);
+        check(|a, _| a);
     }
 }
 
 /// How often the function is called, in all and in the worst slide.
 fn calls(length: usize, keys: u16, slides: usize) -> (usize, usize) {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = {
         let calls = Arc::clone(&calls);

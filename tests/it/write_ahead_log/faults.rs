@@ -136,9 +136,8 @@ fn a_stop_ends_what_cannot_be_logged() {
 /// once.
 #[test]
 fn f_2_g_4_a_crash_of_the_machine_loses_nothing_acknowledged() {
-    let trials = std::env::var("CRASH_IMAGES").ok();
-    let trials: u64 = trials.map_or(40, |trials| trials.parse().unwrap());
-    let mut state = 3_u64;
+    let trials = variable("CRASH_IMAGES").unwrap_or(40);
+    let mut state = variable("CRASH_SEED").unwrap_or(3);
     let mut random = move |below: u64| {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -203,6 +202,7 @@ fn f_2_g_4_a_crash_of_the_machine_loses_nothing_acknowledged() {
             run.program.ssc.stop(true).unwrap();
         }
     }
+    println!("crashed: {images} images: 0 lost, 0 phantoms, 0 twice");
 }
 
 /// Whichever operation of the disk fails once while batches come again, they are what they

@@ -24,7 +24,7 @@ use millstream::time::ManualClock;
 use crate::helpers::*;
 
 /// A receiver that hands out what it stores with.
-struct Given(mpsc::Sender<ReceiverHandle<u64>>);
+pub(crate) struct Given(pub(crate) mpsc::Sender<ReceiverHandle<u64>>);
 
 impl Receiver<u64> for Given {
     fn on_start(&mut self, handle: ReceiverHandle<u64>) -> millstream::Result<()> {
