@@ -124,8 +124,10 @@ impl Work {
         I: Fn() -> S,
         F: Fn(&mut S, usize, usize) -> Result<()>,
     {
-        let attempt: fn(&mut _, usize) -> _ = Part::<S, I, F>::attempt;
-        Kind::of(attempt as *const ())
+        // One that is called seldom: to have the address of others keeps them from being
+        // compiled into their callers.
+        let try_again: fn(&mut _, usize, Failure) -> _ = Part::<S, I, F>::try_again;
+        Kind::of(try_again as *const ())
     }
 
     /// How long threads have worked on it, all together.
