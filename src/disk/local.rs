@@ -1,11 +1,12 @@
 //! The file system.
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions, TryLockError};
-use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom, Write};
+use std::io::{Error, ErrorKind, IoSlice, Read, Result, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process;
 
 use super::{AppendFile, DirLock, Disk, Entry, EntryKind, ReadFile};
+use crate::cpu::writeback::begin_writeback;
 
 /// The file that a lock is taken on. It stays behind, with the number of the last
 /// process that had the directory.
@@ -197,6 +198,22 @@ impl AppendFile for LocalFile {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         // Goes on by itself where it is interrupted.
         self.0.write_all(bytes)
+    }
+
+    fn append_vectored(&mut self, mut parts: &mut [IoSlice<'_>]) -> Result<()> {
+        // Drops empty parts at the front, or the last ones would look like a full disk.
+        IoSlice::advance_slices(&mut parts, 0);
+        while !parts.is_empty() {
+            match retry(|| self.0.write_vectored(parts))? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                written => IoSlice::advance_slices(&mut parts, written),
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_sync(&mut self) -> Result<()> {
+        retry(|| begin_writeback(&self.0))
     }
 
     fn sync(&mut self) -> Result<()> {

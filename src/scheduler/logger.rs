@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::JobScheduler;
 use crate::cpu::thread::{self, Thread};
+use crate::disk::Content;
 use crate::dstream::Graph;
 use crate::dstream::input::logged::Part;
 use crate::error::{Error, Result};
@@ -168,7 +169,7 @@ struct Work {
 type Parts = Vec<(Arc<str>, Vec<Arc<dyn Part>>)>;
 
 /// Blocks on their way to the log.
-type Bodies = Vec<(Arc<dyn Part>, Vec<u8>)>;
+type Bodies = Vec<(Arc<dyn Part>, Content)>;
 
 impl Work {
     fn run(&self) {

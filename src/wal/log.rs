@@ -11,7 +11,7 @@ use super::open::Found;
 use super::segment::{OVERHEAD, Segment, cannot, remove};
 use super::writer::{Place, Writer};
 use super::{RecordPlace, SyncMode, WalOptions, WalReader};
-use crate::disk::{DirLock, Disk};
+use crate::disk::{Content, DirLock, Disk};
 use crate::error::{Error, Result};
 use crate::fault::kill_point;
 use crate::sync::engine::{Condvar, Mutex, MutexGuard, yield_now};
@@ -87,7 +87,7 @@ struct State {
 /// Records that are written together.
 #[derive(Default)]
 struct Group {
-    bodies: Vec<Vec<u8>>,
+    bodies: Vec<Content>,
     bytes: u64,
     /// Those who wait for it.
     writers: usize,
@@ -186,6 +186,11 @@ impl WriteAheadLog {
     /// # Errors
     /// As there.
     pub fn append_all(&self, bodies: Vec<Vec<u8>>) -> Result<Range<u64>> {
+        self.append_contents(bodies.into_iter().map(Content::from).collect())
+    }
+
+    /// As [`append_all`](Self::append_all); the bytes are written from where they are.
+    pub(crate) fn append_contents(&self, bodies: Vec<Content>) -> Result<Range<u64>> {
         let limit = self.options.max_record_bytes;
         if let Some(body) = bodies.iter().find(|body| body.len() > limit) {
             let what = format!(
@@ -406,6 +411,8 @@ impl WriteAheadLog {
             let what = "the disk of the write-ahead log";
             Err(Error::from_panic(payload, what))
         });
+        let count = group.bodies.len() as u64;
+        drop(group.bodies);
         let mut state = self.state();
         state.stats.failures += writer.take_failures();
         if let (Ok(()), Some(segment)) = (&written, writer.segment()) {
@@ -413,7 +420,6 @@ impl WriteAheadLog {
                 Some(last) if last.number == segment.number => last.bytes = segment.bytes,
                 _ => state.segments.push_back(segment.clone()),
             }
-            let count = group.bodies.len() as u64;
             state.end += count;
             state.stats.records += count;
             state.stats.groups += 1;

@@ -9,6 +9,7 @@ use super::received::{How, ReceivedBlocks};
 use super::restored::{Restored, RestoredPart};
 use super::{Cut, Ingest, InputNode};
 use crate::block::{About, Budget, Cutter, Str, Taken, TextBlock, TypedBlock};
+use crate::disk::SharedBytes;
 use crate::dstream::{DStream, Graph};
 use crate::error::Result;
 use crate::executor::Executor;
@@ -72,6 +73,11 @@ pub(crate) trait IntoPartition: crate::block::Block + Sized {
         out: &mut Vec<u8>,
     ) -> Result<()>;
 
+    /// What [`encode`](Self::encode) would write, if it stands there already.
+    fn shared_bytes(_: &Taken<Self>) -> Option<SharedBytes> {
+        None
+    }
+
     /// Reads as many records as were written.
     fn decode(
         bytes: &[u8],
@@ -92,6 +98,10 @@ impl IntoPartition for TextBlock {
     fn encode(taken: &Taken<Self>, _: &Logging<Str>, out: &mut Vec<u8>) -> Result<()> {
         out.extend_from_slice(taken.bytes());
         Ok(())
+    }
+
+    fn shared_bytes(taken: &Taken<Self>) -> Option<SharedBytes> {
+        Some(Arc::new(taken.clone()))
     }
 
     fn decode(
