@@ -30,7 +30,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// What is to be done, in order.
 #[derive(Debug)]
 pub(super) enum Task {
-    /// Log what was cut at a block interval.
+    /// Log what is there: at a block interval, or as it is much. So it is written while
+    /// it is in the caches, and the batch waits for its rest only.
     Blocks,
     /// Log this batch, and queue its jobs.
     Batch(BatchTime, Vec<InputInfo>),
@@ -115,6 +116,10 @@ impl Logger {
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let desk = Arc::<Desk>::default();
+        for input in graph.inputs().iter().filter_map(|input| input.logged()) {
+            let desk = Arc::clone(&desk);
+            input.when_filled(Box::new(move || desk.put(Task::Blocks)));
+        }
         let work = Work {
             log: Arc::clone(&log),
             graph,
@@ -173,11 +178,15 @@ type Bodies = Vec<(Arc<dyn Part>, Content)>;
 
 impl Work {
     fn run(&self) {
+        let mut is_failing = false;
         while let Some(task) = self.desk.take() {
             match task {
-                Task::Blocks => self.log_blocks(),
+                // It would be tried, and told, for every other megabyte.
+                Task::Blocks if is_failing => {}
+                Task::Blocks => is_failing = !self.log_blocks(),
                 Task::Batch(time, infos) => {
                     self.log_batch(time);
+                    is_failing = false;
                     self.jobs.submit(time, infos);
                     for input in self.graph.inputs() {
                         input.queued();
@@ -188,16 +197,19 @@ impl Work {
         }
     }
 
-    fn log_blocks(&self) {
+    /// Says whether it could.
+    fn log_blocks(&self) -> bool {
         let inputs = self.graph.inputs();
         let inputs = inputs.iter().filter_map(|input| input.logged());
         let logged = self
-            .encode(inputs.flat_map(|input| input.waiting_parts()))
+            .encode(inputs.flat_map(|input| input.waiting_parts()), Err)
             .and_then(|bodies| self.append(bodies));
         if let Err(error) = logged {
             // Their batch will have them.
             tracing::warn!(%error, "blocks could not be written to the log");
+            return false;
         }
+        true
     }
 
     /// Returns when the batch is in the log, or it is no use to try again.
@@ -222,7 +234,13 @@ impl Work {
     }
 
     fn write(&self, time: BatchTime, parts: &Parts) -> Result<()> {
-        let bodies = self.encode(parts.iter().flat_map(|(_, parts)| parts).cloned())?;
+        let parts_of_all = parts.iter().flat_map(|(_, parts)| parts).cloned();
+        let bodies = self.encode(parts_of_all, |error| {
+            // It would fail again. It is processed, but lost in a crash.
+            tracing::error!(%error, "a block cannot be written to the log");
+            self.jobs.report(error);
+            Ok(())
+        })?;
         // The bodies are in the order of their parts.
         let mut new = bodies.iter().enumerate().peekable();
         let mut place = |part: &Arc<dyn Part>| match part.sequence() {
@@ -246,8 +264,12 @@ impl Work {
     }
 
     /// The bodies of those parts that are not in the log. If they become many, the first
-    /// ones are written.
-    fn encode(&self, parts: impl Iterator<Item = Arc<dyn Part>>) -> Result<Bodies> {
+    /// ones are written. One that has no body is left out, or `refused` gives an error.
+    fn encode(
+        &self,
+        parts: impl Iterator<Item = Arc<dyn Part>>,
+        refused: impl Fn(Error) -> Result<()>,
+    ) -> Result<Bodies> {
         let mut bodies = Bodies::new();
         let mut bytes = 0;
         for part in parts.filter(|part| part.sequence().is_none()) {
@@ -259,11 +281,7 @@ impl Work {
                     bytes += body.len();
                     bodies.push((part, body));
                 }
-                // It would fail again. It is processed, but lost in a crash.
-                Err(error) => {
-                    tracing::error!(%error, "a block cannot be written to the log");
-                    self.jobs.report(error);
-                }
+                Err(error) => refused(error)?,
             }
             if bytes >= GROUP {
                 self.append(std::mem::take(&mut bodies))?;

@@ -36,6 +36,9 @@ pub(crate) trait LoggedInput: Send + Sync {
     /// The first record of the log that is here for a batch behind `time`.
     fn needed_behind(&self, time: BatchTime) -> Option<u64>;
 
+    /// Calls `tell` now and then, when much was received since.
+    fn when_filled(&self, tell: Box<dyn Fn() + Send + Sync>);
+
     /// The parts of the batch `time`, which was cut; once.
     fn take_parts(&self, time: BatchTime) -> Vec<Arc<dyn Part>>;
 
@@ -81,6 +84,10 @@ impl<T: Data, I: Ingest<T>> LoggedInput for InputNode<T, I> {
 
     fn needed_behind(&self, time: BatchTime) -> Option<u64> {
         self.ingest.needed_behind(time)
+    }
+
+    fn when_filled(&self, tell: Box<dyn Fn() + Send + Sync>) {
+        self.ingest.when_filled(tell);
     }
 
     fn take_parts(&self, time: BatchTime) -> Vec<Arc<dyn Part>> {

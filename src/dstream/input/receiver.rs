@@ -307,16 +307,19 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         waiting.chain(needed).min()
     }
 
+    fn when_filled(&self, tell: Box<dyn Fn() + Send + Sync>) {
+        self.budget.when_filled(tell);
+    }
+
     fn waiting_parts(&self) -> Vec<Arc<dyn Part>> {
         // Otherwise they would come between a look at what waits and its note.
         if !self.restored().is_over() {
             return Vec::new();
         }
         let ring = self.cut_ring();
-        let parts = ring
-            .blocks
-            .iter()
-            .map(|part| Arc::clone(part) as Arc<dyn Part>);
-        parts.filter(|part| part.sequence().is_none()).collect()
+        let parts = ring.blocks.iter().filter(|part| part.sequence().is_none());
+        parts
+            .map(|part| Arc::clone(part) as Arc<dyn Part>)
+            .collect()
     }
 }
