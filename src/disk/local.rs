@@ -303,6 +303,26 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_written_one_behind_the_other() {
+        let dir = Directory::new("disk-parts");
+        let path = dir.path("file");
+        let mut file = LocalDisk.create(&path).unwrap();
+        // More than the system takes at a time, with empty ones at both ends.
+        let numbers: Vec<_> = (0..3000).map(|number| number.to_string()).collect();
+        let parts = numbers.iter().map(|number| IoSlice::new(number.as_bytes()));
+        let empty = [IoSlice::new(b"")];
+        let mut parts: Vec<_> = empty.into_iter().chain(parts).chain(empty).collect();
+        file.append_vectored(&mut parts).unwrap();
+        file.begin_sync().unwrap();
+        file.append_vectored(&mut []).unwrap();
+        file.append_vectored(&mut [IoSlice::new(b"")]).unwrap();
+        file.append_vectored(&mut [IoSlice::new(b"e"), IoSlice::new(b"nd")])
+            .unwrap();
+        file.sync().unwrap();
+        assert_eq!(text(&path), numbers.concat() + "end");
+    }
+
+    #[test]
     fn what_is_in_a_directory_is_listed_by_name_and_kind() {
         let dir = Directory::new("disk-list");
         LocalDisk.create(&dir.path("b")).unwrap();

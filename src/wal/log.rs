@@ -17,8 +17,9 @@ use crate::fault::kill_point;
 use crate::sync::engine::{Condvar, Mutex, MutexGuard, yield_now};
 use crate::time::Clock;
 
-/// How often who writes a group lets others go first, if it is smaller than the one
-/// before: those were told just now, and may be about to append again.
+/// How often who writes a group lets others go first, if not all of those are in it who
+/// waited when the last one was written: some were told just now, and may be about to
+/// append again.
 const TURNS: usize = 16;
 
 /// A write-ahead log in a directory of its own. Any thread may append; many that do so
@@ -71,7 +72,7 @@ struct State {
     waiting: Group,
     /// What writes; none while somebody does it.
     writer: Option<Writer>,
-    /// Who waited for the last group.
+    /// Who waited when the last group was written, for that one or the next.
     writers: usize,
     /// All segments that have records which count, oldest first. The last one may be
     /// in use.
@@ -399,7 +400,6 @@ impl WriteAheadLog {
             turns -= 1;
         }
         let group = std::mem::take(&mut state.waiting);
-        state.writers = group.writers;
         let first = state.end;
         drop(state);
         // A disk may be the program's own.
@@ -424,6 +424,8 @@ impl WriteAheadLog {
             state.stats.records += count;
             state.stats.groups += 1;
         }
+        // Otherwise those who come one behind the other would stay two groups.
+        state.writers = group.writers + state.waiting.writers;
         state.writer = Some(writer);
         state.unlock_if_done();
         // Nobody else sets it.
