@@ -30,9 +30,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// What is to be done, in order.
 #[derive(Debug)]
 pub(super) enum Task {
-    /// Log what is there: at a block interval, or as it is much. So it is written while
-    /// it is in the caches, and the batch waits for its rest only.
+    /// Log what was cut at a block interval.
     Blocks,
+    /// Log what is there, as it is much: so it is written while it is in the caches, and
+    /// its batch waits for the rest only.
+    Filled,
     /// Log this batch, and queue its jobs.
     Batch(BatchTime, Vec<InputInfo>),
     /// Note that nothing was cut at this time, as so many batches wait.
@@ -61,7 +63,7 @@ impl Desk {
         // One look finds all that was cut before.
         let is_there = matches!(
             (state.tasks.back(), &task),
-            (Some(Task::Blocks), Task::Blocks)
+            (Some(Task::Blocks), Task::Blocks | Task::Filled) | (Some(Task::Filled), Task::Filled)
         );
         if !is_there {
             state.tasks.push_back(task);
@@ -74,7 +76,9 @@ impl Desk {
     pub(super) fn backlog(&self) -> usize {
         let state = self.lock();
         let batches = state.tasks.iter();
-        batches.filter(|task| !matches!(task, Task::Blocks)).count()
+        batches
+            .filter(|task| !matches!(task, Task::Blocks | Task::Filled))
+            .count()
     }
 
     /// Lets the thread end when all is done.
@@ -118,7 +122,7 @@ impl Logger {
         let desk = Arc::<Desk>::default();
         for input in graph.inputs().iter().filter_map(|input| input.logged()) {
             let desk = Arc::clone(&desk);
-            input.when_filled(Box::new(move || desk.put(Task::Blocks)));
+            input.when_filled(Box::new(move || desk.put(Task::Filled)));
         }
         let work = Work {
             log: Arc::clone(&log),
@@ -182,8 +186,8 @@ impl Work {
         while let Some(task) = self.desk.take() {
             match task {
                 // It would be tried, and told, for every other megabyte.
-                Task::Blocks if is_failing => {}
-                Task::Blocks => is_failing = !self.log_blocks(),
+                Task::Filled if is_failing => {}
+                Task::Blocks | Task::Filled => is_failing = !self.log_blocks(),
                 Task::Batch(time, infos) => {
                     self.log_batch(time);
                     is_failing = false;
@@ -202,7 +206,8 @@ impl Work {
         let inputs = self.graph.inputs();
         let inputs = inputs.iter().filter_map(|input| input.logged());
         let logged = self
-            .encode(inputs.flat_map(|input| input.waiting_parts()), Err)
+            // Its batch tells of a block that cannot be written.
+            .encode(inputs.flat_map(|input| input.waiting_parts()), |_| ())
             .and_then(|bodies| self.append(bodies));
         if let Err(error) = logged {
             // Their batch will have them.
@@ -239,7 +244,6 @@ impl Work {
             // It would fail again. It is processed, but lost in a crash.
             tracing::error!(%error, "a block cannot be written to the log");
             self.jobs.report(error);
-            Ok(())
         })?;
         // The bodies are in the order of their parts.
         let mut new = bodies.iter().enumerate().peekable();
@@ -264,11 +268,11 @@ impl Work {
     }
 
     /// The bodies of those parts that are not in the log. If they become many, the first
-    /// ones are written. One that has no body is left out, or `refused` gives an error.
+    /// ones are written. Those that have none are left out, and told to `refused`.
     fn encode(
         &self,
         parts: impl Iterator<Item = Arc<dyn Part>>,
-        refused: impl Fn(Error) -> Result<()>,
+        refused: impl Fn(Error),
     ) -> Result<Bodies> {
         let mut bodies = Bodies::new();
         let mut bytes = 0;
@@ -281,7 +285,7 @@ impl Work {
                     bytes += body.len();
                     bodies.push((part, body));
                 }
-                Err(error) => refused(error)?,
+                Err(error) => refused(error),
             }
             if bytes >= GROUP {
                 self.append(std::mem::take(&mut bodies))?;
