@@ -328,7 +328,7 @@ impl Checkpointer {
 fn named(graph: &Graph) -> Result<Vec<Named>> {
     let mut streams: Vec<Named> = Vec::new();
     let mut of_kind = BTreeMap::<&str, usize>::new();
-    for node in graph.nodes() {
+    for node in &*graph.nodes() {
         // A node that only shows another one has that one's.
         let Some(durable) = node
             .durable()
@@ -352,6 +352,7 @@ fn named(graph: &Graph) -> Result<Vec<Named>> {
             .at(node.meta().site));
         }
         let uid = Arc::from(uid);
+        let node = Arc::clone(node);
         streams.push(Named { uid, node });
     }
     Ok(streams)
@@ -373,7 +374,7 @@ fn grid(graph: &Graph, streams: &[Named]) -> Duration {
 
 /// Finds what would not be saved.
 fn check(graph: &Graph, streams: &[Named]) -> Result<()> {
-    for input in graph.inputs() {
+    for input in &*graph.inputs() {
         if let Some(why) = input.unrecoverable() {
             let name = input.name();
             return Err(Error::illegal_state(format!(

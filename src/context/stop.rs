@@ -71,8 +71,8 @@ impl Running {
         if !drained {
             // Perhaps by now.
             left.unprocessed.extend(self.jobs.dropped());
-            let waiting = context.graph.inputs().into_iter();
-            let waiting = waiting.filter(|input| input.is_waiting());
+            let inputs = context.graph.inputs();
+            let waiting = inputs.iter().filter(|input| input.is_waiting());
             let names = waiting.map(|input| format!("what {} still has", input.name()));
             left.unprocessed.extend(names);
         }

@@ -48,12 +48,15 @@ pub(crate) struct Graph {
     state: Mutex<State>,
 }
 
+/// Handed out for each batch, so it is shared; grows until the start only.
+pub(crate) type List<T> = Arc<Vec<Arc<T>>>;
+
 #[derive(Default)]
 struct State {
     /// In order of declaration, so parents stand before their children.
-    nodes: Vec<Arc<dyn Control>>,
-    inputs: Vec<Arc<dyn Input>>,
-    outputs: Vec<Arc<Output>>,
+    nodes: List<dyn Control>,
+    inputs: List<dyn Input>,
+    outputs: List<Output>,
     /// Until the start.
     receivers: Vec<DeclaredReceiver>,
     remember: Option<Duration>,
@@ -181,7 +184,7 @@ impl Graph {
     }
 
     pub(crate) fn add_node(&self, node: Arc<dyn Control>) {
-        self.lock().nodes.push(node);
+        Arc::make_mut(&mut self.lock().nodes).push(node);
     }
 
     /// Declares an input; `make` gets its id.
@@ -191,8 +194,8 @@ impl Graph {
     ) -> Arc<I> {
         let mut state = self.lock();
         let input = make(StreamId(state.inputs.len() as u32));
-        state.inputs.push(Arc::clone(&input) as Arc<dyn Input>);
-        state.nodes.push(Arc::clone(&input) as Arc<dyn Control>);
+        Arc::make_mut(&mut state.inputs).push(Arc::clone(&input) as Arc<dyn Input>);
+        Arc::make_mut(&mut state.nodes).push(Arc::clone(&input) as Arc<dyn Control>);
         input
     }
 
@@ -205,7 +208,7 @@ impl Graph {
             .once()
             .is_none_or(|name| others.all(|other| other != name));
         if is_new {
-            state.outputs.push(Arc::new(output));
+            Arc::make_mut(&mut state.outputs).push(Arc::new(output));
         }
         is_new
     }
@@ -218,8 +221,8 @@ impl Graph {
         std::mem::take(&mut self.lock().receivers)
     }
 
-    pub(crate) fn inputs(&self) -> Vec<Arc<dyn Input>> {
-        self.lock().inputs.clone()
+    pub(crate) fn inputs(&self) -> List<dyn Input> {
+        Arc::clone(&self.lock().inputs)
     }
 
     /// Starts the inputs; if one cannot be started, those that were are stopped.
@@ -239,14 +242,14 @@ impl Graph {
     /// Stops the inputs, `begin` with the name of each first. `all_ended` tells that
     /// no job runs any more; else one that is in use is stopped by who uses it.
     pub(crate) fn stop_inputs(&self, all_ended: bool, begin: impl Fn(&str)) {
-        for input in self.inputs() {
+        for input in &*self.inputs() {
             begin(input.name());
             input.stop(all_ended);
         }
     }
 
-    pub(crate) fn outputs(&self) -> Vec<Arc<Output>> {
-        self.lock().outputs.clone()
+    pub(crate) fn outputs(&self) -> List<Output> {
+        Arc::clone(&self.lock().outputs)
     }
 
     /// Sets how long every stream keeps its data at least; once.
@@ -289,13 +292,13 @@ impl Graph {
     }
 
     /// All nodes, in order of declaration.
-    pub(crate) fn nodes(&self) -> Vec<Arc<dyn Control>> {
-        self.lock().nodes.clone()
+    pub(crate) fn nodes(&self) -> List<dyn Control> {
+        Arc::clone(&self.lock().nodes)
     }
 
     /// How much each operation keeps by key that does so.
     pub(crate) fn states(&self) -> Vec<StateInfo> {
-        let nodes = self.lock().nodes.clone();
+        let nodes = self.nodes();
         nodes.iter().filter_map(|node| node.state()).collect()
     }
 
@@ -306,7 +309,7 @@ impl Graph {
         self.zero.store(zero.as_millis(), Ordering::Release);
         let (nodes, least) = {
             let state = self.lock();
-            (state.nodes.clone(), state.remember.max(remember))
+            (Arc::clone(&state.nodes), state.remember.max(remember))
         };
         let least = least.unwrap_or_default();
         // Children first: each tells its parents what it needs of them.
@@ -319,7 +322,7 @@ impl Graph {
 
     /// Forgets what no later batch needs, as all batches up to `done` ended.
     pub(crate) fn clear(&self, done: BatchTime) {
-        let nodes = self.lock().nodes.clone();
+        let nodes = self.nodes();
         // Inputs last: when their bytes go back to the ring and wake a receiver,
         // no string of a result holds the blocks any more.
         for node in nodes.iter().rev() {

@@ -6,9 +6,10 @@
 //! `w, w + W, ...` first, in every batch the same ones, so that what belongs to
 //! a partition stays in that core's cache; what was received on one of several nodes
 //! is taken first by the workers of that node. Only then a worker takes what others have
-//! not begun. Work that is too small to be worth waking anybody is done by the
-//! calling thread; where it is not much larger, that thread begins with it while the
-//! workers wake up.
+//! not begun. Work that is too small to be worth waking anybody, by its weight or by what
+//! such work [took before](paces), is done by the calling thread; where it is not much
+//! larger, that thread takes the part of one worker, and as many others are woken as find
+//! something to do.
 //!
 //! A task that fails or panics is [tried again](work), as its input is unchanged: of work
 //! whose tasks share a state all tasks in that state, else the task alone. One that
@@ -20,6 +21,7 @@
 //! process; what tasks did beside their results counts once if all of them succeed,
 //! and else not at all.
 
+mod paces;
 mod pool;
 mod spares;
 mod stopwatch;
@@ -38,6 +40,7 @@ use crate::cpu::placement::Placement;
 use crate::cpu::topology::Topology;
 use crate::error::{Error, Result};
 use crate::task::{self, Scope, Stage, in_task};
+use paces::Paces;
 use pool::NodePool;
 pub(crate) use spares::{Spare, Spares};
 use work::{Again, Attempts, Work};
@@ -48,10 +51,12 @@ const SMALL: usize = 4096;
 /// worth waking somebody.
 pub(crate) const UNKNOWN: usize = SMALL;
 /// Work that is expected to be done so soon that waking the workers counts: the calling
-/// thread begins with it meanwhile.
+/// thread takes the part of one.
 const SOON: usize = 16 * SMALL;
 /// How long the calling thread works before it only waits for the workers.
 const ALONE: Duration = Duration::from_micros(50);
+/// Work that took less before is done by the calling thread, whatever its weight.
+const BRIEF: Duration = Duration::from_micros(20);
 
 /// The worker pools of one context.
 #[derive(Debug)]
@@ -65,6 +70,7 @@ pub(crate) struct Executor {
     /// How often a task may fail until its work does.
     task_max_failures: usize,
     memory: Arc<Memory>,
+    paces: Paces,
 }
 
 /// A partition in the pieces that several workers can share, each of them a task.
@@ -128,6 +134,7 @@ impl Executor {
                 default_parallelism,
                 task_max_failures,
                 memory: Arc::new(memory),
+                paces: Paces::new(),
             },
             placement,
         ))
@@ -240,22 +247,34 @@ impl Executor {
         let mut states = Vec::new();
         // A checker of models knows no other threads than those that it runs.
         let is_alone = work.is_one() || cfg!(shuttle);
-        if is_alone || weight <= SMALL {
+        let kind = work.kind(&init, &step);
+        let is_soon = weight <= SOON;
+        let is_brief = || {
+            let expected = self.paces.expect(kind, weight);
+            is_soon && expected.is_some_and(|time| time <= BRIEF)
+        };
+        if is_alone || weight <= SMALL || is_brief() {
             states = alone((!is_alone).then_some(ALONE));
         }
         if !work.is_over() {
             let shared = Mutex::new(Vec::with_capacity(active));
-            let body = |worker| {
-                let states = work.join_in(worker, active, &init, &step);
+            let join_in = |worker, workers| {
+                let states = work.join_in(worker, workers, &init, &step);
                 lock(&shared).extend(states);
             };
-            pool::run_on_all(&self.pools, active, &body, || {
-                // A program that asks for one worker gets one.
-                if weight <= SOON && active > 1 {
-                    states.append(&mut alone(Some(ALONE)));
-                }
-            });
+            // A program that asks for one worker gets one, and the calling thread may be far
+            // from a home.
+            if is_soon && active > 1 && !work.has_homes() {
+                let helpers = work.open().min(active) - 1;
+                let body = |worker| join_in(worker, helpers + 1);
+                pool::run_beside(&self.pools, helpers, &body);
+            } else {
+                pool::run_on_all(&self.pools, active, &|worker| join_in(worker, active));
+            }
             states.extend(shared.into_inner().unwrap_or_else(PoisonError::into_inner));
+        }
+        if weight > SMALL && is_soon {
+            self.paces.note(kind, weight, work.spent());
         }
         work.commit()?;
         if states.is_empty() {

@@ -1,12 +1,18 @@
 //! One rayon pool per NUMA node.
 
 use std::cell::Cell;
+use std::hint;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::cpu::placement::WorkerSlot;
 use crate::cpu::thread::pin_current;
 use crate::error::{Error, ErrorKind, Result};
+
+/// How often the calling thread looks whether the workers are ready before it sleeps: some
+/// 20 microseconds.
+const SPINS: usize = 1000;
 
 thread_local! {
     static NODE: Cell<Option<usize>> = const { Cell::new(None) };
@@ -66,15 +72,12 @@ impl NodePool {
 }
 
 /// Calls `body` with the number of each of the first `active` workers, on that
-/// worker, and `beside` on the calling thread, and waits.
-pub(super) fn run_on_all(
-    pools: &[NodePool],
-    active: usize,
-    body: &(impl Fn(usize) + Sync),
-    beside: impl FnOnce(),
-) {
-    match pools {
-        [first, rest @ ..] if first.first < active => first.pool.in_place_scope(|scope| {
+/// worker, and waits.
+pub(super) fn run_on_all(pools: &[NodePool], active: usize, body: &(impl Fn(usize) + Sync)) {
+    if let [first, rest @ ..] = pools
+        && first.first < active
+    {
+        first.pool.in_place_scope(|scope| {
             scope.spawn_broadcast(|_, context| {
                 // A pool can only call all of its workers.
                 let worker = first.first + context.index();
@@ -82,8 +85,43 @@ pub(super) fn run_on_all(
                     body(worker);
                 }
             });
-            run_on_all(rest, active, body, beside);
-        }),
-        _ => beside(),
+            run_on_all(rest, active, body);
+        });
     }
+}
+
+/// Calls `body` with 0 on the calling thread, and with `1..=helpers` on workers, as they
+/// wake up, and waits.
+pub(super) fn run_beside(pools: &[NodePool], helpers: usize, body: &(impl Fn(usize) + Sync)) {
+    let at_work = AtomicUsize::new(helpers);
+    start_beside(pools, helpers, &at_work, body);
+}
+
+fn start_beside(
+    pools: &[NodePool],
+    helpers: usize,
+    at_work: &AtomicUsize,
+    body: &(impl Fn(usize) + Sync),
+) {
+    let Some((last, before)) = pools.split_last() else {
+        body(0);
+        // To sleep and be woken costs more than most of them still need.
+        for _ in 0..SPINS {
+            if at_work.load(Ordering::Relaxed) == 0 {
+                break;
+            }
+            hint::spin_loop();
+        }
+        return;
+    };
+    let here = helpers.saturating_sub(last.first);
+    last.pool.in_place_scope(|scope| {
+        for helper in 0..here {
+            scope.spawn(move |_| {
+                body(last.first + helper + 1);
+                at_work.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        start_beside(before, helpers - here, at_work, body);
+    });
 }

@@ -115,6 +115,39 @@ fn workers_have_names() {
 }
 
 #[test]
+fn the_calling_thread_takes_the_part_of_a_worker() {
+    for active in 2..=4 {
+        let executor = executor(4);
+        executor.set_active(active);
+        // So many tasks have to run at the same time.
+        let together = Barrier::new(active);
+        let here = std::thread::current().id();
+        let states = executor.fold(tasks(active), SOON, Vec::new, |ids, _, _| {
+            together.wait();
+            ids.push(std::thread::current().id());
+            Ok(())
+        });
+        let mut ids = states.unwrap().concat();
+        assert_eq!(ids.iter().filter(|&&id| id == here).count(), 1);
+        ids.sort_unstable_by_key(|id| format!("{id:?}"));
+        ids.dedup();
+        assert_eq!(ids.len(), active, "as many threads");
+    }
+}
+
+#[test]
+fn helpers_come_from_all_pools() {
+    let pools = &Executor::on_two_nodes(8).pools;
+    for helpers in 0..=8 {
+        let mut called: Vec<_> = (0..=helpers).map(|_| AtomicUsize::new(0)).collect();
+        pool::run_beside(pools, helpers, &|worker| {
+            called[worker].fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(called.iter_mut().all(|calls| *calls.get_mut() == 1));
+    }
+}
+
+#[test]
 fn only_active_workers_take_part() {
     let executor = executor(3);
     for (set, active) in [(3, 3), (2, 2), (1, 1), (0, 1), (9, 3)] {

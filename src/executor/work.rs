@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::paces::Kind;
 use super::stopwatch::Stopwatch;
 use super::{Pieces, pool};
 use crate::error::{Error, Result};
@@ -55,6 +56,8 @@ pub(super) struct Work {
     attempts: Attempts,
     /// How many states were begun.
     states: AtomicU32,
+    /// Nanoseconds that threads have spent in it, all together.
+    spent: AtomicU64,
     has_failed: AtomicBool,
     error: Mutex<Option<Error>>,
     /// Of the states that were not lost.
@@ -87,6 +90,7 @@ impl Work {
             late,
             attempts,
             states: AtomicU32::new(0),
+            spent: AtomicU64::new(0),
             has_failed: AtomicBool::new(false),
             error: Mutex::new(None),
             effects: Mutex::default(),
@@ -96,12 +100,37 @@ impl Work {
     /// Whether there is at most one task, which any thread may take: the calling one may be
     /// far from a home.
     pub(super) fn is_one(&self) -> bool {
-        self.tasks.len() <= 1 && self.late.is_empty()
+        self.tasks.len() <= 1 && !self.has_homes()
+    }
+
+    /// Whether some tasks belong to the workers of a node.
+    pub(super) fn has_homes(&self) -> bool {
+        !self.late.is_empty()
     }
 
     /// Whether there is nothing left to do.
     pub(super) fn is_over(&self) -> bool {
-        self.has_failed() || self.tasks.iter().all(Task::is_taken)
+        self.has_failed() || self.open() == 0
+    }
+
+    /// How many tasks nobody has taken.
+    pub(super) fn open(&self) -> usize {
+        self.tasks.iter().filter(|task| !task.is_taken()).count()
+    }
+
+    /// What its tasks do.
+    pub(super) fn kind<S, I, F>(&self, _init: &I, _step: &F) -> Kind
+    where
+        I: Fn() -> S,
+        F: Fn(&mut S, usize, usize) -> Result<()>,
+    {
+        let attempt: fn(&mut _, usize) -> _ = Part::<S, I, F>::attempt;
+        Kind::of(attempt as *const ())
+    }
+
+    /// How long threads have worked on it, all together.
+    pub(super) fn spent(&self) -> Duration {
+        Duration::from_nanos(self.spent.load(Ordering::Relaxed))
     }
 
     /// The calling thread takes part, for `limit` at the most. Gives the states into which
@@ -112,13 +141,12 @@ impl Work {
         init: &impl Fn() -> S,
         step: &impl Fn(&mut S, usize, usize) -> Result<()>,
     ) -> Vec<S> {
-        let since = Stopwatch::start();
         let mut part = Part::new(self, init, step);
         for task in 0..self.tasks.len() {
             if !part.take(task) {
                 continue;
             }
-            if !part.run(task) || limit.is_some_and(|limit| since.elapsed() > limit) {
+            if !part.run(task) || limit.is_some_and(|limit| part.since.elapsed() > limit) {
                 break;
             }
         }
@@ -250,6 +278,7 @@ struct Part<'w, S, I, F> {
     init: &'w I,
     step: &'w F,
     scope: Scope,
+    since: Stopwatch,
     /// None before the first task.
     state: Option<S>,
     /// The number of the state.
@@ -269,6 +298,7 @@ where
             init,
             step,
             scope: Scope::enter(),
+            since: Stopwatch::start(),
             state: None,
             number: work.next_state(),
             done: Vec::new(),
@@ -306,6 +336,8 @@ where
     /// The states, when no further task is taken.
     fn end(mut self) -> Vec<S> {
         self.close();
+        let spent = self.since.elapsed().as_nanos() as u64;
+        self.work.spent.fetch_add(spent, Ordering::Relaxed);
         self.done
     }
 

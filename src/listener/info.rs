@@ -103,7 +103,7 @@ pub struct StuckBatchInfo {
     /// For how long it has been running.
     pub running: Duration,
     /// The output operations that are running now, with their numbers.
-    pub operations: Vec<(OutputId, String)>,
+    pub operations: Vec<(OutputId, Arc<str>)>,
 }
 
 /// A batch time at which nothing was cut.
@@ -226,7 +226,7 @@ pub struct OutputOperationInfo {
     /// The operation's number, by order of declaration.
     pub id: OutputId,
     /// What it is and where it was declared, such as `print at main.rs:12`.
-    pub name: String,
+    pub name: Arc<str>,
     /// When it started.
     pub start_nanos: i64,
     /// When it ended.
@@ -238,14 +238,14 @@ pub struct OutputOperationInfo {
 impl OutputOperationInfo {
     pub(crate) fn new(
         id: OutputId,
-        name: String,
+        name: &Arc<str>,
         start_nanos: i64,
         end_nanos: i64,
         error: Option<Error>,
     ) -> Self {
         Self {
             id,
-            name,
+            name: Arc::clone(name),
             start_nanos,
             end_nanos,
             error,

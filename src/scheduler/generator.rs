@@ -148,7 +148,7 @@ impl Cutting {
                 self.generate(batch, &mut passed);
                 batch = batch + interval;
             } else {
-                for input in self.graph.inputs() {
+                for input in &*self.graph.inputs() {
                     input.end_block();
                 }
                 if let Some((_, desk)) = &self.logged {
@@ -240,7 +240,7 @@ impl Cutting {
             return;
         }
         self.jobs.submit(time, infos);
-        for input in inputs {
+        for input in &*inputs {
             input.queued();
         }
     }

@@ -134,8 +134,9 @@ impl JobScheduler {
 
     /// Queues the jobs of a batch that was just cut.
     pub(crate) fn submit(&self, time: BatchTime, inputs: Vec<InputInfo>) {
-        let mut due = self.graph.outputs();
-        due.retain(|output| output.is_due(&self.graph, time));
+        let outputs = self.graph.outputs();
+        let due = outputs.iter();
+        let due: Vec<_> = due.filter(|it| it.is_due(&self.graph, time)).collect();
         let info = BatchInfo::new(time, inputs, self.clock.now_nanos());
         if due.is_empty() {
             // No output asks at this time: nothing to tell. The next batch that
@@ -160,6 +161,7 @@ impl JobScheduler {
         });
         state.jobs.extend(due.into_iter().map(|output| {
             let batch = Arc::clone(&batch);
+            let output = Arc::clone(output);
             Arc::new(Job { batch, output })
         }));
         drop(state);
@@ -231,7 +233,7 @@ impl JobScheduler {
                 .running
                 .iter()
                 .filter(|other| Arc::ptr_eq(&other.batch, batch))
-                .map(|other| (other.output.id(), other.output.describe()))
+                .map(|other| (other.output.id(), Arc::clone(other.output.description())))
                 .collect();
             tracing::warn!(batch = %batch.time, ?running, ?operations, "a batch is still running");
             self.bus.post(|| {
@@ -294,7 +296,11 @@ impl JobScheduler {
                 } else {
                     ErrorKind::Job
                 },
-                format!("output operation {} ({})", output.id().0, output.describe()),
+                format!(
+                    "output operation {} ({})",
+                    output.id().0,
+                    output.description()
+                ),
             )
             .with_source(cause)
             .in_batch(batch.time.as_millis())
@@ -307,7 +313,8 @@ impl JobScheduler {
             error
         });
         let end = self.clock.now_nanos();
-        let outcome = OutputOperationInfo::new(output.id(), output.describe(), start, end, error);
+        let outcome =
+            OutputOperationInfo::new(output.id(), output.description(), start, end, error);
         batch.info().outputs.push(outcome);
         // AcqRel: the last job sees all that the others did, and so does the
         // thread that settles the batch.
@@ -444,7 +451,7 @@ impl Job {
         format!(
             "output operation {} ({}) of the batch {}",
             self.output.id().0,
-            self.output.describe(),
+            self.output.description(),
             self.batch.time
         )
     }

@@ -192,7 +192,7 @@ impl Work {
                     self.log_batch(time);
                     is_failing = false;
                     self.jobs.submit(time, infos);
-                    for input in self.graph.inputs() {
+                    for input in &*self.graph.inputs() {
                         input.queued();
                     }
                 }

@@ -148,7 +148,7 @@ struct Work {
 impl Work {
     /// Spills what has to be; says whether nothing failed.
     fn make_room(&self) -> bool {
-        for input in self.graph.inputs() {
+        for input in &*self.graph.inputs() {
             while let Some((begun, last)) = self.jobs.waiting() {
                 let start = self.clock.now_nanos();
                 let Some(spilled) = input.spill(&self.store, begun, last) else {

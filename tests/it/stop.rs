@@ -362,7 +362,7 @@ fn f_7_a_batch_that_runs_for_long_is_told_once() {
             assert_eq!(info.running, 5 * SECOND);
             assert_eq!(info.batch.processing_end_nanos, None);
             let name = format!("foreach_rdd at {}:{line}", file!());
-            assert_eq!(info.operations, [(OutputId(0), name)]);
+            assert_eq!(info.operations, [(OutputId(0), name.into())]);
         }
         drop(grip);
         program.stop();

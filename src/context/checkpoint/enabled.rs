@@ -179,7 +179,7 @@ fn open_log(
     let history = logged.map(LoggedInput::history).max().unwrap_or_default();
     let log = ReceiverLog::open(disk, &dir, again, (sync, on_corruption), history, clock)?;
     let mut streams = log.restore(resume.last, again)?;
-    for input in inputs {
+    for input in &*inputs {
         if let Some(logged) = input.logged() {
             let (stream, name) = (logged.stream(), input.name());
             let restored = streams.remove(&*stream);

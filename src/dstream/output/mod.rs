@@ -24,7 +24,8 @@ use crate::time::BatchTime;
 /// A declared output operation: one job per batch of its stream.
 pub(crate) struct Output {
     id: OutputId,
-    name: &'static str,
+    /// What it is and where it was declared.
+    description: Arc<str>,
     site: &'static Location<'static>,
     /// Of one that writes each batch once: what it is known by to the store.
     once: Option<Arc<str>>,
@@ -38,8 +39,8 @@ impl Output {
     }
 
     /// What it is and where it was declared.
-    pub(crate) fn describe(&self) -> String {
-        format!("{} at {}:{}", self.name, self.site.file(), self.site.line())
+    pub(crate) fn description(&self) -> &Arc<str> {
+        &self.description
     }
 
     /// The name by which it is known to the store in which it writes each batch once, if
@@ -67,7 +68,7 @@ impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Output")
             .field("id", &self.id)
-            .field("name", &self.name)
+            .field("description", &self.description)
             .finish_non_exhaustive()
     }
 }
@@ -105,7 +106,7 @@ impl<T: Data, P: Pipe<Out = T>> DStream<T, P> {
         };
         self.graph().add_output(|id| Output {
             id,
-            name: step.name,
+            description: step.to_string().into(),
             site: step.site,
             once,
             parent: self.control(),
