@@ -29,7 +29,7 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// Uses between siblings that are allowed, beside those of `error`.
-const SIBLINGS: &[(&str, &str)] = &[("conf", "time"), ("time", "sync")];
+const SIBLINGS: &[(&str, &str)] = &[("conf", "time"), ("time", "sync"), ("disk", "cpu")];
 
 /// The modules that may say `unsafe`.
 const UNSAFE: &[&str] = &["arch", "sync", "block", "cpu"];

@@ -23,8 +23,8 @@
 //! * [`memory`]: how much memory this process may use.
 //! * [`placement`]: decides who goes where; pure functions over a topology.
 //! * [`thread`]: starts named threads and pins them; `affinity` has the calls for that.
-//! * [`keepalive`]: a call to the system that concerns sockets; here, as this is the floor of such
-//!   calls.
+//! * [`keepalive`] and [`writeback`]: calls to the system that concern sockets and files; here, as
+//!   this is the floor of such calls.
 //!
 //! # Invariants
 //!
@@ -49,3 +49,4 @@ pub(crate) mod memory;
 pub(crate) mod placement;
 pub(crate) mod thread;
 pub(crate) mod topology;
+pub(crate) mod writeback;

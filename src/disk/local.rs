@@ -1,11 +1,12 @@
 //! The file system.
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions, TryLockError};
-use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom, Write};
+use std::io::{Error, ErrorKind, IoSlice, Read, Result, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process;
 
 use super::{AppendFile, DirLock, Disk, Entry, EntryKind, ReadFile};
+use crate::cpu::writeback::begin_writeback;
 
 /// The file that a lock is taken on. It stays behind, with the number of the last
 /// process that had the directory.
@@ -199,6 +200,22 @@ impl AppendFile for LocalFile {
         self.0.write_all(bytes)
     }
 
+    fn append_vectored(&mut self, mut parts: &mut [IoSlice<'_>]) -> Result<()> {
+        // Drops empty parts at the front, or the last ones would look like a full disk.
+        IoSlice::advance_slices(&mut parts, 0);
+        while !parts.is_empty() {
+            match retry(|| self.0.write_vectored(parts))? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                written => IoSlice::advance_slices(&mut parts, written),
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_sync(&mut self) -> Result<()> {
+        retry(|| begin_writeback(&self.0))
+    }
+
     fn sync(&mut self) -> Result<()> {
         // With the length, which is needed to read the data; without the times.
         retry(|| self.0.sync_data())
@@ -283,6 +300,26 @@ mod tests {
         LocalDisk.remove(&renamed).unwrap();
         let gone = LocalDisk.remove(&renamed).unwrap_err();
         assert_eq!(gone.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn parts_are_written_one_behind_the_other() {
+        let dir = Directory::new("disk-parts");
+        let path = dir.path("file");
+        let mut file = LocalDisk.create(&path).unwrap();
+        // More than the system takes at a time, with empty ones at both ends.
+        let numbers: Vec<_> = (0..3000).map(|number| number.to_string()).collect();
+        let parts = numbers.iter().map(|number| IoSlice::new(number.as_bytes()));
+        let empty = [IoSlice::new(b"")];
+        let mut parts: Vec<_> = empty.into_iter().chain(parts).chain(empty).collect();
+        file.append_vectored(&mut parts).unwrap();
+        file.begin_sync().unwrap();
+        file.append_vectored(&mut []).unwrap();
+        file.append_vectored(&mut [IoSlice::new(b"")]).unwrap();
+        file.append_vectored(&mut [IoSlice::new(b"e"), IoSlice::new(b"nd")])
+            .unwrap();
+        file.sync().unwrap();
+        assert_eq!(text(&path), numbers.concat() + "end");
     }
 
     #[test]

@@ -29,18 +29,20 @@
 //! * Checksums are up to the caller, and find accidents only: who can write to the
 //!   directory can put in anything.
 
+mod content;
 mod local;
 mod shared;
 #[cfg(any(test, feature = "fault-inject"))]
 pub mod sim;
 
+pub(crate) use content::{Content, SharedBytes};
 pub use local::LocalDisk;
 pub(crate) use shared::SharedDisk;
 
 use std::any::Any;
 use std::ffi::OsString;
 use std::fmt::{self, Debug};
-use std::io::{ErrorKind, Read, Result, Seek};
+use std::io::{ErrorKind, IoSlice, Read, Result, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -166,6 +168,24 @@ pub trait AppendFile: Debug + Send {
     /// # Errors
     /// Then any part of the bytes may be in the file, and the file is of no more use.
     fn append(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Writes the bytes of all parts at the end of the file, one behind the other. Does
+    /// with `parts` what it likes. Default: appends one part at a time.
+    ///
+    /// # Errors
+    /// As those of [`append`](Self::append).
+    fn append_vectored(&mut self, parts: &mut [IoSlice<'_>]) -> Result<()> {
+        parts.iter().try_for_each(|part| self.append(part))
+    }
+
+    /// Begins to make durable what was written, and does not wait for it: `sync` will have
+    /// less to do. Default: does nothing.
+    ///
+    /// # Errors
+    /// As those of [`sync`](Self::sync).
+    fn begin_sync(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Makes durable what was written.
     ///

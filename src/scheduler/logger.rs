@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::JobScheduler;
 use crate::cpu::thread::{self, Thread};
+use crate::disk::Content;
 use crate::dstream::Graph;
 use crate::dstream::input::logged::Part;
 use crate::error::{Error, Result};
@@ -31,6 +32,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) enum Task {
     /// Log what was cut at a block interval.
     Blocks,
+    /// Log what is there, as it is much: so it is written while it is in the caches, and
+    /// its batch waits for the rest only.
+    Filled,
     /// Log this batch, and queue its jobs.
     Batch(BatchTime, Vec<InputInfo>),
     /// Note that nothing was cut at this time, as so many batches wait.
@@ -59,7 +63,7 @@ impl Desk {
         // One look finds all that was cut before.
         let is_there = matches!(
             (state.tasks.back(), &task),
-            (Some(Task::Blocks), Task::Blocks)
+            (Some(Task::Blocks), Task::Blocks | Task::Filled) | (Some(Task::Filled), Task::Filled)
         );
         if !is_there {
             state.tasks.push_back(task);
@@ -72,7 +76,9 @@ impl Desk {
     pub(super) fn backlog(&self) -> usize {
         let state = self.lock();
         let batches = state.tasks.iter();
-        batches.filter(|task| !matches!(task, Task::Blocks)).count()
+        batches
+            .filter(|task| !matches!(task, Task::Blocks | Task::Filled))
+            .count()
     }
 
     /// Lets the thread end when all is done.
@@ -114,6 +120,10 @@ impl Logger {
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let desk = Arc::<Desk>::default();
+        for input in graph.inputs().iter().filter_map(|input| input.logged()) {
+            let desk = Arc::clone(&desk);
+            input.when_filled(Box::new(move || desk.put(Task::Filled)));
+        }
         let work = Work {
             log: Arc::clone(&log),
             graph,
@@ -168,15 +178,19 @@ struct Work {
 type Parts = Vec<(Arc<str>, Vec<Arc<dyn Part>>)>;
 
 /// Blocks on their way to the log.
-type Bodies = Vec<(Arc<dyn Part>, Vec<u8>)>;
+type Bodies = Vec<(Arc<dyn Part>, Content)>;
 
 impl Work {
     fn run(&self) {
+        let mut is_failing = false;
         while let Some(task) = self.desk.take() {
             match task {
-                Task::Blocks => self.log_blocks(),
+                // It would be tried, and told, for every other megabyte.
+                Task::Filled if is_failing => {}
+                Task::Blocks | Task::Filled => is_failing = !self.log_blocks(),
                 Task::Batch(time, infos) => {
                     self.log_batch(time);
+                    is_failing = false;
                     self.jobs.submit(time, infos);
                     for input in &*self.graph.inputs() {
                         input.queued();
@@ -187,16 +201,20 @@ impl Work {
         }
     }
 
-    fn log_blocks(&self) {
+    /// Says whether it could.
+    fn log_blocks(&self) -> bool {
         let inputs = self.graph.inputs();
         let inputs = inputs.iter().filter_map(|input| input.logged());
         let logged = self
-            .encode(inputs.flat_map(|input| input.waiting_parts()))
+            // Its batch tells of a block that cannot be written.
+            .encode(inputs.flat_map(|input| input.waiting_parts()), |_| ())
             .and_then(|bodies| self.append(bodies));
         if let Err(error) = logged {
             // Their batch will have them.
             tracing::warn!(%error, "blocks could not be written to the log");
+            return false;
         }
+        true
     }
 
     /// Returns when the batch is in the log, or it is no use to try again.
@@ -221,7 +239,12 @@ impl Work {
     }
 
     fn write(&self, time: BatchTime, parts: &Parts) -> Result<()> {
-        let bodies = self.encode(parts.iter().flat_map(|(_, parts)| parts).cloned())?;
+        let parts_of_all = parts.iter().flat_map(|(_, parts)| parts).cloned();
+        let bodies = self.encode(parts_of_all, |error| {
+            // It would fail again. It is processed, but lost in a crash.
+            tracing::error!(%error, "a block cannot be written to the log");
+            self.jobs.report(error);
+        })?;
         // The bodies are in the order of their parts.
         let mut new = bodies.iter().enumerate().peekable();
         let mut place = |part: &Arc<dyn Part>| match part.sequence() {
@@ -245,8 +268,12 @@ impl Work {
     }
 
     /// The bodies of those parts that are not in the log. If they become many, the first
-    /// ones are written.
-    fn encode(&self, parts: impl Iterator<Item = Arc<dyn Part>>) -> Result<Bodies> {
+    /// ones are written. Those that have none are left out, and told to `refused`.
+    fn encode(
+        &self,
+        parts: impl Iterator<Item = Arc<dyn Part>>,
+        refused: impl Fn(Error),
+    ) -> Result<Bodies> {
         let mut bodies = Bodies::new();
         let mut bytes = 0;
         for part in parts.filter(|part| part.sequence().is_none()) {
@@ -258,11 +285,7 @@ impl Work {
                     bytes += body.len();
                     bodies.push((part, body));
                 }
-                // It would fail again. It is processed, but lost in a crash.
-                Err(error) => {
-                    tracing::error!(%error, "a block cannot be written to the log");
-                    self.jobs.report(error);
-                }
+                Err(error) => refused(error),
             }
             if bytes >= GROUP {
                 self.append(std::mem::take(&mut bodies))?;

@@ -11,14 +11,15 @@ use super::open::Found;
 use super::segment::{OVERHEAD, Segment, cannot, remove};
 use super::writer::{Place, Writer};
 use super::{RecordPlace, SyncMode, WalOptions, WalReader};
-use crate::disk::{DirLock, Disk};
+use crate::disk::{Content, DirLock, Disk};
 use crate::error::{Error, Result};
 use crate::fault::kill_point;
 use crate::sync::engine::{Condvar, Mutex, MutexGuard, yield_now};
 use crate::time::Clock;
 
-/// How often who writes a group lets others go first, if it is smaller than the one
-/// before: those were told just now, and may be about to append again.
+/// How often who writes a group lets others go first, if not all of those are in it who
+/// waited when the last one was written: some were told just now, and may be about to
+/// append again.
 const TURNS: usize = 16;
 
 /// A write-ahead log in a directory of its own. Any thread may append; many that do so
@@ -71,7 +72,7 @@ struct State {
     waiting: Group,
     /// What writes; none while somebody does it.
     writer: Option<Writer>,
-    /// Who waited for the last group.
+    /// Who waited when the last group was written, for that one or the next.
     writers: usize,
     /// All segments that have records which count, oldest first. The last one may be
     /// in use.
@@ -87,7 +88,7 @@ struct State {
 /// Records that are written together.
 #[derive(Default)]
 struct Group {
-    bodies: Vec<Vec<u8>>,
+    bodies: Vec<Content>,
     bytes: u64,
     /// Those who wait for it.
     writers: usize,
@@ -186,6 +187,11 @@ impl WriteAheadLog {
     /// # Errors
     /// As there.
     pub fn append_all(&self, bodies: Vec<Vec<u8>>) -> Result<Range<u64>> {
+        self.append_contents(bodies.into_iter().map(Content::from).collect())
+    }
+
+    /// As [`append_all`](Self::append_all); the bytes are written from where they are.
+    pub(crate) fn append_contents(&self, bodies: Vec<Content>) -> Result<Range<u64>> {
         let limit = self.options.max_record_bytes;
         if let Some(body) = bodies.iter().find(|body| body.len() > limit) {
             let what = format!(
@@ -394,7 +400,6 @@ impl WriteAheadLog {
             turns -= 1;
         }
         let group = std::mem::take(&mut state.waiting);
-        state.writers = group.writers;
         let first = state.end;
         drop(state);
         // A disk may be the program's own.
@@ -406,6 +411,8 @@ impl WriteAheadLog {
             let what = "the disk of the write-ahead log";
             Err(Error::from_panic(payload, what))
         });
+        let count = group.bodies.len() as u64;
+        drop(group.bodies);
         let mut state = self.state();
         state.stats.failures += writer.take_failures();
         if let (Ok(()), Some(segment)) = (&written, writer.segment()) {
@@ -413,11 +420,12 @@ impl WriteAheadLog {
                 Some(last) if last.number == segment.number => last.bytes = segment.bytes,
                 _ => state.segments.push_back(segment.clone()),
             }
-            let count = group.bodies.len() as u64;
             state.end += count;
             state.stats.records += count;
             state.stats.groups += 1;
         }
+        // Otherwise those who come one behind the other would stay two groups.
+        state.writers = group.writers + state.waiting.writers;
         state.writer = Some(writer);
         state.unlock_if_done();
         // Nobody else sets it.

@@ -136,7 +136,7 @@ impl Found {
         let mut segment = SegmentWriter::create_hidden(&**disk, dir, number, first, now)?;
         let mut tail = WalReader::new(Arc::clone(disk), policy, &self.segments, first..self.end)?;
         while let Some((_, body)) = tail.next_record()? {
-            segment.append(&[body])?;
+            segment.append(&[[body, &[]]])?;
         }
         segment.publish(&**disk, dir)?;
         while let Some(last) = self.segments.pop_back_if(|last| last.first >= first) {

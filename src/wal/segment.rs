@@ -1,5 +1,6 @@
 //! Segments: their names, their headers, and writing one.
 
+use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 
 use crate::codec::frame::{HEADER as FRAME_HEADER, Salt};
@@ -20,8 +21,16 @@ pub(super) const RECORD_HEADER: usize = 16;
 /// What a record takes beside its body.
 pub(super) const OVERHEAD: usize = FRAME_HEADER + RECORD_HEADER;
 
-/// A body of this size is handed to the disk by itself; smaller ones are collected.
-const LARGE: usize = 64 << 10;
+/// Records that are handed to the disk at a time, at the most.
+const RUN: usize = 128;
+
+/// No further record is put into such a run: what was summed is still in the cache when
+/// it is written.
+const RUN_BYTES: usize = 256 << 10;
+
+/// The disk begins to write what was appended when it is so much: it is at work while more
+/// comes, and the sync at the end waits for the rest only.
+const AHEAD: u64 = 8 << 20;
 
 /// What is known of a segment on disk.
 #[derive(Clone, Debug)]
@@ -122,7 +131,8 @@ pub(super) struct SegmentWriter {
     /// The number of the next record.
     next: u64,
     made_nanos: i64,
-    buffer: Vec<u8>,
+    /// Bytes at the front that the disk writes, or has written.
+    begun: u64,
 }
 
 impl SegmentWriter {
@@ -185,7 +195,7 @@ impl SegmentWriter {
             synced: first,
             next: first,
             made_nanos,
-            buffer: Vec::new(),
+            begun: 0,
         })
     }
 
@@ -217,8 +227,8 @@ impl SegmentWriter {
         self.next > self.segment.first
     }
 
-    /// Appends one record for each body.
-    pub(super) fn append<B: AsRef<[u8]>>(&mut self, bodies: &[B]) -> Result<()> {
+    /// Appends one record for each body, which stands in two parts.
+    pub(super) fn append(&mut self, bodies: &[[&[u8]; 2]]) -> Result<()> {
         kill_point!("wal.append.before_write");
         self.write(bodies)
             .map_err(|cause| cannot("write", &self.segment.path, cause))?;
@@ -226,37 +236,45 @@ impl SegmentWriter {
         Ok(())
     }
 
-    fn write<B: AsRef<[u8]>>(&mut self, bodies: &[B]) -> std::io::Result<()> {
-        self.buffer.clear();
-        for body in bodies {
-            let body = body.as_ref();
-            let sequence = self.next.to_le_bytes();
-            let synced = self.synced.to_le_bytes();
-            let header = self.salt.header(&[&sequence, &synced, body]);
-            for part in [&header[..], &sequence, &synced] {
-                self.buffer.extend_from_slice(part);
-            }
-            if body.len() >= LARGE {
-                self.flush()?;
-                self.file.append(body)?;
-            } else {
-                self.buffer.extend_from_slice(body);
-                if self.buffer.len() >= LARGE {
-                    self.flush()?;
+    fn write(&mut self, mut bodies: &[[&[u8]; 2]]) -> std::io::Result<()> {
+        while !bodies.is_empty() {
+            let mut headers = [[0; OVERHEAD]; RUN];
+            let (mut count, mut bytes) = (0, 0);
+            for (header, body) in headers.iter_mut().zip(bodies) {
+                if bytes >= RUN_BYTES {
+                    break;
                 }
+                *header = self.record_header(self.next + count as u64, body);
+                count += 1;
+                bytes += OVERHEAD + body[0].len() + body[1].len();
             }
-            self.next += 1;
-            self.segment.bytes += (OVERHEAD + body.len()) as u64;
-        }
-        self.flush()
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        if !self.buffer.is_empty() {
-            self.file.append(&self.buffer)?;
-            self.buffer.clear();
+            let (run, rest) = bodies.split_at(count);
+            let mut parts = [IoSlice::new(&[]); 3 * RUN];
+            let run = parts.chunks_exact_mut(3).zip(&headers).zip(run);
+            for ((parts, header), [front, rest]) in run {
+                parts.copy_from_slice(&[header, *front, *rest].map(IoSlice::new));
+            }
+            self.file.append_vectored(&mut parts[..3 * count])?;
+            self.next += count as u64;
+            self.segment.bytes += bytes as u64;
+            if self.segment.bytes - self.begun >= AHEAD {
+                self.file.begin_sync()?;
+                self.begun = self.segment.bytes;
+            }
+            bodies = rest;
         }
         Ok(())
+    }
+
+    /// What stands in front of a body.
+    fn record_header(&self, sequence: u64, body: &[&[u8]; 2]) -> [u8; OVERHEAD] {
+        let (sequence, synced) = (sequence.to_le_bytes(), self.synced.to_le_bytes());
+        let frame = self.salt.header(&[&sequence, &synced, body[0], body[1]]);
+        let mut header = [0; OVERHEAD];
+        header[..FRAME_HEADER].copy_from_slice(&frame);
+        header[FRAME_HEADER..FRAME_HEADER + 8].copy_from_slice(&sequence);
+        header[FRAME_HEADER + 8..].copy_from_slice(&synced);
+        header
     }
 
     /// Makes durable what was appended.
@@ -266,6 +284,7 @@ impl SegmentWriter {
             .sync()
             .map_err(|cause| cannot("sync", &self.segment.path, cause))?;
         self.synced = self.next;
+        self.begun = self.segment.bytes;
         kill_point!("wal.sync.done");
         Ok(())
     }

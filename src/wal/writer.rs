@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::segment::{Segment, SegmentWriter, remove};
 use super::{SyncMode, WalOptions};
-use crate::disk::Disk;
+use crate::disk::{Content, Disk};
 use crate::error::Result;
 use crate::time::Clock;
 
@@ -62,7 +62,7 @@ impl Writer {
         &mut self,
         at: &Place<'_>,
         first: u64,
-        bodies: &[Vec<u8>],
+        bodies: &[Content],
         bytes: u64,
     ) -> Result<()> {
         self.roll_if_due(at, bytes);
@@ -72,9 +72,10 @@ impl Writer {
         })
     }
 
-    fn attempt(&mut self, at: &Place<'_>, first: u64, bodies: &[Vec<u8>]) -> Result<()> {
+    fn attempt(&mut self, at: &Place<'_>, first: u64, bodies: &[Content]) -> Result<()> {
         let written = self.current(at, first).and_then(|segment| {
-            segment.append(bodies)?;
+            let bodies: Vec<_> = bodies.iter().map(Content::parts).collect();
+            segment.append(&bodies)?;
             match at.options.sync {
                 SyncMode::Always => segment.sync(),
                 SyncMode::Os => Ok(()),

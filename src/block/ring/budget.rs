@@ -1,5 +1,6 @@
 //! The bound of a ring, and the place where its writer waits.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError};
 
@@ -22,6 +23,9 @@ const BYTE: u64 = 1 << 2;
 /// nothing to drop.
 type MakeRoom = Box<dyn Fn() -> Option<u64> + Send + Sync>;
 
+/// So many bytes are worth a look before their batch is cut.
+const MANY: u64 = 1 << 20;
+
 /// The bytes that were published in a ring and whose ranges are still held, and
 /// the bound on them.
 ///
@@ -41,6 +45,8 @@ pub(crate) struct Budget {
     waits: AtomicU64,
     /// What a writer without room tries before it waits.
     make_room: OnceLock<MakeRoom>,
+    /// Whom the writer tells that there is much.
+    when_filled: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// Records that were dropped for want of room. The writer stores it.
     dropped: AtomicU64,
     /// The node that the writer stays on.
@@ -57,6 +63,7 @@ impl Budget {
             changed: Condvar::new(),
             waits: AtomicU64::new(0),
             make_room: OnceLock::new(),
+            when_filled: OnceLock::new(),
             dropped: AtomicU64::new(0),
             home: OnceLock::new(),
         }
@@ -109,6 +116,12 @@ impl Budget {
     /// place of waiting. Counts once.
     pub(crate) fn make_room_by(&self, make_room: impl Fn() -> Option<u64> + Send + Sync + 'static) {
         self.make_room.get_or_init(|| Box::new(make_room));
+    }
+
+    /// The writer calls this now and then, when it has received many bytes since. Counts
+    /// once.
+    pub(crate) fn when_filled(&self, tell: Box<dyn Fn() + Send + Sync>) {
+        self.when_filled.get_or_init(|| tell);
     }
 
     /// Stops the writer: from now on it gets [`Closed`], also where it waits.
@@ -165,6 +178,8 @@ pub(super) struct Intake {
     budget: Arc<Budget>,
     /// The writer's own copy of `Budget::received`.
     received: u64,
+    /// What that was when it told somebody last.
+    told: Cell<u64>,
 }
 
 impl Intake {
@@ -172,6 +187,7 @@ impl Intake {
         Self {
             budget: Arc::new(Budget::new(bound)),
             received: 0,
+            told: Cell::new(0),
         }
     }
 
@@ -223,6 +239,16 @@ impl Intake {
             Ok(())
         } else {
             self.wait(|_| ready().then_some(()), None)
+        }
+    }
+
+    /// Tells who wants to know it, if there is much by now.
+    pub(super) fn tell_filled(&self) {
+        if self.received - self.told.get() >= MANY
+            && let Some(tell) = self.budget.when_filled.get()
+        {
+            self.told.set(self.received);
+            tell();
         }
     }
 

@@ -140,6 +140,7 @@ impl<B: Block> Outlet<B> {
             pushed.is_ok(),
             "the one writer waited for room in the queue"
         );
+        self.intake.tell_filled();
         segment
     }
 }

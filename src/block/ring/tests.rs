@@ -608,6 +608,27 @@ fn every_record_is_dropped_once() {
     assert_eq!(Arc::strong_count(&alive), 1);
 }
 
+#[test]
+fn much_is_told_of_when_a_block_is_opened() {
+    let options = RingOptions {
+        block: 512 << 10,
+        bound: 1 << 30,
+        ..ROOMY
+    };
+    let (mut writer, _cutter, budget) = typed_ring(options);
+    let (tell, told) = channel();
+    budget.when_filled(Box::new(move || tell.send(()).unwrap()));
+    // Two records a block, so four are the megabyte.
+    for number in 0..4 {
+        writer.push(number, 256 << 10).unwrap();
+    }
+    assert_eq!(told.try_iter().count(), 0);
+    for number in 4..9 {
+        writer.push(number, 256 << 10).unwrap();
+    }
+    assert_eq!(told.try_iter().count(), 2);
+}
+
 /// Waits until the writer had to wait for the `n`th time.
 fn until_waiting(budget: &Budget, n: u64) {
     while budget.waits() < n {

@@ -30,6 +30,12 @@ impl super::Taken<TextBlock> {
     }
 }
 
+impl AsRef<[u8]> for super::Taken<TextBlock> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
 /// Makes a ring of lines, each of at most `max_line_bytes` without its
 /// terminator.
 pub(crate) fn text_ring(

@@ -36,7 +36,7 @@ mod tests;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io::{Cursor, Error, ErrorKind, Read, Result, Seek, SeekFrom};
+use std::io::{Cursor, Error, ErrorKind, IoSlice, Read, Result, Seek, SeekFrom};
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -371,16 +371,25 @@ struct Appending {
 
 impl AppendFile for Appending {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.append_vectored(&mut [IoSlice::new(bytes)])
+    }
+
+    /// Each part is a change of its own: a crash may spare any of them.
+    fn append_vectored(&mut self, parts: &mut [IoSlice<'_>]) -> Result<()> {
         let mut state = self.disk.state();
         let fault = state.call(&Needs::Room);
-        let written = match fault {
-            None => bytes.len(),
-            Some(Fault::Short) => bytes.len() / 2,
+        let bytes = parts.iter().map(|part| part.len()).sum::<usize>();
+        let mut room = match fault {
+            None => bytes,
+            Some(Fault::Short) => bytes / 2,
             Some(_) => 0,
         };
-        if written > 0 {
-            let bytes = bytes[..written].to_vec();
-            state.change(Change::Append(self.file, bytes));
+        for part in parts {
+            let bytes = &part[..part.len().min(room)];
+            if !bytes.is_empty() {
+                state.change(Change::Append(self.file, bytes.to_vec()));
+                room -= bytes.len();
+            }
         }
         fault.map_or(Ok(()), |fault| Err(fault.error()))
     }

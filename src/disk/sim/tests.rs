@@ -280,6 +280,26 @@ fn operations_fail_by_their_number() {
     assert_eq!(text(&durable, FILE).unwrap(), "ax");
 }
 
+#[test]
+fn parts_are_one_operation_and_a_crash_may_spare_some() {
+    let disk = with_dir();
+    let mut file = disk.create(path(FILE)).unwrap();
+    let (calls, operations) = (disk.calls(), disk.operations());
+    let parts = || [&b"ab"[..], b"", b"cd"].map(IoSlice::new);
+    file.append_vectored(&mut parts()).unwrap();
+    assert_eq!(
+        (disk.calls(), disk.operations()),
+        (calls + 1, operations + 2)
+    );
+    let crashed = disk.crash(operations + 1, Survives::Written);
+    assert_eq!(text(&crashed, FILE).unwrap(), "ab");
+    disk.fail(disk.calls().., Fault::Short);
+    let mut parts = [&b"e"[..], b"fghi", b"j"].map(IoSlice::new);
+    let full = file.append_vectored(&mut parts).unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::StorageFull);
+    assert_eq!(text(&disk, FILE).unwrap(), "abcdefg");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -7,6 +7,7 @@ use super::receiver::IntoPartition;
 use super::{Before, Ingest, InputNode};
 use crate::block::Taken;
 use crate::codec::RecordCodec;
+use crate::disk::Content;
 use crate::dstream::durable::{Durable, Keep, Piece, Saved, Uid};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::NodeId;
@@ -34,6 +35,9 @@ pub(crate) trait LoggedInput: Send + Sync {
 
     /// The first record of the log that is here for a batch behind `time`.
     fn needed_behind(&self, time: BatchTime) -> Option<u64>;
+
+    /// Calls `tell` now and then, when much was received since.
+    fn when_filled(&self, tell: Box<dyn Fn() + Send + Sync>);
 
     /// The parts of the batch `time`, which was cut; once.
     fn take_parts(&self, time: BatchTime) -> Vec<Arc<dyn Part>>;
@@ -80,6 +84,10 @@ impl<T: Data, I: Ingest<T>> LoggedInput for InputNode<T, I> {
 
     fn needed_behind(&self, time: BatchTime) -> Option<u64> {
         self.ingest.needed_behind(time)
+    }
+
+    fn when_filled(&self, tell: Box<dyn Fn() + Send + Sync>) {
+        self.ingest.when_filled(tell);
     }
 
     fn take_parts(&self, time: BatchTime) -> Vec<Arc<dyn Part>> {
@@ -166,7 +174,7 @@ pub(crate) trait Part: Send + Sync {
     fn set_sequence(&self, sequence: u64);
 
     /// What the log has to have of it. Runs code of the program's own.
-    fn body(&self) -> Result<Vec<u8>>;
+    fn body(&self) -> Result<Content>;
 }
 
 /// A range that a cut took from a ring.
@@ -199,13 +207,16 @@ impl<B: IntoPartition> Part for TakenPart<B> {
         self.sequence.get_or_init(|| sequence);
     }
 
-    fn body(&self) -> Result<Vec<u8>> {
+    fn body(&self) -> Result<Content> {
         let Some((log, stream)) = self.logging.log() else {
-            return Ok(Vec::new());
+            return Ok(Vec::new().into());
         };
         let metadata = B::about(&self.taken).and_then(|about| about.metadata.as_deref());
         let mut body = log.begin_block(stream, metadata, self.taken.records() as u64)?;
+        if let Some(bytes) = B::shared_bytes(&self.taken) {
+            return Ok(Content::new(body, bytes));
+        }
         B::encode(&self.taken, &self.logging, &mut body)?;
-        Ok(body)
+        Ok(body.into())
     }
 }

@@ -174,6 +174,9 @@ pub(crate) trait Ingest<T>: Send + Sync + 'static {
         None
     }
 
+    /// See [`LoggedInput::when_filled`].
+    fn when_filled(&self, _tell: Box<dyn Fn() + Send + Sync>) {}
+
     /// See [`LoggedInput::waiting_parts`].
     fn waiting_parts(&self) -> Vec<Arc<dyn Part>> {
         Vec::new()

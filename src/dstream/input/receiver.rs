@@ -9,6 +9,7 @@ use super::received::{How, ReceivedBlocks};
 use super::restored::{Restored, RestoredPart};
 use super::{Cut, Ingest, InputNode};
 use crate::block::{About, Budget, Cutter, Str, Taken, TextBlock, TypedBlock};
+use crate::disk::SharedBytes;
 use crate::dstream::{DStream, Graph};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
@@ -72,6 +73,11 @@ pub(crate) trait IntoPartition: crate::block::Block + Sized {
         out: &mut Vec<u8>,
     ) -> Result<()>;
 
+    /// What [`encode`](Self::encode) would write, if it stands there already.
+    fn shared_bytes(_: &Taken<Self>) -> Option<SharedBytes> {
+        None
+    }
+
     /// Reads as many records as were written.
     fn decode(
         bytes: &[u8],
@@ -92,6 +98,10 @@ impl IntoPartition for TextBlock {
     fn encode(taken: &Taken<Self>, _: &Logging<Str>, out: &mut Vec<u8>) -> Result<()> {
         out.extend_from_slice(taken.bytes());
         Ok(())
+    }
+
+    fn shared_bytes(taken: &Taken<Self>) -> Option<SharedBytes> {
+        Some(Arc::new(taken.clone()))
     }
 
     fn decode(
@@ -298,16 +308,19 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         waiting.chain(needed).min()
     }
 
+    fn when_filled(&self, tell: Box<dyn Fn() + Send + Sync>) {
+        self.budget.when_filled(tell);
+    }
+
     fn waiting_parts(&self) -> Vec<Arc<dyn Part>> {
         // Otherwise they would come between a look at what waits and its note.
         if !self.restored().is_over() {
             return Vec::new();
         }
         let ring = self.cut_ring();
-        let parts = ring
-            .blocks
-            .iter()
-            .map(|part| Arc::clone(part) as Arc<dyn Part>);
-        parts.filter(|part| part.sequence().is_none()).collect()
+        let parts = ring.blocks.iter().filter(|part| part.sequence().is_none());
+        parts
+            .map(|part| Arc::clone(part) as Arc<dyn Part>)
+            .collect()
     }
 }

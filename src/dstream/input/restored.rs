@@ -10,6 +10,7 @@ use super::logged::Part;
 use super::received::How;
 use super::receiver::IntoPartition;
 use crate::block::Memory;
+use crate::disk::Content;
 use crate::error::{ErrorKind, Result};
 use crate::executor::UNKNOWN;
 use crate::rdd::Partition;
@@ -57,8 +58,8 @@ impl<T: Data> Part for RestoredPart<T> {
 
     fn set_sequence(&self, _: u64) {}
 
-    fn body(&self) -> Result<Vec<u8>> {
-        Ok(Vec::new())
+    fn body(&self) -> Result<Content> {
+        Ok(Vec::new().into())
     }
 }
 

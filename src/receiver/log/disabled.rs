@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{RestoredBlock, StreamBlocks};
+use crate::disk::Content;
 use crate::error::Result;
 use crate::time::BatchTime;
 
@@ -42,7 +43,7 @@ impl ReceiverLog {
         match **self {}
     }
 
-    pub(crate) fn append_blocks(&self, _: Vec<Vec<u8>>) -> Result<Range<u64>> {
+    pub(crate) fn append_blocks(&self, _: Vec<Content>) -> Result<Range<u64>> {
         match *self {}
     }
 
@@ -50,7 +51,7 @@ impl ReceiverLog {
         &self,
         _: BatchTime,
         _: &[StreamBlocks],
-        _: Vec<Vec<u8>>,
+        _: Vec<Content>,
     ) -> Result<Range<u64>> {
         match *self {}
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::record::{self, Block, Record};
 use super::{Again, RestoredBlock, RestoredStream, StreamBlocks};
-use crate::disk::Disk;
+use crate::disk::{Content, Disk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
 use crate::sync::engine::{Mutex, MutexGuard};
@@ -188,8 +188,8 @@ impl ReceiverLog {
     }
 
     /// Logs blocks that were cut, but for no batch yet.
-    pub(crate) fn append_blocks(&self, bodies: Vec<Vec<u8>>) -> Result<Range<u64>> {
-        self.wal.append_all(bodies)
+    pub(crate) fn append_blocks(&self, bodies: Vec<Content>) -> Result<Range<u64>> {
+        self.wal.append_contents(bodies)
     }
 
     /// Logs a batch, and with it blocks that are not yet in the log. Gives the numbers
@@ -198,11 +198,11 @@ impl ReceiverLog {
         &self,
         time: BatchTime,
         streams: &[StreamBlocks],
-        mut new: Vec<Vec<u8>>,
+        mut new: Vec<Content>,
     ) -> Result<Range<u64>> {
         let batch = record::batch(time, streams, new.len())?;
-        new.push(batch);
-        let appended = self.wal.append_all(new)?;
+        new.push(batch.into());
+        let appended = self.wal.append_contents(new)?;
         kill_point!("receiver.batch.logged");
         Ok(appended.start..appended.end - 1)
     }

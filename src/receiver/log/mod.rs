@@ -7,7 +7,7 @@
 //! | what a receiver does | when it is in the log |
 //! | --- | --- |
 //! | `store_many`, and a block of a block generator | before the call returns: it may be acknowledged |
-//! | `store`, and all that sockets receive | soon after it was cut, at the block interval or the batch interval; a crash loses what came since |
+//! | `store`, and all that sockets receive | as soon as there are some megabytes of it, and soon after it was cut, at the block interval or the batch interval; a crash loses what came since |
 //!
 //! **After a restart** the batches behind the checkpoint come again, each with the
 //! blocks that it had, and then the first new batch has the blocks that were in none. A

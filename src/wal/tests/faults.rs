@@ -179,3 +179,36 @@ fn a_disk_that_panics_is_an_error() {
         );
     }
 }
+
+/// F-9: the disk is told to begin now and then; if it cannot, that is as a sync that failed.
+#[test]
+fn a_sync_that_cannot_begin_ends_the_segment() {
+    let begun = Arc::new(std::sync::Mutex::new(0));
+    let count = Arc::clone(&begun);
+    let disk = HookedDisk {
+        begin: Arc::new(move || {
+            let mut count = count.lock().unwrap();
+            *count += 1;
+            match *count {
+                2 => Err(std::io::ErrorKind::StorageFull.into()),
+                _ => Ok(()),
+            }
+        }),
+        ..HookedDisk::default()
+    };
+    let options = WalOptions::new().sync(SyncMode::Os);
+    let clock = Arc::new(ManualClock::new(0));
+    let log = WriteAheadLog::open(Arc::new(disk), DIR, 0, options, clock).unwrap();
+    let body = |number: u8| vec![number; 3 << 20];
+    for number in 0..5 {
+        log.append(body(number)).unwrap();
+    }
+    // Behind 9 MiB, and behind 18, with record 5: that goes to a new segment.
+    assert_eq!(*begun.lock().unwrap(), 1);
+    log.append(body(5)).unwrap();
+    assert_eq!(*begun.lock().unwrap(), 2);
+    let stats = log.stats();
+    assert_eq!((stats.segments, stats.failures), (2, 1));
+    let expected: Vec<_> = (0..6).map(|number| (number.into(), body(number))).collect();
+    assert!(records(&log, 0).unwrap() == expected);
+}

@@ -1,18 +1,19 @@
 //! A simulated disk that calls the test.
 
 use std::fmt;
-use std::io::Result;
+use std::io::{IoSlice, Result};
 
 use super::*;
 use crate::disk::{AppendFile, DirLock, ReadFile};
 
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
-/// Calls what it is given before it makes or syncs a file.
+/// Calls what it is given before it makes or syncs a file, or to begin a sync.
 #[derive(Clone)]
 pub(super) struct HookedDisk {
     pub(super) disk: SimDisk,
     pub(super) create: Hook,
+    pub(super) begin: Arc<dyn Fn() -> Result<()> + Send + Sync>,
     pub(super) sync: Hook,
 }
 
@@ -21,6 +22,7 @@ impl Default for HookedDisk {
         Self {
             disk: SimDisk::new(),
             create: Arc::new(|| ()),
+            begin: Arc::new(|| Ok(())),
             sync: Arc::new(|| ()),
         }
     }
@@ -34,7 +36,7 @@ impl fmt::Debug for HookedDisk {
 
 struct HookedFile {
     file: Box<dyn AppendFile>,
-    sync: Hook,
+    disk: HookedDisk,
 }
 
 impl AppendFile for HookedFile {
@@ -42,8 +44,16 @@ impl AppendFile for HookedFile {
         self.file.append(bytes)
     }
 
+    fn append_vectored(&mut self, parts: &mut [IoSlice<'_>]) -> Result<()> {
+        self.file.append_vectored(parts)
+    }
+
+    fn begin_sync(&mut self) -> Result<()> {
+        (self.disk.begin)()
+    }
+
     fn sync(&mut self) -> Result<()> {
-        (self.sync)();
+        (self.disk.sync)();
         self.file.sync()
     }
 }
@@ -59,7 +69,7 @@ impl Disk for HookedDisk {
         (self.create)();
         Ok(Box::new(HookedFile {
             file: self.disk.create(path)?,
-            sync: Arc::clone(&self.sync),
+            disk: self.clone(),
         }))
     }
 

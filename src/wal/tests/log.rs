@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
+use crate::disk::{Content, SharedBytes};
 use crate::time::Clock;
 
 #[test]
@@ -13,7 +17,7 @@ fn what_was_appended_is_read_in_order() {
     assert_eq!(log.append(b"a".to_vec()).unwrap(), 0);
     assert_eq!(append(&log, &["b", "", "c"]).unwrap(), 1..4);
     assert_eq!(append(&log, &[]).unwrap(), 4..4);
-    // Collected ones around one that is written by itself.
+    // Small ones around one that ends a run.
     let large = "x".repeat(200_000);
     assert_eq!(append(&log, &["d", &large, "e"]).unwrap(), 4..7);
     assert_eq!(bodies(&log, 0), ["a", "b", "", "c", "d", &large, "e"]);
@@ -210,4 +214,49 @@ fn ids_are_random() {
         ids.insert(header[20..28].to_vec());
     }
     assert_eq!(ids.len(), 8);
+}
+
+/// What stands in two places is one body, and its bytes are where they were.
+#[test]
+fn what_is_shared_is_written_behind_what_is_not() {
+    let disk = SimDisk::new();
+    let log = open(&disk);
+    let shared: SharedBytes = Arc::new(b"shared".to_vec());
+    let bodies = vec![
+        Content::new(b"own, ".to_vec(), Arc::clone(&shared)),
+        Content::new(Vec::new(), Arc::clone(&shared)),
+        b"own".to_vec().into(),
+        Content::new(b"none".to_vec(), Arc::new(Vec::new())),
+    ];
+    assert_eq!(log.append_contents(bodies).unwrap(), 0..4);
+    let expected = ["own, shared", "shared", "own", "none"];
+    assert_eq!(super::bodies(&log, 0), expected);
+    assert_eq!(size(&disk, 0), 40 + 4 * 24 + 11 + 6 + 3 + 4);
+    // Nobody holds them any more.
+    assert_eq!(Arc::strong_count(&shared), 1);
+    drop(log);
+    assert_eq!(super::bodies(&open(&disk), 0), expected);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    /// However many bodies of whatever length there are: more than one run has, or fewer.
+    #[test]
+    fn bodies_of_any_length_come_back(lengths in vec((0_usize..40, 0_usize..40), 0..400), large in 0_usize..400) {
+        let disk = SimDisk::new();
+        let log = open(&disk);
+        let body = |(at, &(own, shared)): (usize, &(usize, usize))| {
+            let shared = if at == large { 300_000 } else { shared };
+            (vec![at as u8; own], vec![!(at as u8); shared])
+        };
+        let bodies: Vec<_> = lengths.iter().enumerate().map(body).collect();
+        let contents = bodies.iter().cloned().map(|(own, shared)| {
+            Content::new(own, Arc::new(shared))
+        });
+        log.append_contents(contents.collect()).unwrap();
+        let expected = bodies.into_iter().enumerate();
+        let expected: Vec<_> = expected.map(|(at, (own, shared))| (at as u64, [own, shared].concat())).collect();
+        prop_assert!(records(&log, 0).unwrap() == expected);
+    }
 }

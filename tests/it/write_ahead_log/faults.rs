@@ -242,3 +242,18 @@ fn f_15_a_disk_that_fails_for_a_moment_is_asked_again() {
         }
     }
 }
+
+/// What cannot be logged ahead of its batch is logged with it.
+#[test]
+fn f_9_much_that_cannot_be_logged_waits_for_its_batch() {
+    let disk = SimDisk::new();
+    let run = start(&disk, 0);
+    disk.fail(disk.calls().., Fault::Full);
+    for number in 0..600_000 {
+        run.handle.store(number).unwrap();
+    }
+    disk.mend();
+    run.program.tick();
+    assert_eq!(run.counts(), once(0..600_000));
+    run.program.ssc.stop(false).unwrap();
+}

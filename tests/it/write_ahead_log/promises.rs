@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, mpsc};
+use std::{fs, thread};
 
 use millstream::id::BlockId;
 use millstream::receiver::BlockGeneratorListener;
@@ -164,7 +165,7 @@ fn g_16_a_generator_acknowledges_what_is_in_the_log() {
     program.clock.await_waiters(2);
     program.clock.advance(Duration::from_millis(200));
     while pushed(&acknowledged).is_empty() {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     assert_eq!(pushed(&acknowledged), [vec![1, 2]]);
     generator.add_data_with_callback(3, 3).unwrap();
@@ -266,4 +267,30 @@ fn a_log_that_is_turned_off_is_not_forgotten() {
         "{error}"
     );
     start(true).unwrap();
+}
+
+/// Much is in the log before its batch is cut: a crash before that does not lose it.
+#[test]
+fn g_3_what_is_much_is_logged_before_it_is_cut() {
+    let dir = Scratch::new("log-much");
+    let run = Run::start(&dir, 0, NEVER);
+    for number in 0..300_000 {
+        run.handle.store(number).unwrap();
+    }
+    let logged = || {
+        let files = fs::read_dir(dir.join("wal")).unwrap();
+        files
+            .map(|file| file.unwrap().metadata().unwrap().len())
+            .sum::<u64>()
+    };
+    while logged() < 100_000 {
+        thread::yield_now();
+    }
+    let now = run.crash();
+    let run = Run::start(&dir, now, NEVER);
+    run.program.tick();
+    let counts = run.counts();
+    assert!(!counts.is_empty());
+    assert_eq!(counts, once(0..counts.len() as u64));
+    run.program.ssc.stop(false).unwrap();
 }
