@@ -31,7 +31,7 @@ mod work;
 mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +44,7 @@ use crate::task::{self, Scope, Stage, in_task};
 use paces::Paces;
 use pool::NodePool;
 pub(crate) use spares::{Spare, Spares};
+use stopwatch::Stopwatch;
 use work::{Again, Attempts, Work};
 
 /// Work that is expected to be done sooner than another thread would wake up.
@@ -56,6 +57,8 @@ pub(crate) const UNKNOWN: usize = SMALL;
 const SOON: usize = 16 * SMALL;
 /// How long the calling thread works before it only waits for the workers.
 const ALONE: Duration = Duration::from_micros(50);
+/// So long behind work that they had a part in, workers are mostly awake.
+const AWAKE: Duration = Duration::from_micros(200);
 /// Work that took less before is done by the calling thread, whatever its weight.
 const BRIEF: Duration = Duration::from_micros(20);
 
@@ -72,6 +75,10 @@ pub(crate) struct Executor {
     task_max_failures: usize,
     memory: Arc<Memory>,
     paces: Paces,
+    /// When it was started; and when workers had last a part in work beside the calling
+    /// thread, in nanoseconds since then. Decides only who is woken, so it is relaxed.
+    started: Stopwatch,
+    beside: AtomicU64,
 }
 
 /// A partition in the pieces that several workers can share, each of them a task.
@@ -136,6 +143,8 @@ impl Executor {
                 task_max_failures,
                 memory: Arc::new(memory),
                 paces: Paces::new(),
+                started: Stopwatch::start(),
+                beside: AtomicU64::new(0),
             },
             placement,
         ))
@@ -266,9 +275,13 @@ impl Executor {
             // A program that asks for one worker gets one, and the calling thread may be far
             // from a home.
             if is_soon && active > 1 && !work.has_homes() {
-                let helpers = work.open().min(active) - 1;
+                // A thread that is woken is often put where the waking one runs, and they take
+                // turns then, with a core beside them idle. One more finds that.
+                let spare = usize::from(self.since_beside() > AWAKE);
+                let helpers = work.open().min(active) - 1 + spare;
                 let body = |worker| join_in(worker, helpers + 1);
                 pool::run_beside(&self.pools, helpers, &body);
+                self.note_beside();
             } else {
                 pool::run_on_all(&self.pools, active, &|worker| join_in(worker, active));
             }
@@ -282,6 +295,16 @@ impl Executor {
             states.push(init());
         }
         Ok(states)
+    }
+
+    fn since_beside(&self) -> Duration {
+        let last = Duration::from_nanos(self.beside.load(Ordering::Relaxed));
+        self.started.elapsed().saturating_sub(last)
+    }
+
+    fn note_beside(&self) {
+        let now = self.started.elapsed().as_nanos() as u64;
+        self.beside.store(now, Ordering::Relaxed);
     }
 
     fn attempts(&self, again: Again) -> Attempts {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Real time spent, to decide whether to wake the workers; no result depends
 /// on it.
+#[derive(Debug)]
 pub(super) struct Stopwatch(Instant);
 
 impl Stopwatch {
