@@ -217,8 +217,7 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     }
 }
 
-/// After a panic the step is taken back.
-/// One partition of the state of a stream.
+/// One partition of the state of a stream. After a panic in it the step is taken back.
 pub(crate) struct StatePartition<K, S> {
     pub(super) table: Table<K, S>,
     pub(super) undo: Undo<S>,
