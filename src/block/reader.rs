@@ -118,6 +118,10 @@ impl<R: Read> LineReader<R> {
         if n == 0 {
             // What is left is a last line without a terminator.
             self.done = true;
+            if self.skipping {
+                // It began before, and might have been a mark.
+                self.start = self.filled;
+            }
             self.drop_oversize_partial();
             return Ok((self.start < self.filled).then_some((self.start, self.filled)));
         }
@@ -352,6 +356,15 @@ mod tests {
         let broken = lines(b"\xef\xbb", &[1], rules(100), false);
         assert_eq!(broken, (vec![Str::from("\u{fffd}")], 0));
         assert_eq!(lines(b"\xef\xbb", &[1], rules(1), false), (vec![], 1));
+        // It is in the first part only.
+        for max_line in [0, 100] {
+            let behind = LineRules {
+                from: 1,
+                ..rules(max_line)
+            };
+            let second = lines(b"\xef\xbb", &[1], behind, false);
+            assert_eq!(second, (vec![], 0));
+        }
     }
 
     #[test]

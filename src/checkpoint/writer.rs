@@ -276,20 +276,26 @@ impl Writer {
             }
         }
         let bytes = file.end(&contents)?;
-        if let Some(behind) = self.behind {
-            self.store.remove_behind(behind)?;
-            self.behind = None;
-        }
         let mut attempt = 1;
-        while let Err(cause) = self.store.write(time, &bytes) {
+        while let Err(error) = self.store(time, &bytes) {
             if attempt == ATTEMPTS {
-                let what = format!("the checkpoint of {time} cannot be written");
-                return Err(Error::io(what, cause));
+                return Err(error);
             }
             attempt += 1;
         }
         self.note_written(time, &contents);
         Ok(bytes.len() as u64)
+    }
+
+    fn store(&mut self, time: BatchTime, bytes: &[u8]) -> Result<()> {
+        if let Some(behind) = self.behind {
+            self.store.remove_behind(behind)?;
+            self.behind = None;
+        }
+        let written = self.store.write(time, bytes);
+        written.map_err(|cause| {
+            Error::io(format!("the checkpoint of {time} cannot be written"), cause)
+        })
     }
 
     fn note_written(&mut self, time: BatchTime, contents: &Contents) {
