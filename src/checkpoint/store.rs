@@ -38,7 +38,7 @@ pub(crate) struct Recovered {
     pub(crate) time: BatchTime,
     pub(crate) interval: Duration,
     /// How long it took to read it, and those that could not be read.
-    pub(super) took: Duration,
+    pub(crate) took: Duration,
     pub(crate) streams: BTreeMap<String, RecoveredStream>,
     pub(super) contents: Contents,
 }
