@@ -197,6 +197,13 @@ impl Error {
         Self::new(ErrorKind::Panic, format!("{what} panicked: {text}"))
     }
 
+    /// Runs what may be the program's own code: a panic is an error that names `what`. What it
+    /// leaves half changed is up to the caller.
+    pub(crate) fn caught<R>(what: &str, code: impl FnOnce() -> Result<R>) -> Result<R> {
+        panic::catch_unwind(AssertUnwindSafe(code))
+            .unwrap_or_else(|payload| Err(Self::from_panic(payload, what)))
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {

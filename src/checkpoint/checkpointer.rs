@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use std::sync::Arc;
 
 use super::batch_log::BatchLog;
@@ -99,18 +99,21 @@ impl Checkpointer {
         let streams = named(graph)?;
         check(graph, &streams)?;
         let mut before = before;
-        let mut recovery = before.as_ref().map(|recovered| {
-            let (bus, clock) = (Arc::clone(&bus), Arc::clone(&clock));
-            Recovery::begin(bus, clock, recovered.time, recovered.took)
-        });
         let noted_behind = before.as_ref().map(Recovered::noted_behind);
         let (batches, noted) = store.batch_log(noted_behind, Arc::clone(&clock))?;
+        let mut recovery = None;
         if let Some(recovered) = &mut before {
+            let begun_nanos = clock.now_nanos();
             restore(&streams, recovered)?;
             let fresh_from = repeat(graph, &streams, (times.last, clock.now_millis()), noted)?;
-            if let Some(recovery) = &mut recovery {
-                recovery.set_fresh_from(fresh_from);
-            }
+            let (bus, clock) = (Arc::clone(&bus), Arc::clone(&clock));
+            recovery = Some(Recovery::new(
+                bus,
+                clock,
+                recovered,
+                begun_nanos,
+                fresh_from,
+            ));
         }
         let saved = before.as_mut().map(Recovered::take_accumulators);
         accumulators.restore(saved.unwrap_or_default())?;
@@ -271,9 +274,8 @@ impl Checkpointer {
                 continue;
             };
             // A key's or a state's own code runs here.
-            let saved = catch_unwind(AssertUnwindSafe(|| durable.save(time, all)))
-                .unwrap_or_else(|payload| Err(Error::from_panic(payload, "saving a stream")))
-                .map_err(|error| {
+            let saved =
+                Error::caught("saving a stream", || durable.save(time, all)).map_err(|error| {
                     Error::new(error.kind(), format!("the stream {uid}")).with_source(error)
                 })?;
             let saved = match untaken.remove(uid) {
@@ -457,8 +459,7 @@ fn restore(streams: &[Named], recovered: &mut Recovered) -> Result<()> {
         }
         let pieces = std::mem::take(&mut stream.pieces);
         // As in `snapshot`.
-        let restored = catch_unwind(AssertUnwindSafe(|| durable.restore(time, pieces)))
-            .unwrap_or_else(|payload| Err(Error::from_panic(payload, "restoring a stream")));
+        let restored = Error::caught("restoring a stream", || durable.restore(time, pieces));
         restored.map_err(|error| {
             let mut what = format!("what the checkpoint of {time} has of the stream {uid:?}");
             if error.kind() == ErrorKind::IllegalState && !durable.is_input() {

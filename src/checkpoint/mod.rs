@@ -54,6 +54,9 @@ pub use inspect::{
     inspect,
 };
 pub(crate) use store::{Recovered, Store};
-#[cfg(all(test, shuttle))]
-pub(crate) use writer::KEPT;
 pub(crate) use writer::OnKept;
+#[cfg(all(test, shuttle))]
+pub(crate) use {
+    store::{file_name, times},
+    writer::KEPT,
+};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::store::Recovered;
 use crate::listener::{Bus, Event, RecoveryInfo};
 use crate::time::{BatchTime, Clock, Duration};
 
@@ -21,28 +22,24 @@ pub(super) struct Recovery {
 }
 
 impl Recovery {
-    /// The checkpoint was read, and nothing is restored yet.
-    pub(super) fn begin(
+    /// Of what `recovered` has; the streams began to be restored at `begun_nanos`.
+    pub(super) fn new(
         bus: Arc<Bus>,
         clock: Arc<dyn Clock>,
-        checkpoint_time: BatchTime,
-        read: Duration,
+        recovered: &Recovered,
+        begun_nanos: i64,
+        fresh_from: BatchTime,
     ) -> Self {
-        let now = clock.now_nanos();
         Self {
             bus,
             clock,
-            checkpoint_time,
-            read,
-            begun_nanos: now,
-            restored_nanos: now,
-            fresh_from: checkpoint_time,
+            checkpoint_time: recovered.time,
+            read: recovered.took,
+            begun_nanos,
+            restored_nanos: begun_nanos,
+            fresh_from,
             batches: 0,
         }
-    }
-
-    pub(super) fn set_fresh_from(&mut self, fresh_from: BatchTime) {
-        self.fresh_from = fresh_from;
     }
 
     /// All is restored, and batches may be cut.

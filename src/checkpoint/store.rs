@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
 use crate::hash::KeyHash;
 use crate::shared::SavedAccumulator;
-use crate::time::{BatchTime, Clock, Duration, SystemClock};
+use crate::time::{BatchTime, Clock, Duration};
 
 const PREFIX: &str = "checkpoint-";
 const TEMPORARY: &str = ".tmp";
@@ -37,7 +37,7 @@ pub(crate) struct Recovered {
     pub(crate) zero: BatchTime,
     pub(crate) time: BatchTime,
     pub(crate) interval: Duration,
-    /// How long it took to read it, and those that could not be read.
+    /// How long it took to read it, and those that could not be read, if somebody looked.
     pub(crate) took: Duration,
     pub(crate) streams: BTreeMap<String, RecoveredStream>,
     pub(super) contents: Contents,
@@ -160,15 +160,10 @@ impl Store {
     /// # Errors
     /// If there are some, and none can be read: the reason for each.
     pub(crate) fn recover(&self) -> Result<Option<Recovered>> {
-        // There is no context yet whose clock it could be.
-        let clock = SystemClock::new();
-        let begun = clock.now_nanos();
         let mut reasons = Vec::new();
         for time in self.times()?.into_iter().rev() {
             match self.read(time) {
-                Ok(mut recovered) => {
-                    let took = clock.now_nanos() - begun;
-                    recovered.took = Duration::from_nanos(took.unsigned_abs());
+                Ok(recovered) => {
                     // If it was not used yet.
                     KeyHash::adopt(recovered.contents.partitioning.seeds);
                     return Ok(Some(recovered));
@@ -295,7 +290,7 @@ fn piece(frames: &[Vec<u8>], place: &Place) -> Result<Piece> {
 }
 
 /// The times of the checkpoints that are in a directory, whole or not, in order.
-pub(super) fn times(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<BatchTime>> {
+pub(crate) fn times(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<BatchTime>> {
     let entries = disk.list(dir)?;
     let times = entries.iter().filter_map(|entry| {
         let millis = entry.file_name()?.strip_prefix(PREFIX)?.parse().ok()?;
@@ -307,6 +302,6 @@ pub(super) fn times(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<BatchTime>> {
 }
 
 /// The name of the file of a checkpoint.
-pub(super) fn file_name(time: BatchTime) -> String {
+pub(crate) fn file_name(time: BatchTime) -> String {
     format!("{PREFIX}{}", time.as_millis())
 }

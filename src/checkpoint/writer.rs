@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use std::sync::Arc;
 
 use super::batch_log::BatchLog;
@@ -219,8 +219,7 @@ impl Writer {
         while let Some(snapshot) = desk.take() {
             let (start, time) = (self.clock.now_nanos(), snapshot.time);
             // Somebody may be waiting for the end of it.
-            let result = catch_unwind(AssertUnwindSafe(|| self.write(snapshot)))
-                .unwrap_or_else(|payload| Err(Error::from_panic(payload, "writing a checkpoint")));
+            let result = Error::caught("writing a checkpoint", || self.write(snapshot));
             let took = self.clock.now_nanos().saturating_sub(start).max(0);
             let info =
                 CheckpointInfo::new(time, Duration::from_nanos(took.unsigned_abs()), &result);

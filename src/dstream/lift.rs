@@ -1,6 +1,6 @@
 //! Operations on batches, lifted over time: the nodes of most operators.
 
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::sync::Arc;
 
 use super::durable::Durable;
@@ -109,9 +109,7 @@ pub(super) fn guarded<T>(
     time: BatchTime,
     make: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(make))
-        .unwrap_or_else(|payload| Err(Error::from_panic(payload, step.name)))
-        .map_err(|error| error.in_batch(time.as_millis()).at(step.site))
+    Error::caught(step.name, make).map_err(|error| error.in_batch(time.as_millis()).at(step.site))
 }
 
 /// What a stream makes of a time at which its parent has no batch.

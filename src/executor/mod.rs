@@ -55,7 +55,7 @@ pub(crate) const UNKNOWN: usize = SMALL;
 /// Work that is expected to be done so soon that waking the workers counts: the calling
 /// thread takes the part of one.
 const SOON: usize = 16 * SMALL;
-/// How long the calling thread works before it only waits for the workers.
+/// How long the calling thread works alone, if that takes longer than was expected.
 const ALONE: Duration = Duration::from_micros(50);
 /// So long behind work that they had a part in, workers are mostly awake.
 const AWAKE: Duration = Duration::from_micros(200);
@@ -257,7 +257,7 @@ impl Executor {
         let mut states = Vec::new();
         // A checker of models knows no other threads than those that it runs.
         let is_alone = work.is_one() || cfg!(shuttle);
-        let kind = work.kind(&init, &step);
+        let kind = work::kind(&init, &step);
         let is_soon = weight <= SOON;
         let is_brief = || {
             let expected = self.paces.expect(kind, weight);
@@ -287,10 +287,11 @@ impl Executor {
             }
             states.extend(shared.into_inner().unwrap_or_else(PoisonError::into_inner));
         }
-        if weight > SMALL && is_soon {
-            self.paces.note(kind, weight, work.spent());
-        }
+        let spent = work.spent();
         work.commit()?;
+        if weight > SMALL && is_soon {
+            self.paces.note(kind, weight, spent);
+        }
         if states.is_empty() {
             states.push(init());
         }

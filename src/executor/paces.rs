@@ -13,7 +13,8 @@ pub(super) struct Paces(Box<[Slot; SLOTS]>);
 /// A kind in the upper half, its pace in picoseconds in the lower one; 0 is nothing.
 type Slot = AtomicU64;
 
-const SLOTS: usize = 256;
+/// As many as eight bits tell apart.
+const SLOTS: usize = 1 << 8;
 
 impl Paces {
     pub(super) fn new() -> Self {
@@ -47,7 +48,7 @@ impl Paces {
     }
 
     fn slot(&self, kind: Kind) -> &Slot {
-        &self.0[(kind.0 >> 56) as usize % SLOTS]
+        &self.0[(kind.0 >> 56) as usize]
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use super::pool::node;
+use crate::sync::lock;
 
 /// Something that a thread has taken, to be given back when it is not needed any more.
 pub(crate) struct Spare<T> {
@@ -53,7 +54,7 @@ impl<T> Spares<T> {
     /// Takes one for the calling thread; `new` makes one if there is none.
     pub(crate) fn take(&self, new: impl FnOnce() -> T) -> Spare<T> {
         let home = node();
-        let mut spares = self.lock();
+        let mut spares = lock(&self.0);
         let at = spares.iter().rposition(|spare| spare.home == home);
         let spare = at.map(|at| spares.swap_remove(at));
         drop(spares);
@@ -62,23 +63,19 @@ impl<T> Spares<T> {
 
     /// Takes one back, from any thread.
     pub(crate) fn put(&self, spare: Spare<T>) {
-        self.lock().push(spare);
+        lock(&self.0).push(spare);
     }
 
     /// Calls `each` with all that are there.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&mut T)) {
-        for spare in &mut *self.lock() {
+        for spare in &mut *lock(&self.0) {
             each(&mut spare.value);
         }
     }
 
     /// Lets go of all that are there.
     pub(crate) fn clear(&self) {
-        self.lock().clear();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Spare<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0).clear();
     }
 }
 
@@ -90,6 +87,6 @@ impl<T> Default for Spares<T> {
 
 impl<T> fmt::Debug for Spares<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Spares").field(&self.lock().len()).finish()
+        f.debug_tuple("Spares").field(&lock(&self.0).len()).finish()
     }
 }

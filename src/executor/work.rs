@@ -10,6 +10,7 @@ use super::paces::Kind;
 use super::stopwatch::Stopwatch;
 use super::{Pieces, pool};
 use crate::error::{Error, Result};
+use crate::sync::lock;
 use crate::task::{self, Effects, Scope};
 
 /// What is tried again when a task fails.
@@ -116,18 +117,6 @@ impl Work {
     /// How many tasks nobody has taken.
     pub(super) fn open(&self) -> usize {
         self.tasks.iter().filter(|task| !task.is_taken()).count()
-    }
-
-    /// What its tasks do.
-    pub(super) fn kind<S, I, F>(&self, _init: &I, _step: &F) -> Kind
-    where
-        I: Fn() -> S,
-        F: Fn(&mut S, usize, usize) -> Result<()>,
-    {
-        // One that is called seldom: to have the address of others keeps them from being
-        // compiled into their callers.
-        let try_again: fn(&mut _, usize, Failure) -> _ = Part::<S, I, F>::try_again;
-        Kind::of(try_again as *const ())
     }
 
     /// How long threads have worked on it, all together.
@@ -237,8 +226,7 @@ impl Work {
 
     fn keep(&self, effects: Effects) {
         if !effects.is_empty() {
-            let mut all = self.effects.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push(effects);
+            lock(&self.effects).push(effects);
         }
     }
 
@@ -262,10 +250,21 @@ impl Work {
             return true;
         }
         self.has_failed.store(true, Ordering::Relaxed);
-        let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert(error);
+        lock(&self.error).get_or_insert(error);
         false
     }
+}
+
+/// What the tasks of such work do.
+pub(super) fn kind<S, I, F>(_init: &I, _step: &F) -> Kind
+where
+    I: Fn() -> S,
+    F: Fn(&mut S, usize, usize) -> Result<()>,
+{
+    // One that is called seldom: to have the address of others keeps them from being
+    // compiled into their callers.
+    let try_again: fn(&mut _, usize, Failure) -> _ = Part::<S, I, F>::try_again;
+    Kind::of(try_again as *const ())
 }
 
 /// How an attempt at a task failed.

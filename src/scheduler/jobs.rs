@@ -287,8 +287,7 @@ impl JobScheduler {
                 self.bus.post(|| Event::BatchStarted(info.clone()));
             }
         }
-        let result = catch_unwind(AssertUnwindSafe(|| output.run(batch.time)))
-            .unwrap_or_else(|payload| Err(Error::from_panic(payload, "output operation")));
+        let result = Error::caught("output operation", || output.run(batch.time));
         let error = result.err().map(|cause| {
             let error = Error::new(
                 if cause.kind() == ErrorKind::Panic {

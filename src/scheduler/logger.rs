@@ -278,8 +278,7 @@ impl Work {
         let mut bytes = 0;
         for part in parts.filter(|part| part.sequence().is_none()) {
             // Records are the program's own.
-            let body = catch_unwind(AssertUnwindSafe(|| part.body()))
-                .unwrap_or_else(|payload| Err(Error::from_panic(payload, "writing a record")));
+            let body = Error::caught("writing a record", || part.body());
             match body {
                 Ok(body) => {
                     bytes += body.len();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::accumulator::{Accumulate, Accumulator, Shared};
@@ -224,9 +224,8 @@ impl Registry {
         };
         for (name, accumulator) in live {
             // A value's own code runs here.
-            let saved = catch_unwind(AssertUnwindSafe(|| accumulator.save()))
-                .unwrap_or_else(|payload| Err(Error::from_panic(payload, "saving its value")))
-                .map_err(|error| {
+            let saved =
+                Error::caught("saving its value", || accumulator.save()).map_err(|error| {
                     let what = format!("the accumulator {name:?}");
                     Error::new(error.kind(), what).with_source(error)
                 })?;
@@ -258,16 +257,14 @@ fn restore(name: &str, accumulator: &dyn Restorable, saved: &SavedAccumulator) -
             advice()
         )));
     }
-    catch_unwind(AssertUnwindSafe(|| accumulator.restore(&saved.bytes)))
-        .unwrap_or_else(|payload| Err(Error::from_panic(payload, "reading its value")))
-        .map_err(|error| {
-            let what = format!(
-                "what the checkpoint has of the {} {name:?} cannot be read: {}",
-                saved.kind,
-                advice()
-            );
-            Error::new(error.kind(), what).with_source(error)
-        })
+    Error::caught("reading its value", || accumulator.restore(&saved.bytes)).map_err(|error| {
+        let what = format!(
+            "what the checkpoint has of the {} {name:?} cannot be read: {}",
+            saved.kind,
+            advice()
+        );
+        Error::new(error.kind(), what).with_source(error)
+    })
 }
 
 impl fmt::Debug for Registry {

@@ -238,24 +238,21 @@ impl SegmentWriter {
 
     fn write(&mut self, mut bodies: &[[&[u8]; 2]]) -> std::io::Result<()> {
         while !bodies.is_empty() {
-            let mut headers = [[0; OVERHEAD]; RUN];
-            let (mut count, mut bytes) = (0, 0);
-            for (header, body) in headers.iter_mut().zip(bodies) {
+            let mut headers = Vec::with_capacity(bodies.len().min(RUN));
+            let mut bytes = 0;
+            for (body, sequence) in bodies.iter().take(RUN).zip(self.next..) {
                 if bytes >= RUN_BYTES {
                     break;
                 }
-                *header = self.record_header(self.next + count as u64, body);
-                count += 1;
+                headers.push(self.record_header(sequence, body));
                 bytes += OVERHEAD + body[0].len() + body[1].len();
             }
-            let (run, rest) = bodies.split_at(count);
-            let mut parts = [IoSlice::new(&[]); 3 * RUN];
-            let run = parts.chunks_exact_mut(3).zip(&headers).zip(run);
-            for ((parts, header), [front, rest]) in run {
-                parts.copy_from_slice(&[header, *front, *rest].map(IoSlice::new));
-            }
-            self.file.append_vectored(&mut parts[..3 * count])?;
-            self.next += count as u64;
+            let (run, rest) = bodies.split_at(headers.len());
+            let parts = headers.iter().zip(run);
+            let parts = parts.flat_map(|(header, [front, rest])| [header, *front, *rest]);
+            let mut parts: Vec<_> = parts.map(IoSlice::new).collect();
+            self.file.append_vectored(&mut parts)?;
+            self.next += headers.len() as u64;
             self.segment.bytes += bytes as u64;
             if self.segment.bytes - self.begun >= AHEAD {
                 self.file.begin_sync()?;

@@ -12,7 +12,7 @@ use crate::dstream::StreamingContextState;
 use crate::dstream::input::logged::LoggedInput;
 use crate::error::{Error, Result};
 use crate::receiver::log::{Again, ReceiverLog, Resume};
-use crate::time::{BatchTime, Deadline, Duration};
+use crate::time::{BatchTime, Clock, Deadline, Duration, SystemClock};
 use crate::wal::{OnCorruption, SyncMode};
 
 /// How often a checkpoint is taken unless somebody says how often.
@@ -294,9 +294,7 @@ impl StreamingContext {
         directory: impl AsRef<Path>,
         make: impl FnOnce() -> Result<Self>,
     ) -> Result<Self> {
-        let store = Store::open(disk::of_contexts(), directory.as_ref())?;
-        let recovered = store.recover()?;
-        Self::with_store(store, recovered, make)
+        Self::recovered(directory.as_ref(), Store::recover, make)
     }
 
     /// As [`get_or_create`](Self::get_or_create), but begins anew if no checkpoint can
@@ -309,19 +307,29 @@ impl StreamingContext {
         directory: impl AsRef<Path>,
         make: impl FnOnce() -> Result<Self>,
     ) -> Result<Self> {
-        let store = Store::open(disk::of_contexts(), directory.as_ref())?;
-        let recovered = store.recover().unwrap_or_else(|error| {
-            tracing::error!(%error, "the context begins anew");
-            None
-        });
-        Self::with_store(store, recovered, make)
+        let recover = |store: &Store| {
+            Ok(store.recover().unwrap_or_else(|error| {
+                tracing::error!(%error, "the context begins anew");
+                None
+            }))
+        };
+        Self::recovered(directory.as_ref(), recover, make)
     }
 
-    fn with_store(
-        store: Store,
-        recovered: Option<Recovered>,
+    fn recovered(
+        directory: &Path,
+        recover: impl FnOnce(&Store) -> Result<Option<Recovered>>,
         make: impl FnOnce() -> Result<Self>,
     ) -> Result<Self> {
+        let store = Store::open(disk::of_contexts(), directory)?;
+        // There is no context yet whose clock it could be.
+        let clock = SystemClock::new();
+        let begun = clock.now_nanos();
+        let mut recovered = recover(&store)?;
+        if let Some(recovered) = &mut recovered {
+            let took = clock.now_nanos() - begun;
+            recovered.took = Duration::from_nanos(took.unsigned_abs());
+        }
         let ssc = make()?;
         ssc.check_initialized("get_or_create")?;
         let mut setup = ssc.inner.setup();

@@ -10,9 +10,8 @@ use super::events::{End, Event, INTERVAL, Plan, survives};
 use super::outside::{Life, Received};
 use super::program::{build, declare, outputs};
 use super::truth::Truth;
-use crate::checkpoint::KEPT;
+use crate::checkpoint::{KEPT, file_name, times};
 use crate::context::StreamingContext;
-use crate::disk::Disk;
 use crate::disk::sim::random::Random;
 use crate::disk::sim::{Fault, SimDisk, Survives, with_disk};
 use crate::error::Result;
@@ -172,11 +171,8 @@ impl Lives {
 
     /// The checkpoints that are there, the newest first.
     fn checkpoints(&mut self) -> Vec<i64> {
-        let entries = self.disk.list(Path::new(DIR)).unwrap_or_default();
-        let names = entries.iter().filter_map(|entry| entry.file_name());
-        let times = names.filter_map(|name| name.strip_prefix("checkpoint-")?.parse().ok());
-        let mut times: Vec<i64> = times.collect();
-        times.sort_unstable_by(|a, b| b.cmp(a));
+        let times = times(&self.disk, Path::new(DIR)).unwrap_or_default();
+        let times: Vec<_> = times.iter().rev().map(|time| time.as_millis()).collect();
         let newest = times.first().copied().unwrap_or(i64::MIN);
         if newest < self.newest {
             self.safe_from = newest;
@@ -196,8 +192,8 @@ impl Lives {
         };
         self.life
             .with(|truth| truth.note(format!("{damaged} of {checkpoints:?} are damaged")));
-        for time in &checkpoints[..damaged] {
-            let path = Path::new(DIR).join(format!("checkpoint-{time}"));
+        for &time in &checkpoints[..damaged] {
+            let path = Path::new(DIR).join(file_name(BatchTime::from_millis(time)));
             let half = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
             self.disk.damage(&path, half).expect("it is there");
         }

@@ -234,7 +234,7 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
         };
         let mut due = self.due();
         if let Due::Times(times) = &*due {
-            *due = Due::Notes(asked("the input", || source.note(times))?);
+            *due = Due::Notes(Error::caught("the input", || source.note(times))?);
         }
         if let Due::Notes(batches) = &*due {
             let stopped = || Error::illegal_state("the context was stopped");
@@ -284,12 +284,6 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
     }
 }
 
-/// Runs what may be a source of the program's own. A panic must not get by who holds the source.
-fn asked<R>(what: &str, ask: impl FnOnce() -> Result<R>) -> Result<R> {
-    catch_unwind(AssertUnwindSafe(ask))
-        .unwrap_or_else(|payload| Err(Error::from_panic(payload, what)))
-}
-
 impl<T: Data, S: Direct<T>> Control for DirectNode<T, S> {
     fn meta(&self) -> &Meta {
         &self.meta
@@ -337,7 +331,7 @@ impl<T: Data, S: Direct<T>> Durable for DirectNode<T, S> {
         self.advance(time);
         let mut source = self.source();
         let bytes = match source.as_mut() {
-            Some(source) => asked("saving the input", || source.save(time))?,
+            Some(source) => Error::caught("saving the input", || source.save(time))?,
             None => Vec::new(),
         };
         let mut saved = self
@@ -361,7 +355,7 @@ impl<T: Data, S: Direct<T>> Durable for DirectNode<T, S> {
     fn restore(&self, _time: BatchTime, pieces: Vec<Piece>) -> Result<()> {
         match (self.source().as_mut(), pieces.last()) {
             (Some(source), Some(piece)) => {
-                asked("resuming the input", || source.restore(&piece.bytes))
+                Error::caught("resuming the input", || source.restore(&piece.bytes))
             }
             _ => Ok(()),
         }
@@ -410,7 +404,7 @@ impl<T: Data, S: Direct<T>> Input for DirectNode<T, S> {
         let Some(source) = source.as_mut() else {
             return Ok(());
         };
-        asked("starting the input", || source.start()).map_err(|error| self.place(error))
+        Error::caught("starting the input", || source.start()).map_err(|error| self.place(error))
     }
 
     fn stop(&self, all_ended: bool) {

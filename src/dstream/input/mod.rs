@@ -18,7 +18,7 @@ pub(crate) mod source;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -410,8 +410,7 @@ impl<T: Data, I: Ingest<T>> Input for InputNode<T, I> {
             (time, held.rdd.clone())
         };
         // A record's own code runs here.
-        let bytes = catch_unwind(AssertUnwindSafe(|| rdd.spill(store)))
-            .unwrap_or_else(|payload| Err(Error::from_panic(payload, "spilling records")));
+        let bytes = Error::caught("spilling records", || rdd.spill(store));
         if bytes.is_err()
             && let Some(held) = self.batches().cut.get_mut(&time)
         {

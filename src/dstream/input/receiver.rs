@@ -1,7 +1,7 @@
 //! Receiver inputs: what the cuts take from a ring.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::sync::Arc;
 
 use super::logged::{Part, TakenPart};
@@ -285,8 +285,7 @@ impl<B: IntoPartition> Ingest<B::Record> for ReceiverIngest<B> {
         let before = before.collect();
         let restored = Restored::new(stream, resume, self.interval, part);
         // A program that cannot read its records any more is told now. Their own code runs here.
-        catch_unwind(AssertUnwindSafe(|| restored.read_first()))
-            .unwrap_or_else(|payload| Err(Error::from_panic(payload, "reading a record")))?;
+        Error::caught("reading a record", || restored.read_first())?;
         *self.restored() = restored;
         Ok(before)
     }

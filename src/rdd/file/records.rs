@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -105,13 +105,11 @@ impl<T, R> RecordsPart<T, R> {
     /// Runs the reader's code: what goes wrong names the file, and how much of it
     /// was read then.
     fn guard<U>(&self, position: &AtomicU64, code: impl FnOnce() -> Result<U>) -> Result<U> {
-        catch_unwind(AssertUnwindSafe(code))
-            .unwrap_or_else(|payload| Err(Error::from_panic(payload, "the reader")))
-            .map_err(|error| {
-                let (path, offset) = (&self.file.path, position.load(Ordering::Relaxed));
-                let message = format!("{path:?} cannot be read, near byte {offset}");
-                Error::new(error.kind(), message).with_source(error)
-            })
+        Error::caught("the reader", code).map_err(|error| {
+            let (path, offset) = (&self.file.path, position.load(Ordering::Relaxed));
+            let message = format!("{path:?} cannot be read, near byte {offset}");
+            Error::new(error.kind(), message).with_source(error)
+        })
     }
 }
 
