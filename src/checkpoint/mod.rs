@@ -11,6 +11,7 @@
 //! | the thread that writes them, one after the other | `writer` |
 //! | the directory: names, the newest one that is whole, what can go | `store` |
 //! | the bytes of a file | `file` |
+//! | how often the disk is asked | `attempts` |
 //! | how long it takes to go on from one | `recovery` |
 //! | what inputs gave to the batches since | `batch_log` |
 //! | what is in a directory, for people | [`inspect`] |
@@ -31,10 +32,12 @@
 //! restart runs it again, if all inputs can give their data again.
 //!
 //! **Faults.** A file appears under its name only when all of it is durable, so the
-//! newest file that can be read is a checkpoint. If one cannot be written, what it had
+//! newest file that can be read is a checkpoint. What the disk refuses is tried again a few
+//! times, at once, be it written or read. If one cannot be written, what it had
 //! goes into the next one. A file is removed when none of the newest checkpoints
 //! needs it.
 
+mod attempts;
 mod batch_log;
 mod checkpointer;
 mod file;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::attempts::attempt;
 use super::batch_log::BatchLog;
 use super::file::{self, Contents, Partitioning, Place};
 use crate::disk::{DirLock, Disk, create_all};
@@ -128,7 +129,7 @@ impl Store {
 
     /// Whether there are checkpoints, whole or not.
     pub(crate) fn has_any(&self) -> Result<bool> {
-        Ok(!self.times()?.is_empty())
+        Ok(!attempt(|| self.times())?.is_empty())
     }
 
     /// Opens the log of batches beside the checkpoints.
@@ -155,13 +156,13 @@ impl Store {
     }
 
     /// The newest checkpoint of which everything can be read; nothing if there is
-    /// none at all.
+    /// none at all. What the disk refuses is tried again, before an older one is taken.
     ///
     /// # Errors
     /// If there are some, and none can be read: the reason for each.
     pub(crate) fn recover(&self) -> Result<Option<Recovered>> {
         let mut reasons = Vec::new();
-        for time in self.times()?.into_iter().rev() {
+        for time in attempt(|| self.times())?.into_iter().rev() {
             match self.read(time) {
                 Ok(recovered) => {
                     // If it was not used yet.
@@ -184,7 +185,7 @@ impl Store {
 
     fn read(&self, time: BatchTime) -> Result<Recovered> {
         let mut files = BTreeMap::new();
-        let (frames, contents) = file::read(&*self.disk, &self.path(time))?;
+        let (frames, contents) = self.read_file(time)?;
         contents.check_time(time)?;
         files.insert(time, frames);
         let mut streams = BTreeMap::new();
@@ -211,12 +212,15 @@ impl Store {
     }
 
     fn frames_of(&self, time: BatchTime) -> Result<Vec<Vec<u8>>> {
-        let path = self.path(time);
-        let read = file::read(&*self.disk, &path).map_err(|error| {
-            let what = format!("it needs {}", path.display());
+        let read = self.read_file(time).map_err(|error| {
+            let what = format!("it needs {}", self.path(time).display());
             Error::new(error.kind(), what).with_source(error)
         });
         read.map(|(frames, _)| frames)
+    }
+
+    fn read_file(&self, time: BatchTime) -> Result<(Vec<Vec<u8>>, Contents)> {
+        attempt(|| file::read(&*self.disk, &self.path(time)))
     }
 
     /// Writes the file of a checkpoint: when this returns without an error, it is

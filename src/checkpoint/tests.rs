@@ -11,7 +11,7 @@ use crate::cpu::thread;
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk, Survives};
 use crate::dstream::durable::{Keep, Piece, Saved};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::hash::KeyHash;
 use crate::listener::Bus;
 use crate::shared::SavedAccumulator;
@@ -107,7 +107,11 @@ fn expected(second: i64) -> BTreeMap<String, String> {
 
 /// The newest checkpoint and what it has.
 fn recovered(disk: &SimDisk) -> Result<Option<(i64, BTreeMap<String, String>)>> {
-    let recovered = open(disk)?.recover()?;
+    found(&open(disk)?)
+}
+
+fn found(store: &Store) -> Result<Option<(i64, BTreeMap<String, String>)>> {
+    let recovered = store.recover()?;
     Ok(recovered.map(|recovered| {
         let text = |pieces: Vec<Piece>| {
             let bytes = pieces.into_iter().flat_map(|piece| piece.bytes).collect();
@@ -190,6 +194,50 @@ fn f_10_a_checkpoint_that_cannot_be_written_is_made_up_for_by_the_next() {
             }
         }
     }
+}
+
+/// A checkpoint is used although the disk refuses it for a moment, and the one before it only
+/// if the disk goes on refusing.
+#[test]
+fn f_12_what_the_disk_refuses_for_a_moment_is_read_again() {
+    let (disk, _) = written(9);
+    let store = open(&disk).unwrap();
+    let (newest, before) = ((9, expected(9)), (8, expected(8)));
+    let first = disk.calls();
+    assert_eq!(found(&store).unwrap(), Some(newest.clone()));
+    for call in 0..disk.calls() - first {
+        for times in 1..=3 {
+            let first = disk.calls() + call;
+            disk.fail(first..first + times, Fault::Io);
+            let found = found(&store);
+            disk.mend();
+            match (times, call) {
+                (1..=2, _) => assert_eq!(found.unwrap(), Some(newest.clone())),
+                // The list of all.
+                (_, 0) => assert_eq!(found.unwrap_err().kind(), ErrorKind::Io),
+                _ => assert_eq!(found.unwrap(), Some(before.clone())),
+            }
+        }
+    }
+}
+
+/// What is missing or damaged will be so the next time.
+#[test]
+fn f_12_what_is_not_there_or_damaged_is_read_once() {
+    let calls = |change: fn(&SimDisk, &Path)| {
+        let (disk, _) = written(9);
+        // The ninth, the eighth and the seventh need it.
+        change(&disk, &Path::new(DIR).join(file_name(at(6))));
+        let store = open(&disk).unwrap();
+        let first = disk.calls();
+        assert_eq!(found(&store).unwrap(), Some((5, expected(5))));
+        disk.calls() - first
+    };
+    // The list, and of each file that it is opened and read: the fifth is made of five.
+    let missing = calls(|disk, file| disk.remove(file).unwrap());
+    assert_eq!(missing, 1 + 3 * (2 + 1) + 5 * 2);
+    let damaged = calls(|disk, file| disk.damage(file, |bytes| bytes[9] ^= 1).unwrap());
+    assert_eq!(damaged, 1 + 3 * (2 + 2) + 2 + 5 * 2);
 }
 
 /// A checkpoint that cannot be read must not be read again when what it misses is there once

@@ -5,6 +5,7 @@ use std::fmt;
 
 use std::sync::Arc;
 
+use super::attempts::attempt;
 use super::batch_log::BatchLog;
 use super::file::{self, Contents, FileBytes, Partitioning, Place, StreamPieces};
 use super::store::Store;
@@ -14,9 +15,6 @@ use crate::listener::{Bus, CheckpointInfo, Event};
 use crate::shared::SavedAccumulator;
 use crate::sync::engine::{Condvar, Mutex, MutexGuard};
 use crate::time::{BatchTime, Clock, Duration};
-
-/// How often a file is tried before it is an error.
-const ATTEMPTS: usize = 3;
 
 /// Checkpoints that are kept, the newest ones.
 pub(crate) const KEPT: usize = 10;
@@ -275,13 +273,7 @@ impl Writer {
             }
         }
         let bytes = file.end(&contents)?;
-        let mut attempt = 1;
-        while let Err(error) = self.store(time, &bytes) {
-            if attempt == ATTEMPTS {
-                return Err(error);
-            }
-            attempt += 1;
-        }
+        attempt(|| self.store(time, &bytes))?;
         self.note_written(time, &contents);
         Ok(bytes.len() as u64)
     }
