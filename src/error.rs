@@ -327,9 +327,11 @@ impl std::error::Error for Error {
     }
 }
 
+/// Of kind [`ErrorKind::Io`]; but an `Error` that came through somebody's input or output stays
+/// as it is.
 impl From<std::io::Error> for Error {
     fn from(cause: std::io::Error) -> Self {
-        Self::io("", cause)
+        cause.downcast().unwrap_or_else(|cause| Self::io("", cause))
     }
 }
 
@@ -432,6 +434,9 @@ mod tests {
                 .downcast_ref::<std::io::Error>()
                 .is_some()
         );
+        let own = Error::from(std::io::Error::other(Error::config("empty")));
+        assert_eq!(own.to_string(), "configuration error: empty");
+        assert!(own.source().is_none());
     }
 
     #[test]

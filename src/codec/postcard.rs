@@ -45,7 +45,8 @@ impl<T: Serialize + DeserializeOwned> Codec for T {
                         ErrorKind::Unsupported,
                         format!(
                             "a {of} can be read only where the bytes say what they are: there is \
-                             an enum in it that is tagged in itself or untagged, perhaps"
+                             an enum in it that is tagged in itself or untagged, perhaps; let \
+                             serde tell its variants apart, without `tag` or `untagged`"
                         ),
                     ),
                     _ => (

@@ -10,6 +10,8 @@
 //! enum in it, whose other variants are not known. What is new is read back at once, so a
 //! type that cannot be says so now. One that is read only where the bytes say what they are
 //! is refused, as an enum that is tagged in itself: its next record might be another one.
+//! Object files and what is persisted as bytes are written without the shape, and looked at
+//! all the same ([`plain`](RecordWriter::plain)).
 //!
 //! **Reading.** As long as it is not known whether the type is what it was, a record is read
 //! by the names of fields and variants, and looked at. When all of the shape that was saved
@@ -30,6 +32,8 @@ pub(crate) struct RecordWriter<T> {
     shape: Shape,
     /// No record can tell anything new.
     is_closed: bool,
+    /// The shape will not be beside the records.
+    is_plain: bool,
     /// What was written. The owner may put bytes between the records.
     pub(crate) bytes: Vec<u8>,
 }
@@ -40,7 +44,16 @@ impl<T> RecordWriter<T> {
             codec,
             shape: Shape::Unknown,
             is_closed: false,
+            is_plain: false,
             bytes: Vec::new(),
+        }
+    }
+
+    /// One whose records are read by the type that they have, and not by a shape.
+    pub(crate) fn plain(codec: RecordCodec<T>) -> Self {
+        Self {
+            is_plain: true,
+            ..Self::new(codec)
         }
     }
 
@@ -49,7 +62,7 @@ impl<T> RecordWriter<T> {
     /// # Errors
     /// If its type refuses it, or could not be read back.
     pub(crate) fn write(&mut self, record: &T) -> Result<()> {
-        if self.is_closed || !(self.codec.describe)(record, &mut self.shape)? {
+        if self.is_closed || !self.shows_more(record)? {
             return (self.codec.encode)(record, &mut self.bytes);
         }
         self.is_closed = self.shape.is_closed();
@@ -58,20 +71,36 @@ impl<T> RecordWriter<T> {
         self.read_back(before)
     }
 
+    /// Whether a record shows something of the shape that those before it did not.
+    fn shows_more(&mut self, record: &T) -> Result<bool> {
+        match (self.codec.describe)(record, &mut self.shape) {
+            // A type may know by itself what comes next.
+            Err(_) if self.is_plain => Ok(true),
+            shows => shows,
+        }
+    }
+
     #[cold]
     fn read_back(&mut self, from: usize) -> Result<()> {
         let written = &self.bytes[from..];
-        let read = read_as(self.codec, &mut &*written, &self.shape);
-        let read = read.and_then(|_| match (self.codec.decode)(&mut &*written) {
-            Err(error) if error.kind() == ErrorKind::Unsupported => Err(error),
-            // Not every type is read as it is written: it is read by name then.
-            _ => Ok(()),
-        });
+        let read = match self.is_plain {
+            true => read_plain(self.codec, written),
+            false => self.read_by_name(written),
+        };
         read.map_err(|error| {
             self.bytes.truncate(from);
             let what = "what was written cannot be read back";
             Error::invalid_argument(what).with_source(error)
         })
+    }
+
+    fn read_by_name(&self, written: &[u8]) -> Result<()> {
+        read_as(self.codec, &mut &*written, &self.shape)?;
+        match (self.codec.decode)(&mut &*written) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => Err(error),
+            // Not every type is read as it is written: it is read by name then.
+            _ => Ok(()),
+        }
     }
 
     /// Appends the shape and all that was written to `out`.
@@ -109,6 +138,17 @@ fn write(shape: &Shape, parts: &[&[u8]], out: &mut Vec<u8>) {
         shape.write(out);
         out.reserve_exact(len);
         parts.iter().for_each(|part| out.extend_from_slice(part));
+    }
+}
+
+fn read_plain<T>(codec: RecordCodec<T>, mut written: &[u8]) -> Result<()> {
+    (codec.decode)(&mut written)?;
+    match written.len() {
+        0 => Ok(()),
+        left => {
+            let what = format!("{left} of its bytes were not read");
+            Err(Error::new(ErrorKind::Corrupt, what))
+        }
     }
 }
 

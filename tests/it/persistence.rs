@@ -74,6 +74,36 @@ fn per_2_records_that_cannot_be_spilled_fail_the_batch_and_name_the_directory() 
     assert!(error.contains("/no/such/directory"), "{error}");
 }
 
+/// What serde reads only where the bytes say what they are.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+enum Id {
+    Number(u64),
+    Text(String),
+}
+
+#[test]
+fn per_1_records_that_could_not_be_read_back_are_not_kept_as_bytes() {
+    let program = Program::new();
+    let ids = [Id::Number(1), Id::Text("b".to_owned())];
+    for level in LEVELS {
+        let rdd = program.ssc.parallelize(ids.clone(), 1).map(|id| id);
+        let result = rdd.persist(level).collect();
+        if !level.is_serialized() {
+            assert_eq!(result.expect("they are not bytes"), ids);
+            continue;
+        }
+        let text = result.expect_err("they are bytes").to_string();
+        let said = [
+            "what was written cannot be read back: unsupported: a it::persistence::Id can be read",
+            "let serde tell its variants apart, without `tag` or `untagged`",
+        ];
+        for part in said {
+            assert!(text.contains(part), "{text} has not {part}");
+        }
+    }
+}
+
 #[test]
 fn per_4_a_window_of_persisted_batches_is_let_go_batch_by_batch() {
     for level in LEVELS {

@@ -490,4 +490,37 @@ mod objects {
         }
         assert!(names(&scratch).is_empty());
     }
+
+    /// What serde reads only where the bytes say what they are: the file could never be read
+    /// back.
+    #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+    #[serde(tag = "type")]
+    enum Tagged {
+        Point { x: i32 },
+    }
+
+    #[test]
+    fn out_5_a_type_that_could_not_be_read_back_fails_its_batch_alone() {
+        let scratch = Scratch::new("tagged");
+        let program = Program::new();
+        let (queue, input) = program.queue::<(u64, Option<Tagged>)>();
+        input.save_as_object_files(&scratch.prefix("batch"), "");
+        program.start();
+        for tagged in [None, Some(Tagged::Point { x: 1 })] {
+            queue.push(program.ssc.parallelize([(1, None), (2, tagged)], 1));
+            program.tick();
+        }
+        let text = program.ssc.await_termination().unwrap_err().to_string();
+        program.ssc.stop(true).unwrap();
+        let said = [
+            "batch-2000/part-00000 cannot be written",
+            "what was written cannot be read back",
+            "objects::Tagged>) can be read only where the bytes say what they are",
+            "let serde tell its variants apart, without `tag` or `untagged`",
+        ];
+        for part in said {
+            assert!(text.contains(part), "{text} has not {part}");
+        }
+        assert_eq!(names(&scratch), ["batch-1000"]);
+    }
 }

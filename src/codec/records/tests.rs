@@ -602,7 +602,7 @@ fn what_several_wrote_is_read_as_one() {
         codec,
         shape: Shape::Leaf(leaf),
         is_closed: true,
-        bytes: Vec::new(),
+        ..RecordWriter::new(codec)
     };
     let error = joined(&[], &[of(Leaf::U8), of(Leaf::Str)]).unwrap_err();
     assert_eq!(

@@ -17,7 +17,9 @@ impl<T: Data + Codec, P: Pipe<Out = T>> DStream<T, P> {
     /// and for levels that keep bytes its reading at each use. For records in
     /// memory as they are, [`cache`](Self::cache) needs no bytes of them. What is
     /// kept in memory counts against `memory_max`; what does not fit is computed
-    /// again, or goes to files in `spill_dir`, as the level says.
+    /// again, or goes to files in `spill_dir`, as the level says. A batch fails if records
+    /// are to be kept as bytes that could not be read back, as those of a type with serde's
+    /// `tag` or `untagged`.
     ///
     /// # Examples
     /// ```

@@ -13,7 +13,8 @@ use crate::rdd::pipe::{Data, Pipe};
 impl<T: Data + Codec, P: Pipe<Out = T>> DStream<T, P> {
     /// Saves each batch as a directory `prefix-TIME_IN_MS.suffix` of its records as
     /// bytes, for [`object_file`](crate::StreamingContext::object_file) to read back:
-    /// see [`save_as_files`](Self::save_as_files).
+    /// see [`save_as_files`](Self::save_as_files). A batch fails if its records are of a type
+    /// that could not be read back, as one with serde's `tag` or `untagged`.
     ///
     /// Guide: Output Operations on DStreams.
     ///

@@ -6,6 +6,8 @@
 //! frame    count    4 bytes, little-endian: how many records, at least one
 //!          records  one after the other, as `Codec` writes them
 //! ```
+//!
+//! A type that could not be read back is refused by its first record that shows it.
 
 use std::fs;
 use std::io::{BufReader, Error as IoError, Read, Result as IoResult, Write};
@@ -15,8 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{OutputFormat, PIECE};
-use crate::codec::Codec;
 use crate::codec::frame::{FrameReader, write_end, write_frame};
+use crate::codec::records::RecordWriter;
+use crate::codec::{Codec, RecordCodec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::rdd::file::{Files, InputFile};
 use crate::rdd::op::save_as_file::{MARKER, part_number};
@@ -38,17 +41,18 @@ pub(crate) struct Objects;
 impl<T: Codec> OutputFormat<T> for Objects {
     fn write(&self, records: impl Iterator<Item = T>, out: &mut dyn Write) -> IoResult<()> {
         out.write_all(&MAGIC)?;
-        let mut payload = vec![0; COUNT];
+        let mut writer = RecordWriter::plain(RecordCodec::new());
+        writer.bytes.resize(COUNT, 0);
         let mut count = 0;
         for record in records {
-            record.encode(&mut payload).map_err(IoError::other)?;
+            writer.write(&record).map_err(IoError::other)?;
             count += 1;
-            if payload.len() >= PIECE || count == MAX_RECORDS {
-                write_records(out, &mut payload, &mut count)?;
+            if writer.bytes.len() >= PIECE || count == MAX_RECORDS {
+                write_records(out, &mut writer.bytes, &mut count)?;
             }
         }
         if count > 0 {
-            write_records(out, &mut payload, &mut count)?;
+            write_records(out, &mut writer.bytes, &mut count)?;
         }
         write_end(out)
     }

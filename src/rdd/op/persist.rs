@@ -11,7 +11,9 @@ impl<T: Data + Codec, P: Pipe<Out = T>> Rdd<T, P> {
     /// they are, [`cache`](Self::cache) needs no bytes of them.
     ///
     /// What is kept in memory counts against `memory_max`; files are made in
-    /// `spill_dir` and are gone with the data set.
+    /// `spill_dir` and are gone with the data set. An action fails if records are to be kept
+    /// as bytes that could not be read back, as those of a type with serde's `tag` or
+    /// `untagged`.
     ///
     /// # Examples
     /// ```

@@ -16,7 +16,8 @@ impl<T: Data + Codec, P: Pipe<Out = T>> Rdd<T, P> {
     /// each, and an end, so that damage is found when they are read.
     ///
     /// # Errors
-    /// If a file cannot be written (the message names it), or a step fails.
+    /// If a file cannot be written (the message names it), a step fails, or the records are of
+    /// a type that could not be read back, as one with serde's `tag` or `untagged`.
     ///
     /// # Examples
     /// ```

@@ -130,3 +130,137 @@ fn an_enum_without_variants_in_its_bytes_is_refused_at_once() {
         assert!(error.contains(part), "{error}");
     }
 }
+
+/// Records without their shape: whether each can be read by its type alone.
+mod plain {
+    use super::*;
+
+    fn writer<T: Serialize + DeserializeOwned>() -> RecordWriter<T> {
+        RecordWriter::plain(RecordCodec::new())
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Id {
+        Number(u64),
+    }
+
+    /// Whenever the first such value comes.
+    #[test]
+    fn an_enum_without_variants_in_its_bytes_is_refused_when_it_comes() {
+        let mut writer = writer::<(u8, Option<Id>)>();
+        for n in 1..=3 {
+            writer.write(&(n, None)).unwrap();
+        }
+        let error = writer.write(&(4, Some(Id::Number(1)))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        let text = error.to_string();
+        let said = [
+            "what was written cannot be read back: unsupported: a (u8, core::option::Option<",
+            "plain::Id>) can be read only where the bytes say what they are",
+            "let serde tell its variants apart, without `tag` or `untagged`",
+        ];
+        assert!(said.iter().all(|part| text.contains(part)), "{text}");
+        assert_eq!(writer.bytes, b"\x01\0\x02\0\x03\0");
+    }
+
+    /// By name it is read as one that has the field's default.
+    #[test]
+    fn a_field_that_is_only_read_is_refused() {
+        #[derive(Serialize, Deserialize)]
+        struct Half {
+            written: u8,
+            #[serde(skip_serializing, default)]
+            only_read: u8,
+        }
+        let half = Half {
+            written: 1,
+            only_read: 2,
+        };
+        let mut by_name = RecordWriter::new(RecordCodec::new());
+        by_name.write(&half).unwrap();
+        let mut bytes = Vec::new();
+        by_name.finish(&mut bytes);
+        assert_eq!(read::<Half>(&bytes)[0].only_read, 0);
+        let mut writer = writer();
+        let text = writer.write(&half).unwrap_err().to_string();
+        assert!(text.contains("the bytes are not those of a "), "{text}");
+        assert!(writer.bytes.is_empty());
+    }
+
+    #[test]
+    fn a_field_that_is_only_written_is_refused() {
+        #[derive(Serialize, Deserialize)]
+        struct Half {
+            read: u8,
+            #[serde(skip_deserializing)]
+            only_written: u32,
+        }
+        let half = Half {
+            read: 1,
+            only_written: 300,
+        };
+        let mut writer = writer();
+        let text = writer.write(&half).unwrap_err().to_string();
+        let said = "cannot be read back: corrupt data: 2 of its bytes were not read";
+        assert!(text.ends_with(said), "{text}");
+        assert!(writer.bytes.is_empty());
+    }
+
+    /// The first number tells what stands behind it, so that there is no shape of all.
+    #[test]
+    fn a_type_that_tells_itself_what_it_is_is_written() {
+        #[derive(Clone, Debug, PartialEq)]
+        enum Own {
+            Number(u64),
+            Text(String),
+        }
+        impl Serialize for Own {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    Self::Number(number) => (0_u8, number).serialize(to),
+                    Self::Text(text) => (1_u8, text).serialize(to),
+                }
+            }
+        }
+        impl<'de> Deserialize<'de> for Own {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Parts;
+                impl<'de> serde::de::Visitor<'de> for Parts {
+                    type Value = Own;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("a number and what it says")
+                    }
+
+                    fn visit_seq<A>(self, mut of: A) -> Result<Own, A::Error>
+                    where
+                        A: serde::de::SeqAccess<'de>,
+                    {
+                        let own = match of.next_element::<u8>()? {
+                            Some(0) => of.next_element()?.map(Own::Number),
+                            _ => of.next_element()?.map(Own::Text),
+                        };
+                        own.ok_or_else(|| serde::de::Error::custom("a part is missing"))
+                    }
+                }
+                from.deserialize_tuple(2, Parts)
+            }
+        }
+        let records = [
+            Own::Number(300),
+            Own::Text("ab".to_owned()),
+            Own::Number(1),
+            Own::Text(String::new()),
+        ];
+        let mut writer = writer();
+        records
+            .iter()
+            .for_each(|record| writer.write(record).unwrap());
+        assert_eq!(writer.bytes, b"\0\xac\x02\x01\x02ab\0\x01\x01\0");
+        let mut input = &writer.bytes[..];
+        let codec = RecordCodec::<Own>::new();
+        let read = records.clone().map(|_| (codec.decode)(&mut input).unwrap());
+        assert_eq!(read, records);
+    }
+}
