@@ -53,12 +53,6 @@ impl<T: Data> Dataset<T> for Ready<T> {
         Ok(Arc::clone(&self.0))
     }
 
-    fn keep(&self, memory: &Arc<Memory>) {
-        for part in &*self.0 {
-            part.keep(memory);
-        }
-    }
-
     fn invalid_lines(&self) -> u64 {
         self.0.iter().map(|part| part.invalid_lines()).sum()
     }
@@ -244,12 +238,6 @@ impl<T: Data> Dataset<T> for Union<T> {
 
     fn known_count(&self) -> Option<u64> {
         self.0.iter().map(|set| set.known_count()).sum()
-    }
-
-    fn keep(&self, memory: &Arc<Memory>) {
-        for set in &self.0 {
-            set.keep(memory);
-        }
     }
 
     fn steps(&self, steps: &mut Vec<Step>) {

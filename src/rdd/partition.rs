@@ -218,12 +218,6 @@ impl<T> Partition<T> for Group<T> {
         let same = rest.iter().all(|part| part.home() == Some(home));
         same.then_some(home)
     }
-
-    fn keep(&self, memory: &Arc<Memory>) {
-        for part in &self.0 {
-            part.keep(memory);
-        }
-    }
 }
 
 /// `n` partitions of as many neighbours each as can be; of no more than there are.

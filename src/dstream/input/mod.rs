@@ -319,9 +319,8 @@ impl<T: Data, I: Ingest<T>> Control for InputNode<T, I> {
         for rdd in kept {
             rdd.keep(memory);
         }
-        let old = old.values().map(|held| &held.rdd);
-        for rdd in old.chain(over.values()) {
-            rdd.keep_if_shared(memory);
+        for held in old.values() {
+            held.rdd.keep_if_shared(memory);
         }
     }
 }

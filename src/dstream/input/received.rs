@@ -188,3 +188,116 @@ impl<B: IntoPartition> Partition<B::Record> for Spilled<B> {
         self.invalid.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+
+    use super::*;
+    use crate::block::{Budget, RingOptions, TextBlock, text_ring};
+    use crate::conf::InvalidUtf8;
+    use crate::disk::sim::SimDisk;
+    use crate::dstream::Graph;
+    use crate::dstream::input::queue::{QueueIngest, RddQueue};
+    use crate::rdd::{Rdd, Reading};
+    use crate::state::StateBound;
+    use crate::time::{BatchTime, Duration};
+
+    /// Lines as a receiver stores them and a cut takes them, and what is counted in the ring.
+    fn received(text: &[u8]) -> (ReceivedBlocks<TextBlock>, Arc<Budget>) {
+        let options = RingOptions {
+            block: 1 << 10,
+            bound: 1 << 20,
+            queue: 8,
+            lossy: false,
+        };
+        let (mut writer, mut cutter, budget) = text_ring(options, 100);
+        writer.spare(text.len()).unwrap().copy_from_slice(text);
+        writer.filled(text.len());
+        writer.publish(usize::MAX);
+        let mut taken = Vec::new();
+        cutter.cut(&mut taken);
+        let how = How {
+            logging: Arc::new(Logging::of_bytes(false)),
+            reading: Arc::new(Reading {
+                invalid: InvalidUtf8::Skip,
+                stream: String::new(),
+            }),
+        };
+        (ReceivedBlocks::new(how, std::iter::empty(), taken), budget)
+    }
+
+    fn read(blocks: &ReceivedBlocks<TextBlock>) -> usize {
+        let mut lines = 0;
+        for part in &*blocks.parts() {
+            let count = &mut |chunk: Chunk<'_, _>| {
+                lines += chunk.len();
+                ControlFlow::Continue(())
+            };
+            part.chunks(count).unwrap();
+        }
+        lines
+    }
+
+    /// A batch may be read before it is put into a file, and not again behind that.
+    #[test]
+    fn invalid_lines_that_were_found_before_it_was_spilled_are_counted() {
+        let text = b"good\nbad \xff\nbad \xfe\n";
+        for (before, behind) in [(0, 1), (1, 0), (1, 1), (0, 2), (2, 2)] {
+            let (blocks, budget) = received(text);
+            let store = SpillStore::new(Arc::new(SimDisk::new()), "/".into(), u64::MAX);
+            assert_eq!(blocks.invalid_lines(), 0);
+            for _ in 0..before {
+                assert_eq!(read(&blocks), 1);
+            }
+            let found = if before > 0 { 2 } else { 0 };
+            assert_eq!(blocks.invalid_lines(), found);
+            assert_eq!(blocks.spill(&store).unwrap(), text.len() as u64);
+            assert_eq!(budget.used(), 0);
+            assert_eq!(blocks.invalid_lines(), found);
+            for _ in 0..behind {
+                assert_eq!(read(&blocks), 1);
+            }
+            assert_eq!(blocks.invalid_lines(), 2);
+        }
+    }
+
+    /// A receiver need not wait for who holds a batch that is done: a window, or the program.
+    #[test]
+    fn what_is_done_counts_as_memory_and_not_in_the_ring_as_long_as_somebody_holds_it() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let at = |seconds: i64| BatchTime::from_millis(1000 * seconds);
+        let text = b"one line\n";
+        for (remembered, is_held) in [
+            (SECOND, false),
+            (Duration::ZERO, true),
+            (Duration::ZERO, false),
+        ] {
+            let executor = Arc::new(Executor::of(1));
+            let bound = StateBound::default();
+            let graph = Graph::new("test", SECOND, Arc::clone(&executor), bound);
+            let queue = RddQueue::new();
+            let none = Rdd::empty(Arc::clone(&executor));
+            let stream = QueueIngest::declare(&graph, Location::caller(), &queue, true, none);
+            assert!(stream.is_ok());
+            graph.initialize(at(0), Some(remembered));
+            let (blocks, budget) = received(text);
+            let rdd = Rdd::new(Arc::new(blocks), Arc::clone(&executor));
+            let held = is_held.then(|| rdd.clone());
+            queue.push(rdd);
+            let counted = || (budget.used(), executor.memory().used());
+            for input in &*graph.inputs() {
+                input.cut(at(1));
+            }
+            assert_eq!(counted(), (text.len(), 0));
+            graph.clear(at(1));
+            let is_there = is_held || !remembered.is_zero();
+            let kept = if is_there { text.len() as u64 } else { 0 };
+            assert_eq!(counted(), (0, kept));
+            graph.clear(at(2));
+            assert_eq!(counted(), (0, if is_held { kept } else { 0 }));
+            drop(held);
+            assert_eq!(counted(), (0, 0));
+        }
+    }
+}

@@ -9,7 +9,6 @@ use std::sync::{Arc, OnceLock};
 use super::logged::Part;
 use super::received::How;
 use super::receiver::IntoPartition;
-use crate::block::Memory;
 use crate::disk::Content;
 use crate::error::{ErrorKind, Result};
 use crate::executor::UNKNOWN;
@@ -121,12 +120,6 @@ impl<B: IntoPartition> Partition<B::Record> for InLog<B> {
 
     fn weight(&self) -> usize {
         self.count().unwrap_or_default().max(UNKNOWN)
-    }
-
-    fn keep(&self, memory: &Arc<Memory>) {
-        if let Some(Some(read)) = self.read.get() {
-            read.keep(memory);
-        }
     }
 
     fn invalid_lines(&self) -> u64 {

@@ -266,3 +266,87 @@ impl<T: Data, S: InputSource<T>> Direct<T> for CustomDirect<S> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> BatchTime {
+        BatchTime::from_millis(1000 * seconds)
+    }
+
+    /// Gives nothing, and stands where it is told to.
+    struct Standing(Vec<u8>);
+
+    impl InputSource<u64> for Standing {
+        fn compute(&mut self, _: BatchTime, _: &mut InputBatch<'_>) -> Result<Option<Rdd<u64>>> {
+            Ok(None)
+        }
+
+        fn position(&mut self) -> Result<Vec<u8>> {
+            Ok(self.0.clone())
+        }
+    }
+
+    type Standings = CustomDirect<Standing>;
+
+    fn standing() -> Standings {
+        CustomDirect {
+            source: Standing(Vec::new()),
+            executor: Arc::new(Executor::of(1)),
+            position: Vec::new(),
+            repeated: None,
+        }
+    }
+
+    /// What is noted of a batch behind which the source stands there.
+    fn note(direct: &mut Standings, second: i64, position: &str) -> Option<String> {
+        direct.source.0 = position.into();
+        let noted = direct.note(&[at(second)]).unwrap();
+        assert!(noted.iter().all(|(time, _)| *time == at(second)));
+        let mut noted = noted.into_iter();
+        let text = noted
+            .next()
+            .map(|(_, bytes)| String::from_utf8(bytes).unwrap());
+        assert!(noted.next().is_none());
+        text
+    }
+
+    fn some(position: &str) -> Option<String> {
+        Some(position.to_owned())
+    }
+
+    #[test]
+    fn a_position_is_noted_when_it_has_changed_and_not_a_second_time() {
+        let mut direct = standing();
+        assert_eq!(note(&mut direct, 1, ""), None);
+        assert_eq!(note(&mut direct, 2, "a"), some("a"));
+        assert_eq!(note(&mut direct, 3, "a"), None);
+        assert_eq!(note(&mut direct, 4, "b"), some("b"));
+        assert_eq!(note(&mut direct, 5, "a"), some("a"));
+        assert_eq!(direct.note(&[]).unwrap(), []);
+        direct.restore(b"c").unwrap();
+        assert_eq!(note(&mut direct, 6, "c"), None);
+    }
+
+    /// Batches that come again end where they ended, and are not noted again.
+    #[test]
+    fn a_batch_that_comes_again_is_not_noted_again() {
+        let mut direct = standing();
+        direct.restore(b"a").unwrap();
+        let noted = [(at(3), b"b".to_vec()), (at(5), b"c".to_vec())];
+        let repeated = Repeated {
+            fresh_from: at(6),
+            noted: noted.into(),
+        };
+        direct.repeat(repeated).unwrap();
+        let ends = [(2, "a"), (3, "b"), (4, "b"), (5, "c")];
+        for (second, end) in ends {
+            assert_eq!(direct.end_of(at(second)), Some(end.into()));
+            assert_eq!(note(&mut direct, second, "elsewhere"), None);
+        }
+        assert_eq!(direct.end_of(at(6)), None);
+        assert_eq!(note(&mut direct, 6, "c"), None);
+        assert_eq!(note(&mut direct, 7, "d"), some("d"));
+    }
+}

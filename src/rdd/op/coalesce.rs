@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::block::Memory;
 use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::partition::grouped;
@@ -49,10 +48,6 @@ impl<T: Data> Dataset<T> for Coalesced<T> {
 
     fn known_count(&self) -> Option<u64> {
         self.base.known_count()
-    }
-
-    fn keep(&self, memory: &Arc<Memory>) {
-        self.base.keep(memory);
     }
 
     fn steps(&self, steps: &mut Vec<Step>) {

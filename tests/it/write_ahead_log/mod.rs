@@ -85,6 +85,8 @@ impl Metadata {
 struct Run {
     program: Program,
     handle: ReceiverHandle<u64>,
+    /// How many records each batch says that it has.
+    sizes: Seen<u64>,
     /// The records of each batch, by partition.
     batches: Seen<Vec<Vec<u64>>>,
     /// How often each number was there by now.
@@ -115,6 +117,13 @@ impl Run {
             |new: &[u64], old: Option<&u64>| Some(old.unwrap_or(&0) + new.iter().sum::<u64>()),
         );
         let counts = counts.checkpoint(SECOND).unwrap();
+        // First, so that nobody has read the batch.
+        let sizes = Seen::new();
+        let sees = sizes.clone();
+        numbers.foreach_rdd(move |rdd, time| {
+            sees.add(time, rdd.count()?);
+            Ok(())
+        });
         let batches = watch_partitions(&numbers);
         let counts = watch(&counts);
         let told = Metadata::default();
@@ -123,6 +132,7 @@ impl Run {
         Self {
             handle: handle.recv().unwrap(),
             program,
+            sizes,
             batches,
             counts,
             told,
