@@ -247,19 +247,21 @@ mod plain {
                 from.deserialize_tuple(2, Parts)
             }
         }
+        // The first part is there to be looked at: there may be more to know of it.
         let records = [
-            Own::Number(300),
-            Own::Text("ab".to_owned()),
-            Own::Number(1),
-            Own::Text(String::new()),
+            (None, Own::Number(300)),
+            (None, Own::Text("ab".to_owned())),
+            (Some(7), Own::Number(1)),
+            (None, Own::Text(String::new())),
         ];
         let mut writer = writer();
-        records
-            .iter()
-            .for_each(|record| writer.write(record).unwrap());
-        assert_eq!(writer.bytes, b"\0\xac\x02\x01\x02ab\0\x01\x01\0");
+        for record in &records {
+            writer.write(record).unwrap();
+        }
+        let bytes = b"\0\0\xac\x02\0\x01\x02ab\x01\x07\0\x01\0\x01\0";
+        assert_eq!(writer.bytes, bytes);
         let mut input = &writer.bytes[..];
-        let codec = RecordCodec::<Own>::new();
+        let codec = RecordCodec::<(Option<u8>, Own)>::new();
         let read = records.clone().map(|_| (codec.decode)(&mut input).unwrap());
         assert_eq!(read, records);
     }
