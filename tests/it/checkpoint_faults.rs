@@ -16,6 +16,7 @@ use millstream::checkpoint::inspect;
 use millstream::dstream::{InputBatch, InputSource};
 use millstream::listener::{BatchInfo, CheckpointInfo, RecoveryInfo, StreamingListener};
 use millstream::prelude::*;
+use millstream::receiver::{Receiver, ReceiverHandle};
 use millstream::time::ManualClock;
 
 use crate::checkpoints::Taken;
@@ -173,6 +174,126 @@ fn r_19_when_the_directory_is_back_checkpoints_go_on() {
     program.start();
     program.tick();
     assert_eq!(sum.load(Ordering::Relaxed), (1..=7).sum::<u64>());
+}
+
+/// A stop that found the directory gone says so, also if nothing is left that it could write.
+#[test]
+fn f_10_a_stop_tells_that_the_last_checkpoint_could_not_be_written() {
+    let scratch = Scratch::new("faults-stopped");
+    let (dir, aside) = (scratch.join("checkpoints"), scratch.join("aside"));
+    let (program, taken) = adding(&dir, 0, |builder| builder, |_| ());
+    program.start();
+    program.tick();
+    // Also that of the start is written by now.
+    let times: Vec<_> = taken.iter().take(2).map(|info| info.batch_time).collect();
+    assert_eq!(times, [at(0), at(1000)]);
+    fs::rename(&dir, &aside).unwrap();
+    program.tick();
+    let error = program.ssc.stop(true).unwrap_err().to_string();
+    let what = "the checkpoint of 2000 ms cannot be written";
+    assert!(error.contains(what), "{error}");
+}
+
+/// Runs as many batches, of which some fail, with a checkpoint behind each one that allows it.
+/// Each second of `expected` has one, and no other; the last of them may be that of the stop.
+fn check_taken(
+    (program, taken): (Program, mpsc::Receiver<CheckpointInfo>),
+    batches: i64,
+    expected: &[i64],
+) {
+    program.start();
+    assert_eq!(taken.recv().unwrap().batch_time, at(0));
+    let mut times = vec![0];
+    for second in 1..=batches {
+        program.tick();
+        if expected.contains(&second) {
+            times.push(taken.recv().unwrap().batch_time.as_millis() / 1000);
+        }
+    }
+    program.ssc.stop(true).unwrap();
+    times.extend(
+        taken
+            .try_iter()
+            .map(|info| info.batch_time.as_millis() / 1000),
+    );
+    assert_eq!(times, expected);
+}
+
+/// As [`adding`]: batches of these numbers fail, and hold checkpoints up for three seconds.
+fn failing(dir: &Path, batches: &'static [u64]) -> (Program, mpsc::Receiver<CheckpointInfo>) {
+    let hold = |builder: StreamingContextBuilder| builder.set("failed_batch_hold", "3s");
+    adding(dir, 0, hold, move |sum| {
+        let fails = batches.iter().any(|&batch| sum == (1..=batch).sum::<u64>());
+        assert!(!fails, "the batch fails");
+    })
+}
+
+/// From the first batch that failed on: another one that fails meanwhile does not make it
+/// longer. When the time is over all of it is over, and the next failure counts again; a stop
+/// waits for nothing, and takes none (F-8).
+#[test]
+fn f_8_a_batch_that_failed_holds_checkpoints_up_for_a_while() {
+    let dir = Scratch::new("faults-held");
+    let program = failing(&dir, &[3, 5, 8, 12]);
+    check_taken(program, 13, &[0, 1, 2, 6, 7, 11]);
+    assert_eq!(newest(&dir), Some(at(11_000)));
+}
+
+/// What comes through a receiver without a log is gone, so nothing is held up for it.
+#[test]
+fn f_8_nothing_is_held_up_if_an_input_cannot_give_its_data_again() {
+    struct Silent;
+
+    impl Receiver<u64> for Silent {
+        fn on_start(&mut self, _: ReceiverHandle<u64>) -> millstream::Result<()> {
+            Ok(())
+        }
+
+        fn on_stop(&mut self) {}
+    }
+
+    let dir = Scratch::new("faults-not-held");
+    let (program, taken) = failing(&dir, &[2]);
+    let silent = program.ssc.receiver_stream(Silent).unwrap();
+    silent.foreach_rdd(|_, _| Ok(()));
+    check_taken((program, taken), 4, &[0, 1, 2, 3, 4]);
+}
+
+/// Only at times at which all streams that keep something have a batch, and windows begin that
+/// have nothing in common with the one before: a graceful stop goes on to the next such time
+/// (G-10, G-11).
+#[test]
+fn g_10_checkpoints_are_at_multiples_of_the_slides() {
+    /// The length of windows, their slide, and whether they are saved.
+    type Window = (u32, u32, bool);
+    let cases: [(&[Window], &[i64]); 4] = [
+        (&[(6, 2, true), (6, 3, true)], &[0, 6, 12, 18]),
+        (&[(4, 4, false)], &[0, 4, 8, 12, 16]),
+        (&[(2, 4, false)], &[0, 4, 8, 12, 16]),
+        (
+            &[(6, 4, false)],
+            &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13],
+        ),
+    ];
+    for (i, (windows, expected)) in cases.into_iter().enumerate() {
+        let dir = Scratch::new(&format!("faults-slides-{i}"));
+        let each = |builder: StreamingContextBuilder| builder.set("checkpoint_interval", "1s");
+        let (program, taken) = adding(&dir, 0, each, |_| ());
+        for &(length, slide, is_saved) in windows {
+            let (length, slide) = (length * SECOND, slide * SECOND);
+            let numbers = program.ssc.input_stream(Numbers::default()).unwrap();
+            if is_saved {
+                let numbers = numbers.map(|number| ((), number));
+                let sums = numbers.reduce_by_key_and_window(|a, b| a + b, length, slide);
+                let sums = sums.unwrap().checkpoint(slide).unwrap();
+                sums.foreach_rdd(|_, _| Ok(()));
+            } else {
+                let window = numbers.window(length, slide).unwrap();
+                window.foreach_rdd(|_, _| Ok(()));
+            }
+        }
+        check_taken((program, taken), 13, expected);
+    }
 }
 
 /// Counts batches that were cut and have not ended.

@@ -13,7 +13,7 @@ use millstream::dstream::{InputBatch, InputSource};
 use millstream::prelude::*;
 use millstream::receiver::{Receiver, ReceiverHandle};
 use millstream::shared::Accumulate;
-use millstream::{State, StateSpec};
+use millstream::{State, StateSpec, UpdateOptions};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -433,4 +433,54 @@ fn f_13_blocks_of_the_log_are_read_with_other_fields() {
     program.start();
     program.tick();
     assert!(seen.take().iter().all(|(_, totals)| totals.is_empty()));
+}
+
+/// A stream that is new begins behind the checkpoint, as if there had been no batches before; one
+/// of which nothing was saved may be gone.
+#[test]
+fn f_13_streams_come_and_go() {
+    /// Has no position.
+    struct Empty;
+
+    impl InputSource<u64> for Empty {
+        fn compute(
+            &mut self,
+            _time: BatchTime,
+            batch: &mut InputBatch<'_>,
+        ) -> millstream::Result<Option<Rdd<u64>>> {
+            Ok(Some(batch.parallelize([], 1)))
+        }
+    }
+
+    let dir = Scratch::new("evolved-streams");
+    let start = |millis, name| {
+        let program = recover(&dir, millis, |builder| builder.workers(1));
+        let empty = program.ssc.input_stream(Empty).unwrap();
+        let empty = empty.uid(name).unwrap();
+        empty.foreach_rdd(|_, _| Ok(()));
+        (program, empty)
+    };
+    let (first, _) = start(0, "gone");
+    first.start();
+    for _ in 0..5 {
+        first.tick();
+    }
+    first.stop();
+    drop(first);
+
+    let (second, empty) = start(5000, "new");
+    let initial = second.ssc.parallelize([((), 0_u64)], 1);
+    let steps = empty.map(|number| ((), number)).update_state_by_key_with(
+        |_, (), _: &[u64], steps: Option<&u64>| steps.map(|steps| steps + 1),
+        UpdateOptions::new().initial_state(initial),
+    );
+    let steps = steps.checkpoint(SECOND).unwrap();
+    let seen = watch(&steps);
+    second.start();
+    assert_eq!(second.ssc.zero_time(), Some(at(0)));
+    second.tick();
+    second.tick();
+    second.ssc.stop(false).unwrap();
+    let steps = [(6000, vec![((), 1)]), (7000, vec![((), 2)])];
+    assert_eq!(seen.take(), steps);
 }
