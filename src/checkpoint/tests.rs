@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::batch_log::BatchLog;
 use super::file::Partitioning;
 use super::store::{Store, file_name, times};
 use super::writer::{Desk, Fixed, OnKept, Snapshot, StreamSnapshot, Writer};
 use crate::cpu::thread;
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk, Survives};
-use crate::dstream::durable::{Keep, NewPiece, Piece, Saved};
+use crate::dstream::durable::{Keep, NewPiece, Noted, Notes, Piece, Saved};
 use crate::error::{ErrorKind, Result};
 use crate::hash::KeyHash;
 use crate::listener::Bus;
@@ -32,6 +33,10 @@ fn writer(disk: &SimDisk) -> Writer {
 }
 
 fn writer_at(disk: &SimDisk, desk: &Arc<Desk>, on_kept: OnKept) -> Writer {
+    writer_with_log(disk, desk, on_kept).0
+}
+
+fn writer_with_log(disk: &SimDisk, desk: &Arc<Desk>, on_kept: OnKept) -> (Writer, Arc<BatchLog>) {
     let tell = (Arc::<Bus>::default(), Arc::new(ManualClock::new(0)) as _);
     let fixed = Fixed {
         zero: at(0),
@@ -43,17 +48,19 @@ fn writer_at(disk: &SimDisk, desk: &Arc<Desk>, on_kept: OnKept) -> Writer {
         },
     };
     let store = open(disk).unwrap();
-    let (batches, _) = store
-        .batch_log(None, Arc::new(ManualClock::new(0)))
-        .unwrap();
-    Writer::new(
-        (store, Arc::new(batches)),
-        Arc::clone(desk),
-        tell,
-        fixed,
-        None,
-        on_kept,
-    )
+    let (batches, _) = batch_log(&store, None);
+    let batches = Arc::new(batches);
+    let own = (store, Arc::clone(&batches));
+    let writer = Writer::new(own, Arc::clone(desk), tell, fixed, None, on_kept);
+    (writer, batches)
+}
+
+fn batch_log(
+    store: &Store,
+    checkpoint: Option<(BatchTime, u64)>,
+) -> (BatchLog, BTreeMap<String, Noted>) {
+    let clock = Arc::new(ManualClock::new(0));
+    store.batch_log(checkpoint, clock).unwrap()
 }
 
 /// What two streams save at a second: one that adds up changes, and begins anew now
@@ -193,6 +200,21 @@ fn f_10_a_checkpoint_that_cannot_be_written_is_made_up_for_by_the_next() {
     }
 }
 
+/// What an attempt left is gone when the next one is made: there may be little room.
+#[test]
+fn f_9_a_file_that_could_not_be_written_is_not_left_behind() {
+    for call in 0..5 {
+        let disk = SimDisk::new();
+        let mut writer = writer(&disk);
+        let first = disk.calls() + call;
+        disk.fail(first..=first, Fault::Io);
+        writer.write(snapshot(1)).unwrap();
+        let entries = disk.list(Path::new(DIR)).unwrap();
+        let names: Vec<_> = entries.iter().map(|entry| &*entry.name).collect();
+        assert_eq!(names, ["batches", "checkpoint-1000"], "call {call}");
+    }
+}
+
 /// A checkpoint is used although the disk refuses it for a moment, and the one before it only
 /// if the disk goes on refusing.
 #[test]
@@ -289,14 +311,73 @@ fn f_12_checkpoints_behind_the_one_that_is_used_stay_until_another_is_written() 
     assert_eq!(there(&crashed), [1, 2, 3].map(at));
 }
 
+/// An error is that of its checkpoint only, and while one is written no other is taken.
+#[test]
+fn f_10_the_desk_tells_of_the_checkpoint_that_was_written_last() {
+    let (disk, desk) = (SimDisk::new(), Arc::<Desk>::default());
+    let inside = Arc::clone(&desk);
+    let on_kept = move |oldest| assert!(oldest > at(1) && !inside.is_free());
+    let writer = writer_at(&disk, &desk, Box::new(on_kept));
+    let thread = thread::spawn("checkpoints", &[], move || writer.run()).unwrap();
+    for second in 1..=12 {
+        assert!(desk.is_free());
+        desk.put(snapshot(second));
+        // The first one is the oldest one behind the tenth.
+        assert_eq!(desk.wait().is_err(), second == 10);
+        assert_eq!(desk.has_failed(), second == 10);
+    }
+    desk.close();
+    assert!(thread.join(Duration::MAX));
+}
+
+/// The log of batches has what the kept checkpoints need, and takes no more when the thread
+/// has ended: another process may have the directory.
+#[test]
+fn f_1_the_log_of_batches_goes_with_the_checkpoints() {
+    let (disk, desk) = (SimDisk::new(), Arc::<Desk>::default());
+    let (writer, log) = writer_with_log(&disk, &desk, Box::new(|_| ()));
+    let thread = thread::spawn("checkpoints", &[], move || writer.run()).unwrap();
+    // More than a segment.
+    let note = |second| log.note("files", &[(at(second), vec![0; 2 << 20])]);
+    for second in 1..=20 {
+        note(second).unwrap();
+        desk.put(snapshot(second));
+        desk.wait().unwrap();
+    }
+    log.note("files", &[]).unwrap();
+    let segments = || {
+        let entries = disk.list(&Path::new(DIR).join("batches")).unwrap();
+        let names = entries.iter().filter_map(|entry| entry.file_name());
+        names.filter(|name| name.ends_with(".wal")).count()
+    };
+    // Behind the eleventh checkpoint, which is the oldest one: the records begin with 0.
+    assert_eq!(segments(), 9);
+    let needed = |log: &BatchLog| [0, 11, 12, 19, 20].map(|second| log.needed_behind(at(second)));
+    assert_eq!(needed(&log), [11, 11, 12, 19, 20]);
+    desk.close();
+    assert!(thread.join(Duration::MAX));
+    assert!(note(21).is_err());
+    drop(log);
+
+    let store = open(&disk).unwrap();
+    let (log, noted) = batch_log(&store, Some((at(12), 12)));
+    let times: Vec<_> = noted["files"].keys().copied().collect();
+    assert_eq!(times, (13..=20).map(at).collect::<Vec<_>>());
+    assert_eq!(needed(&log), [12, 12, 12, 19, 20]);
+    drop(log);
+    let (log, noted) = batch_log(&store, None);
+    assert!(noted.is_empty());
+    assert_eq!(needed(&log), [20; 5]);
+    // The last one stays.
+    assert_eq!(segments(), 1);
+}
+
 #[test]
 fn what_no_checkpoint_needs_is_removed() {
     let (disk, _) = written(40);
-    let entries = disk.list(Path::new(DIR)).unwrap();
-    let files = entries.iter().filter_map(|entry| entry.file_name());
-    let checkpoints = files.filter(|name| name.starts_with("checkpoint-")).count();
     // Ten, and what the oldest of them is made of.
-    assert!((10..=15).contains(&checkpoints), "{checkpoints}");
+    let left = times(&disk, Path::new(DIR)).unwrap();
+    assert_eq!(left, (29..=40).map(at).collect::<Vec<_>>());
 }
 
 #[test]
