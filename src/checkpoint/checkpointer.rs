@@ -9,7 +9,7 @@ use super::batch_log::BatchLog;
 use super::file::Partitioning;
 use super::recovery::Recovery;
 use super::store::{Recovered, Store};
-use super::writer::{Desk, Fixed, OnKept, Snapshot, StreamSnapshot, Writer};
+use super::writer::{Desk, Fixed, OnKept, Snapshot, StreamSnapshot, Writer, in_stream};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::durable::{Noted, Notes, Repeated, Saved};
 use crate::dstream::{Control, Graph};
@@ -274,10 +274,8 @@ impl Checkpointer {
                 continue;
             };
             // A key's or a state's own code runs here.
-            let saved =
-                Error::caught("saving a stream", || durable.save(time, all)).map_err(|error| {
-                    Error::new(error.kind(), format!("the stream {uid}")).with_source(error)
-                })?;
+            let saved = Error::caught("saving a stream", || durable.save(time, all))
+                .map_err(|error| in_stream(uid, error))?;
             let saved = match untaken.remove(uid) {
                 Some(before) => before.then(saved),
                 None => saved,

@@ -7,6 +7,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock};
 
@@ -29,6 +30,54 @@ pub(crate) struct Piece {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// A piece that is not saved yet. Its bytes may be made by who saves it, while later batches
+/// run.
+pub(crate) struct NewPiece {
+    pub(crate) time: BatchTime,
+    bytes: NewBytes,
+}
+
+enum NewBytes {
+    Made(Vec<u8>),
+    ToMake(MakeBytes),
+}
+
+/// Called once, on any thread.
+type MakeBytes = Box<dyn FnOnce() -> Result<Vec<u8>> + Send>;
+
+impl NewPiece {
+    pub(crate) fn new(time: BatchTime, bytes: Vec<u8>) -> Self {
+        let bytes = NewBytes::Made(bytes);
+        Self { time, bytes }
+    }
+
+    pub(crate) fn to_make(time: BatchTime, make: MakeBytes) -> Self {
+        let bytes = NewBytes::ToMake(make);
+        Self { time, bytes }
+    }
+
+    /// Made now, if they are not yet.
+    ///
+    /// # Errors
+    /// If they cannot be, which is no better the next time.
+    pub(crate) fn into_piece(self) -> Result<Piece> {
+        let bytes = match self.bytes {
+            NewBytes::Made(bytes) => bytes,
+            NewBytes::ToMake(make) => make()?,
+        };
+        let time = self.time;
+        Ok(Piece { time, bytes })
+    }
+}
+
+impl fmt::Debug for NewPiece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewPiece")
+            .field("time", &self.time)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Which of the pieces that were saved before a node still needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keep {
@@ -39,10 +88,10 @@ pub(crate) enum Keep {
 }
 
 /// What a node adds to a checkpoint.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Saved {
     pub(crate) keep: Keep,
-    pub(crate) pieces: Vec<Piece>,
+    pub(crate) pieces: Vec<NewPiece>,
 }
 
 impl Saved {
@@ -179,13 +228,13 @@ pub(crate) struct KeptState<K: Data, S: Data> {
     /// Until it was taken in.
     initial: Option<Rdd<(K, S)>>,
     codec: Option<RecordCodec<(K, S)>>,
-    /// Bytes of the last piece that was all of it, and of those since.
+    /// Entries of the last piece that was all of it, and of those since.
     whole: usize,
     since: usize,
 }
 
-/// What a piece takes beside its bytes.
-const PIECE: usize = 64;
+/// As how many entries a piece counts, beside those that it has.
+const PIECE: usize = 8;
 
 impl<K: Data + Hash + Eq, S: Data> KeptState<K, S> {
     pub(crate) fn new(
@@ -257,20 +306,23 @@ impl<K: Data + Hash + Eq, S: Data> Kept for KeptState<K, S> {
     fn save(&mut self, time: BatchTime, all: bool) -> Result<Saved> {
         // So all of it is paid by what has changed since it was written last.
         let all = all || self.since > 2 * self.whole + 16 * PIECE;
-        let Some((is_all, bytes)) = self.state.save(&self.executor, all)? else {
+        let Some(saving) = self.state.save(all) else {
             return Ok(Saved {
                 keep: Keep::All,
                 pieces: Vec::new(),
             });
         };
-        if is_all {
-            (self.whole, self.since) = (bytes.len(), 0);
+        let keep = if saving.is_all() {
+            (self.whole, self.since) = (saving.entries(), 0);
+            Keep::None
         } else {
-            self.since += bytes.len() + PIECE;
-        }
+            self.since += saving.entries() + PIECE;
+            Keep::All
+        };
+        let make = Box::new(|| saving.finish());
         Ok(Saved {
-            keep: if is_all { Keep::None } else { Keep::All },
-            pieces: vec![Piece { time, bytes }],
+            keep,
+            pieces: vec![NewPiece::to_make(time, make)],
         })
     }
 

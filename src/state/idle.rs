@@ -65,9 +65,9 @@ impl Idle {
         self.last[place as usize]
     }
 
-    /// The rows that this step touched, and that were there before.
-    pub(super) fn touched(&self) -> impl Iterator<Item = u32> {
-        self.touched.iter().map(|&(place, _)| place)
+    /// The rows that this step touched, and that were there before, with the touch before.
+    pub(super) fn touched(&self) -> impl Iterator<Item = (u32, BatchTime)> {
+        self.touched.iter().copied()
     }
 
     /// The same time-out, and no rows.

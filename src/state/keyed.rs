@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use super::changes::{self, Changes, Entry};
 use super::idle::Idle;
+use super::saving::Saving;
 use super::size::{StateBound, StateSize};
 use super::table::Table;
 use super::undo::Undo;
@@ -15,15 +16,18 @@ use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Arrivals, Arrived, HashPartitioner, Partition, Partitions, Rdd};
-use crate::sync::lock;
+use crate::sync::engine::{Mutex, MutexGuard, lock};
 use crate::time::{BatchTime, Duration};
 
 /// The state of a stream: a value for each key, partitioned by the hashes of the
 /// keys.
 pub(crate) struct KeyedState<K, S> {
-    partitions: Vec<Mutex<StatePartition<K, S>>>,
+    /// Shared with who writes what is saved of them.
+    partitions: StatePartitions<K, S>,
     bound: StateBound,
 }
+
+pub(super) type StatePartitions<K, S> = Arc<[Mutex<StatePartition<K, S>>]>;
 
 impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     /// No keys, in `partitions` partitions (at least one).
@@ -63,7 +67,10 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         let records = records.into_partitions();
         let results = executor
             .consume(records, weight, |i, records| {
-                Ok(change(&mut self.partition(i), records))
+                let mut partition = self.partition(i);
+                let result = change(&mut partition, records);
+                partition.note();
+                Ok(result)
             })
             .and_then(|results| {
                 self.bound.check(before, self.size())?;
@@ -128,6 +135,7 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         executor.map_once(new.len(), weight, |i| {
             if let Some(mut new) = lock(&new[i]).take() {
                 let mut partition = self.partition(i);
+                partition.write_some(usize::MAX);
                 new.changes = partition.changes.take();
                 if let Some(changes) = &mut new.changes {
                     changes.note_all();
@@ -147,17 +155,16 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     }
 
     /// The next piece to save, which is all of it if `all` asks for that or there is
-    /// no other way; tells whether it is. Nothing, if nothing changed.
-    pub(crate) fn save(&self, executor: &Executor, all: bool) -> Result<Option<(bool, Vec<u8>)>> {
-        let n = self.partitions.len();
-        let all = all || (0..n).any(|i| self.partition(i).must_save_all());
-        // Not tried again: what changed is only told once, or else all of it.
-        let parts = executor.map_once(n, self.len(), |i| self.partition(i).save(all))?;
-        let parts: Vec<_> = parts.into_iter().flatten().collect();
-        if !all && parts.iter().all(|part| part.bytes.is_empty()) {
-            return Ok(None);
+    /// no other way. Nothing, if nothing changed. A piece that was not written by now
+    /// cannot be any more.
+    pub(crate) fn save(&self, all: bool) -> Option<Saving<K, S>> {
+        let all = all || self.sum(|partition| usize::from(partition.must_save_all())) > 0;
+        if !all && self.sum(StatePartition::changed) == 0 {
+            return None;
         }
-        Ok(Some((all, changes::piece(all, &parts)?)))
+        let begin = |i| self.partition(i).begin_save(all);
+        let entries = (0..self.partitions.len()).map(begin).sum();
+        Some(Saving::new(Arc::clone(&self.partitions), all, entries))
     }
 
     /// Takes the pieces in, which were saved up to `time`, in place of all there is.
@@ -248,13 +255,34 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
         self.changes.as_ref().is_some_and(Changes::is_all)
     }
 
+    fn changed(&self) -> usize {
+        self.changes.as_ref().map_or(0, Changes::len)
+    }
+
     /// See [`KeyedState::save`].
-    fn save(&mut self, all: bool) -> Result<Option<RecordWriter<(K, S)>>> {
-        let Some(changes) = &mut self.changes else {
-            return Ok(None);
-        };
-        let written = changes.write(&self.table, self.idle.as_ref(), all);
-        written.map(Some)
+    fn begin_save(&mut self, all: bool) -> usize {
+        let changes = self.changes.as_mut();
+        changes.map_or(0, |changes| changes.begin(&self.table, all))
+    }
+
+    /// See [`Changes::write_some`].
+    pub(super) fn write_some(&mut self, most: usize) -> bool {
+        let (table, idle) = (&self.table, self.idle.as_ref());
+        let changes = self.changes.as_mut();
+        changes.is_some_and(|changes| changes.write_some(table, idle, most))
+    }
+
+    /// What was begun, when all of it is written; see [`Changes::finish`].
+    pub(super) fn end_save(&mut self) -> Result<RecordWriter<(K, S)>> {
+        let changes = self.changes.as_mut();
+        changes.map_or_else(|| Err(changes::replaced()), Changes::finish)
+    }
+
+    /// Notes what the step has changed, for what will be saved and what is being saved.
+    fn note(&mut self) {
+        if let Some(changes) = &mut self.changes {
+            changes.note(&self.table, &self.undo, self.idle.as_ref());
+        }
     }
 
     /// See [`KeyedState::restore`].
@@ -345,10 +373,6 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
             idle,
             changes,
         } = self;
-        if let Some(changes) = changes {
-            let touched = idle.iter().flat_map(Idle::touched);
-            changes.note(table, undo.changed().chain(touched));
-        }
         if let Some(idle) = idle {
             idle.commit(time, undo.inserted(), |place| table.is_live(place));
         }
@@ -369,6 +393,9 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
 
     /// Makes everything what it was before the step.
     pub(super) fn roll_back(&mut self) {
+        if let Some(changes) = &mut self.changes {
+            changes.note_taken_back(&self.table, &self.undo);
+        }
         self.undo.roll_back(&mut self.table);
         if let Some(idle) = &mut self.idle {
             idle.roll_back();
