@@ -8,8 +8,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// So many bytes wait to be taken at most, and a read: as many as the engine has in
-/// flight.
+/// So many bytes wait to be taken at most, and a read. With the batch that is worked on
+/// that is about what the engine has in flight.
 const BOUND: usize = 256 << 20;
 
 /// Reads `stream` to its end. Calls `batch` once in each interval, with the whole lines
