@@ -308,7 +308,8 @@ impl Checkpointer {
             // What is being written may be older.
             let written = self.desk.wait();
             let mut state = self.state();
-            let is_new = state.done > state.last || state.lost;
+            let has_failed = state.lost || written.is_err();
+            let is_new = state.done > state.last || has_failed;
             // The streams have gone on behind a batch that has to come again.
             if is_new && self.can_take(&state) && !self.graph.must_repeat() {
                 let taken = self.take(&mut state);

@@ -279,7 +279,8 @@ impl Writer {
                 pieces: Vec::new(),
             });
         }
-        // Behind the loop: what the other streams told is in the next checkpoint.
+        // Behind the loop: what the other streams told is in the next checkpoint, in which
+        // this one tells all it has.
         if let Some(error) = failed {
             return Err(error);
         }

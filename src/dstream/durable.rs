@@ -9,6 +9,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::codec::RecordCodec;
@@ -59,11 +60,11 @@ impl NewPiece {
     /// Made now, if they are not yet.
     ///
     /// # Errors
-    /// If they cannot be, which is no better the next time.
+    /// If they cannot be.
     pub(crate) fn into_piece(self) -> Result<Piece> {
         let bytes = match self.bytes {
             NewBytes::Made(bytes) => bytes,
-            NewBytes::ToMake(make) => make()?,
+            NewBytes::ToMake(make) => Error::caught("saving a stream", make)?,
         };
         let time = self.time;
         Ok(Piece { time, bytes })
@@ -228,13 +229,38 @@ pub(crate) struct KeptState<K: Data, S: Data> {
     /// Until it was taken in.
     initial: Option<Rdd<(K, S)>>,
     codec: Option<RecordCodec<(K, S)>>,
-    /// Entries of the last piece that was all of it, and of those since.
-    whole: usize,
-    since: usize,
+    sizes: Arc<Sizes>,
 }
 
-/// As how many entries a piece counts, beside those that it has.
-const PIECE: usize = 8;
+/// Bytes of the last piece that was all of it, and of those since. Pieces are written by
+/// another thread, one after the other, and each before the next one is begun.
+#[derive(Default)]
+struct Sizes {
+    whole: AtomicUsize,
+    since: AtomicUsize,
+}
+
+impl Sizes {
+    /// What a piece takes beside its bytes.
+    const PIECE: usize = 64;
+
+    // Relaxed: they come with the piece, which is handed over behind a lock.
+
+    fn note(&self, is_all: bool, bytes: usize) {
+        if is_all {
+            self.whole.store(bytes, Ordering::Relaxed);
+            self.since.store(0, Ordering::Relaxed);
+        } else {
+            self.since.fetch_add(bytes + Self::PIECE, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether what changed has become more than all of it.
+    fn is_due(&self) -> bool {
+        let whole = self.whole.load(Ordering::Relaxed);
+        self.since.load(Ordering::Relaxed) > 2 * whole + 16 * Self::PIECE
+    }
+}
 
 impl<K: Data + Hash + Eq, S: Data> KeptState<K, S> {
     pub(crate) fn new(
@@ -247,8 +273,7 @@ impl<K: Data + Hash + Eq, S: Data> KeptState<K, S> {
             executor,
             initial,
             codec: None,
-            whole: 0,
-            since: 0,
+            sizes: Arc::default(),
         }
     }
 
@@ -305,24 +330,22 @@ impl<K: Data + Hash + Eq, S: Data> Kept for KeptState<K, S> {
 
     fn save(&mut self, time: BatchTime, all: bool) -> Result<Saved> {
         // So all of it is paid by what has changed since it was written last.
-        let all = all || self.since > 2 * self.whole + 16 * PIECE;
+        let all = all || self.sizes.is_due();
         let Some(saving) = self.state.save(all) else {
             return Ok(Saved {
                 keep: Keep::All,
                 pieces: Vec::new(),
             });
         };
-        let keep = if saving.is_all() {
-            (self.whole, self.since) = (saving.entries(), 0);
-            Keep::None
-        } else {
-            self.since += saving.entries() + PIECE;
-            Keep::All
+        let (is_all, sizes) = (saving.is_all(), Arc::clone(&self.sizes));
+        let make = move || {
+            let bytes = saving.finish()?;
+            sizes.note(is_all, bytes.len());
+            Ok(bytes)
         };
-        let make = Box::new(|| saving.finish());
         Ok(Saved {
-            keep,
-            pieces: vec![NewPiece::to_make(time, make)],
+            keep: if is_all { Keep::None } else { Keep::All },
+            pieces: vec![NewPiece::to_make(time, Box::new(make))],
         })
     }
 

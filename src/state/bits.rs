@@ -88,3 +88,48 @@ impl Bits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn equals_a_plain_set(
+            changes in proptest::collection::vec((0..300_u32, 0..4), 0..200),
+            gone in proptest::collection::btree_set(0..300_u32, 0..250),
+        ) {
+            let (mut bits, mut plain) = (Bits::default(), BTreeSet::new());
+            for (place, change) in changes {
+                match change {
+                    0 => prop_assert_eq!(bits.remove(place), plain.remove(&place)),
+                    1 => {
+                        let first = plain.range(place..).next().copied();
+                        prop_assert_eq!(bits.take_from(place), first);
+                        first.map(|first| plain.remove(&first));
+                    }
+                    _ => prop_assert_eq!(bits.insert(place), plain.insert(place)),
+                }
+                prop_assert_eq!(bits.contains(place), plain.contains(&place));
+            }
+            // The rows that stay move together.
+            let mut next = 0..;
+            let moved: Vec<u32> = (0..300)
+                .map(|place| match gone.contains(&place) {
+                    true => Table::<(), ()>::GONE,
+                    false => next.next().unwrap(),
+                })
+                .collect();
+            bits.rows_moved(&moved);
+            let kept = plain.difference(&gone).map(|&place| moved[place as usize]);
+            for place in kept {
+                prop_assert_eq!(bits.take_from(0), Some(place));
+            }
+            prop_assert_eq!(bits.take_from(0), None);
+        }
+    }
+}

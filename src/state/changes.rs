@@ -68,9 +68,17 @@ struct Places {
     len: usize,
 }
 
+/// What is written at a time: no batch has to wait for long.
+#[derive(Clone, Copy)]
+pub(super) struct Most {
+    pub(super) rows: usize,
+    pub(super) bytes: usize,
+}
+
 /// A piece of a partition as it was behind one batch. Its rows are written while later
 /// batches run; one that changes a row that is not written yet writes what it was.
-struct Writing<K, S> {
+pub(super) struct Writing<K, S> {
+    number: u64,
     /// The rows that are not written yet; there are none before `from`.
     left: Bits,
     from: u32,
@@ -101,9 +109,15 @@ impl<K: Data + Hash + Eq, S: Data> Changes<K, S> {
         self.all = true;
     }
 
+    /// As [`note_all`](Self::note_all), and nobody ends the piece that was begun.
+    pub(super) fn give_up(&mut self) {
+        self.writing = None;
+        self.note_all();
+    }
+
     /// Whether the next piece has to be all of it.
-    pub(super) fn is_all(&self) -> bool {
-        // What is left of one that nobody wrote is in no other.
+    pub(super) fn must_be_all(&self) -> bool {
+        // What is in a piece that nobody ended is noted nowhere else.
         self.all || self.writing.is_some()
     }
 
@@ -111,7 +125,7 @@ impl<K: Data + Hash + Eq, S: Data> Changes<K, S> {
     /// still be taken back.
     pub(super) fn note(&mut self, table: &Table<K, S>, undo: &Undo<S>, idle: Option<&Idle>) {
         if let Some(writing) = &mut self.writing {
-            writing.keep(table, undo, idle);
+            writing.write_former(table, undo, idle);
         }
         if self.all {
             return;
@@ -170,10 +184,8 @@ impl<K: Data + Hash + Eq, S: Data> Changes<K, S> {
         }
     }
 
-    /// Begins the next piece, which is `all` of it or only what changed; gives how many
-    /// entries it has.
-    pub(super) fn begin(&mut self, table: &Table<K, S>, all: bool) -> usize {
-        let len = if all { table.len() } else { self.len() };
+    /// Begins the next piece, which is `all` of it or only what changed.
+    pub(super) fn begin(&mut self, table: &Table<K, S>, number: u64, all: bool) {
         let empty = Places {
             bits: mem::take(&mut self.spare),
             len: 0,
@@ -186,46 +198,38 @@ impl<K: Data + Hash + Eq, S: Data> Changes<K, S> {
             false => (noted.bits, gone),
         };
         self.writing = Some(Writing {
+            number,
             left,
             from: 0,
             failed: None,
             out,
         });
-        len
     }
 
-    /// Writes the next rows of the piece that was begun, at most so many; whether there are
-    /// more.
-    pub(super) fn write_some(
-        &mut self,
-        table: &Table<K, S>,
-        idle: Option<&Idle>,
-        most: usize,
-    ) -> bool {
-        let writing = self.writing.as_mut();
-        writing.is_some_and(|writing| writing.write_some(table, idle, most))
+    /// The piece with that number, if it is the one that is being written.
+    pub(super) fn writing(&mut self, number: u64) -> Option<&mut Writing<K, S>> {
+        self.any_writing().filter(|it| it.number == number)
     }
 
-    /// The piece that was begun, when all of its rows are written.
+    pub(super) fn any_writing(&mut self) -> Option<&mut Writing<K, S>> {
+        self.writing.as_mut()
+    }
+
+    /// Ends the piece with that number, all rows of which are written.
     ///
     /// # Errors
-    /// If one could not be, or the piece was given up. The next one has to be all of it.
-    pub(super) fn finish(&mut self) -> Result<RecordWriter<(K, S)>> {
-        let result = match self.writing.take() {
-            Some(Writing {
-                failed: Some(error),
-                ..
-            }) => Err(error),
-            Some(Writing { left, out, .. }) => {
-                self.spare = left;
-                Ok(out)
-            }
-            None => Err(replaced()),
-        };
-        if result.is_err() {
+    /// If one could not be, and the next piece has to be all of it then; or if the piece was
+    /// given up.
+    pub(super) fn end(&mut self, number: u64) -> Result<RecordWriter<(K, S)>> {
+        let writing = self.writing.take_if(|it| it.number == number);
+        let mut writing = writing.ok_or_else(given_up)?;
+        if let Some(error) = writing.failed {
             self.note_all();
+            return Err(error);
         }
-        result
+        debug_assert_eq!(writing.left.take_from(0), None, "all rows are written");
+        self.spare = writing.left;
+        Ok(writing.out)
     }
 }
 
@@ -233,7 +237,7 @@ impl<K: Data + Hash + Eq, S: Data> Writing<K, S> {
     /// Writes what rows were that the step has changed. Those that it added are none of this
     /// piece, and those that it removed are as they were, or among those that it changed
     /// before.
-    fn keep(&mut self, table: &Table<K, S>, undo: &Undo<S>, idle: Option<&Idle>) {
+    fn write_former(&mut self, table: &Table<K, S>, undo: &Undo<S>, idle: Option<&Idle>) {
         let touched = || idle.into_iter().flat_map(Idle::touched);
         self.try_to(|writing| {
             let Writing { left, out, .. } = writing;
@@ -261,10 +265,20 @@ impl<K: Data + Hash + Eq, S: Data> Writing<K, S> {
         });
     }
 
-    fn write_some(&mut self, table: &Table<K, S>, idle: Option<&Idle>, most: usize) -> bool {
+    /// Writes the next rows; whether there are more.
+    pub(super) fn write_some(
+        &mut self,
+        table: &Table<K, S>,
+        idle: Option<&Idle>,
+        most: Most,
+    ) -> bool {
         let mut is_more = self.failed.is_none();
+        let bytes = self.out.bytes.len().saturating_add(most.bytes);
         self.try_to(|writing| {
-            for _ in 0..most {
+            for _ in 0..most.rows {
+                if writing.out.bytes.len() > bytes {
+                    break;
+                }
                 let Some(place) = writing.left.take_from(writing.from) else {
                     is_more = false;
                     break;
@@ -373,9 +387,9 @@ fn take_time(bytes: &mut &[u8]) -> Result<BatchTime> {
     Ok(BatchTime::from_millis(i64::from_le_bytes(*time)))
 }
 
-/// What was being saved is not there any more.
-pub(super) fn replaced() -> Error {
-    Error::illegal_state("the state was replaced while it was saved")
+/// Another piece was begun, or the state is another one.
+pub(super) fn given_up() -> Error {
+    Error::illegal_state("what was being saved of the state was given up")
 }
 
 fn corrupt(what: &str) -> Error {

@@ -65,7 +65,8 @@ impl Idle {
         self.last[place as usize]
     }
 
-    /// The rows that this step touched, and that were there before, with the touch before.
+    /// The rows that this step touched, with the touch before, which may be that of another
+    /// row at the same place.
     pub(super) fn touched(&self) -> impl Iterator<Item = (u32, BatchTime)> {
         self.touched.iter().copied()
     }

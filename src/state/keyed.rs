@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::changes::{self, Changes, Entry};
+use super::changes::{self, Changes, Entry, Most};
 use super::idle::Idle;
 use super::saving::Saving;
 use super::size::{StateBound, StateSize};
@@ -25,6 +27,8 @@ pub(crate) struct KeyedState<K, S> {
     /// Shared with who writes what is saved of them.
     partitions: StatePartitions<K, S>,
     bound: StateBound,
+    /// Pieces that were begun.
+    saves: AtomicU64,
 }
 
 pub(super) type StatePartitions<K, S> = Arc<[Mutex<StatePartition<K, S>>]>;
@@ -36,6 +40,7 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         Self {
             partitions: (0..partitions.max(1)).map(new).collect(),
             bound: StateBound::default(),
+            saves: AtomicU64::new(0),
         }
     }
 
@@ -68,9 +73,11 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         let results = executor
             .consume(records, weight, |i, records| {
                 let mut partition = self.partition(i);
-                let result = change(&mut partition, records);
+                let changed = catch_unwind(AssertUnwindSafe(|| change(&mut partition, records)));
+                // Also behind a panic: who writes what is saved may see the partition before
+                // it is taken back.
                 partition.note();
-                Ok(result)
+                changed.map_or_else(|payload| resume_unwind(payload), Ok)
             })
             .and_then(|results| {
                 self.bound.check(before, self.size())?;
@@ -135,7 +142,7 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         executor.map_once(new.len(), weight, |i| {
             if let Some(mut new) = lock(&new[i]).take() {
                 let mut partition = self.partition(i);
-                partition.write_some(usize::MAX);
+                partition.write_rest();
                 new.changes = partition.changes.take();
                 if let Some(changes) = &mut new.changes {
                     changes.note_all();
@@ -155,16 +162,18 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     }
 
     /// The next piece to save, which is all of it if `all` asks for that or there is
-    /// no other way. Nothing, if nothing changed. A piece that was not written by now
-    /// cannot be any more.
+    /// no other way. Nothing, if nothing changed. One that was not written by now cannot
+    /// be any more.
     pub(crate) fn save(&self, all: bool) -> Option<Saving<K, S>> {
         let all = all || self.sum(|partition| usize::from(partition.must_save_all())) > 0;
         if !all && self.sum(StatePartition::changed) == 0 {
             return None;
         }
-        let begin = |i| self.partition(i).begin_save(all);
-        let entries = (0..self.partitions.len()).map(begin).sum();
-        Some(Saving::new(Arc::clone(&self.partitions), all, entries))
+        // Relaxed: one thread at a time saves.
+        let number = self.saves.fetch_add(1, Ordering::Relaxed);
+        let begin = |i| self.partition(i).begin_save(number, all);
+        (0..self.partitions.len()).for_each(begin);
+        Some(Saving::new(Arc::clone(&self.partitions), number, all))
     }
 
     /// Takes the pieces in, which were saved up to `time`, in place of all there is.
@@ -252,7 +261,7 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
     }
 
     fn must_save_all(&self) -> bool {
-        self.changes.as_ref().is_some_and(Changes::is_all)
+        self.changes.as_ref().is_some_and(Changes::must_be_all)
     }
 
     fn changed(&self) -> usize {
@@ -260,22 +269,44 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
     }
 
     /// See [`KeyedState::save`].
-    fn begin_save(&mut self, all: bool) -> usize {
-        let changes = self.changes.as_mut();
-        changes.map_or(0, |changes| changes.begin(&self.table, all))
+    fn begin_save(&mut self, number: u64, all: bool) {
+        if let Some(changes) = &mut self.changes {
+            changes.begin(&self.table, number, all);
+        }
     }
 
-    /// See [`Changes::write_some`].
-    pub(super) fn write_some(&mut self, most: usize) -> bool {
-        let (table, idle) = (&self.table, self.idle.as_ref());
-        let changes = self.changes.as_mut();
-        changes.is_some_and(|changes| changes.write_some(table, idle, most))
+    /// Writes the next rows of the piece with that number, until there are so many of them
+    /// or of their bytes; whether there are more.
+    pub(super) fn write_some(&mut self, number: u64, most: Most) -> bool {
+        let writing = self.changes.as_mut().and_then(|it| it.writing(number));
+        writing.is_some_and(|writing| writing.write_some(&self.table, self.idle.as_ref(), most))
     }
 
-    /// What was begun, when all of it is written; see [`Changes::finish`].
-    pub(super) fn end_save(&mut self) -> Result<RecordWriter<(K, S)>> {
+    /// The table is about to be replaced.
+    fn write_rest(&mut self) {
+        let writing = self.changes.as_mut().and_then(Changes::any_writing);
+        if let Some(writing) = writing {
+            let most = Most {
+                rows: usize::MAX,
+                bytes: usize::MAX,
+            };
+            writing.write_some(&self.table, self.idle.as_ref(), most);
+        }
+    }
+
+    /// Ends the piece with that number; see [`Changes::end`].
+    pub(super) fn end_save(&mut self, number: u64) -> Result<RecordWriter<(K, S)>> {
         let changes = self.changes.as_mut();
-        changes.map_or_else(|| Err(changes::replaced()), Changes::finish)
+        changes.map_or_else(|| Err(changes::given_up()), |changes| changes.end(number))
+    }
+
+    /// Nobody will end the piece with that number.
+    pub(super) fn give_up_save(&mut self, number: u64) {
+        if let Some(changes) = &mut self.changes
+            && changes.writing(number).is_some()
+        {
+            changes.give_up();
+        }
     }
 
     /// Notes what the step has changed, for what will be saved and what is being saved.
@@ -326,7 +357,7 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
         }
         self.table = table;
         if let Some(changes) = &mut self.changes {
-            changes.note_all();
+            changes.give_up();
         }
     }
 
@@ -376,6 +407,8 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
         if let Some(idle) = idle {
             idle.commit(time, undo.inserted(), |place| table.is_live(place));
         }
+        // The program's own code is dropped there, and the step ends in any case.
+        let cleared = catch_unwind(AssertUnwindSafe(|| undo.clear()));
         let moved = match fit {
             true => Some(table.fit()),
             false => table.settle(),
@@ -388,7 +421,7 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
                 changes.rows_moved(&moved);
             }
         }
-        undo.clear();
+        cleared.unwrap_or_else(|payload| resume_unwind(payload));
     }
 
     /// Makes everything what it was before the step.

@@ -115,8 +115,8 @@ impl<S: Data> Undo<S> {
                 self.logged.remove(place);
             }
         }
-        clear(&mut self.replaced);
         clear(&mut self.inserted);
+        clear(&mut self.replaced);
     }
 }
 
