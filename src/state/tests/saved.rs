@@ -43,10 +43,12 @@ fn change<V: Data>(
         .by_key(state.partitioner(), &Arc::default())
         .unwrap();
     type Value<V> = (Option<V>, bool);
-    let f = |_: BatchTime, _: u16, value: Option<Value<V>>, state: &mut State<'_, V>| {
+    let f = |_: BatchTime, key: u16, value: Option<Value<V>>, state: &mut State<'_, V>| {
         // None came if the key is idle.
         let (value, is_bad) = value.unwrap_or((None, false));
         match value {
+            // That of some keys is only looked at, which counts as a touch.
+            Some(_) if state.exists() && key % 5 == 0 => {}
             Some(value) => state.update(value),
             None if state.exists() && !state.is_timing_out() => state.remove(),
             None => {}
