@@ -1,11 +1,13 @@
 //! What checkpoints cost, and how soon a program goes on from one.
 //!
-//! `cargo bench --bench checkpoint -- [--rounds N] [--seconds N] [--keys N] [--updates N]
+//! `cargo bench --bench checkpoint -- [--rounds N] [--restarts N] [--keys N] [--updates N]
 //! [--interval-ms N]`
 //!
-//! State of `keys` 64-bit keys; a batch every `interval-ms` updates `updates` of them. A
-//! round runs the program for some seconds without checkpoints and with one every
-//! second, in turn. Then the last state is read again.
+//! State of `keys` 64-bit keys; a batch every `interval-ms` updates `updates` of them. The
+//! program runs twice, without checkpoints and with one every second, whose batches take
+//! turns: the machine changes its speed from one second to the next. A round is a second
+//! of batches of both, and so has one checkpoint. Then the program starts again, from what
+//! is saved, `restarts` times.
 
 #![expect(clippy::print_stdout, reason = "prints its report")]
 #![expect(clippy::disallowed_methods, reason = "measures real time")]
@@ -14,15 +16,17 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Instant;
 
 use common::args;
 use common::generate::{Random, SEED, spread};
 use common::rounds::median;
 use millstream::dstream::{InputBatch, InputSource};
-use millstream::listener::{BatchInfo, CheckpointInfo, StreamingListener};
+use millstream::listener::{CheckpointInfo, StreamingListener};
 use millstream::prelude::*;
+use millstream::time::ManualClock;
 use millstream::{State, StateSpec};
 
 #[global_allocator]
@@ -33,7 +37,7 @@ const BATCHES: usize = 8;
 
 struct Args {
     rounds: usize,
-    seconds: usize,
+    restarts: usize,
     keys: usize,
     updates: usize,
     interval_ms: usize,
@@ -63,117 +67,152 @@ impl InputSource<(u64, u64)> for Updates {
     }
 }
 
-#[derive(Default)]
-struct Measured {
-    /// Milliseconds from cut to end, batch by batch.
-    delays: Vec<f64>,
-    checkpoints: Vec<CheckpointInfo>,
-}
+/// Bytes of each checkpoint.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u64>>>);
 
-struct Watch(Arc<Mutex<Measured>>, mpsc::Sender<()>);
-
-impl StreamingListener for Watch {
-    fn on_batch_completed(&self, batch: &BatchInfo) {
-        let delay = batch.total_delay();
-        self.0
-            .lock()
-            .unwrap()
-            .delays
-            .push(delay.as_secs_f64() * 1e3);
-        let _ = self.1.send(());
-    }
-
+impl StreamingListener for Written {
     fn on_checkpoint(&self, checkpoint: &CheckpointInfo) {
-        self.0.lock().unwrap().checkpoints.push(checkpoint.clone());
+        assert!(checkpoint.error.is_none(), "all checkpoints are written");
+        self.0.lock().unwrap().push(checkpoint.bytes);
     }
 }
 
+/// A program whose clock is moved from batch to batch.
 struct Program {
     ssc: StreamingContext,
-    measured: Arc<Mutex<Measured>>,
-    batch: mpsc::Receiver<()>,
+    clock: ManualClock,
+    next: BatchTime,
+    written: Written,
 }
 
-fn start(args: &Args, dir: Option<&Path>, all: Option<Pairs>, batches: &Arc<[Pairs]>) -> Program {
-    let make = || {
-        StreamingContext::builder()
-            .batch_interval(Duration::from_millis(args.interval_ms as u64))
-            .build()
-    };
-    let ssc = match dir {
-        Some(dir) => StreamingContext::get_or_create(dir, make).unwrap(),
-        None => make().unwrap(),
-    };
-    let source = Updates {
-        all,
-        batches: Arc::clone(batches),
-        next: 0,
-    };
-    let add = |_: u64, value: Option<u64>, state: &mut State<'_, u64>| {
-        let sum = state.get_option().copied().unwrap_or_default() + value.unwrap_or_default();
-        state.update(sum);
-    };
-    let sums = ssc
-        .input_stream(source)
-        .unwrap()
-        .map_with_state(StateSpec::function(add))
-        .checkpoint(Duration::from_secs(1))
-        .unwrap();
-    sums.foreach_rdd(|rdd, _| rdd.count().map(|_| ()));
-    let measured = Arc::<Mutex<Measured>>::default();
-    let (told, batch) = mpsc::channel();
-    ssc.add_listener(Watch(Arc::clone(&measured), told));
-    ssc.start().unwrap();
-    Program {
-        ssc,
-        measured,
-        batch,
+impl Program {
+    /// At a time, from what is saved in `dir`, if there is any.
+    fn start(
+        args: &Args,
+        at: BatchTime,
+        dir: Option<&Path>,
+        all: Option<Pairs>,
+        batches: &Arc<[Pairs]>,
+    ) -> Self {
+        let interval = Duration::from_millis(args.interval_ms as u64);
+        let clock = ManualClock::new(at.as_millis());
+        let make = || {
+            StreamingContext::builder()
+                .batch_interval(interval)
+                .clock(clock.clone())
+                .build()
+        };
+        let ssc = match dir {
+            Some(dir) => StreamingContext::get_or_create(dir, make).unwrap(),
+            None => make().unwrap(),
+        };
+        let source = Updates {
+            all,
+            batches: Arc::clone(batches),
+            next: 0,
+        };
+        let add = |_: u64, value: Option<u64>, state: &mut State<'_, u64>| {
+            let sum = state.get_option().copied().unwrap_or_default() + value.unwrap_or_default();
+            state.update(sum);
+        };
+        let sums = ssc
+            .input_stream(source)
+            .unwrap()
+            .map_with_state(StateSpec::function(add))
+            .checkpoint(Duration::from_secs(1))
+            .unwrap();
+        sums.foreach_rdd(|rdd, _| rdd.count().map(|_| ()));
+        let written = Written::default();
+        ssc.add_listener(written.clone());
+        ssc.start().unwrap();
+        let zero = ssc.zero_time().unwrap();
+        let next = at.max(zero).floor_from(zero, interval) + interval;
+        Self {
+            ssc,
+            clock,
+            next,
+            written,
+        }
+    }
+
+    /// How long the next batch takes, from when it is due to its end.
+    fn batch(&mut self) -> f64 {
+        let begin = Instant::now();
+        self.clock.set(self.next);
+        self.ssc.await_batch(self.next);
+        self.next = self.next + self.ssc.batch_interval();
+        begin.elapsed().as_secs_f64() * 1e3
     }
 }
 
-/// Runs for some seconds behind the first batch.
-fn measure(args: &Args, dir: Option<&Path>, batches: &Arc<[Pairs]>) -> Measured {
-    let all = (0..args.keys as u64).map(|key| (spread(key), 0)).collect();
-    let program = start(args, dir, Some(all), batches);
-    // What the first ones do is no part of it: all keys are new.
-    let warm = 1_500 / args.interval_ms + 2;
-    for _ in 0..warm {
-        program.batch.recv().unwrap();
-    }
-    *program.measured.lock().unwrap() = Measured::default();
-    for _ in 0..(args.seconds * 1_000 / args.interval_ms).max(3) {
-        program.batch.recv().unwrap();
-    }
-    let measured = std::mem::take(&mut *program.measured.lock().unwrap());
-    program.ssc.stop(true).unwrap();
-    measured
-}
-
-fn scratch(number: usize) -> PathBuf {
-    let name = format!(
-        "millstream-bench-checkpoint-{}-{number}",
+fn scratch() -> PathBuf {
+    std::env::temp_dir().join(format!(
+        "millstream-bench-checkpoint-{}",
         std::process::id()
+    ))
+}
+
+/// The same batches without and with checkpoints, in turn, each of them every
+/// `interval-ms`. Tells when the last one was.
+fn measure(args: &Args, dir: &Path, batches: &Arc<[Pairs]>) -> BatchTime {
+    let all = || Some((0..args.keys as u64).map(|key| (spread(key), 0)).collect());
+    let begin = BatchTime::from_millis(0);
+    let mut plain = Program::start(args, begin, None, all(), batches);
+    let mut saved = Program::start(args, begin, Some(dir), all(), batches);
+    let rest = Duration::from_millis(args.interval_ms as u64) / 2;
+    let per_second = (1_000 / args.interval_ms).max(1);
+    let mut sums = Vec::with_capacity(args.rounds);
+    // What the first ones do is no part of it: all keys are new, and are saved.
+    for round in 0..args.rounds + 3 {
+        let mut sum = [0.0; 2];
+        for i in 0..per_second {
+            for turn in [i % 2, 1 - i % 2] {
+                let program = [&mut plain, &mut saved];
+                thread::sleep(rest);
+                sum[turn] += program[turn].batch() / per_second as f64;
+            }
+        }
+        sums.push(sum);
+        if round == 2 {
+            sums.clear();
+            saved.written.0.lock().unwrap().clear();
+        }
+    }
+    plain.ssc.stop(true).unwrap();
+    saved.ssc.stop(true).unwrap();
+    for (name, which) in [("without", 0), ("with", 1)] {
+        let (middle, low, high) = median(sums.iter().map(|sum| sum[which]));
+        println!("time checkpoint/batch {name} {middle:.3} ms ({low:.3}..{high:.3})");
+    }
+    let written = saved.written.0.lock().unwrap();
+    println!(
+        "{} checkpoints of {} bytes on average",
+        written.len(),
+        written.iter().sum::<u64>() / written.len().max(1) as u64
     );
-    std::env::temp_dir().join(name)
+    let (middle, low, high) = median(sums.iter().map(|[without, with]| with / without));
+    println!("ratio checkpoint/batch with against without {middle:.2} ({low:.2}..{high:.2})");
+    saved.next
 }
 
 fn main() {
     let mut args = Args {
-        rounds: 5,
-        seconds: 5,
+        rounds: 30,
+        restarts: 5,
         keys: 1_000_000,
         updates: 10_000,
         interval_ms: 100,
     };
     let is_test = args::is_test(&mut [
         ("--rounds", &mut args.rounds),
-        ("--seconds", &mut args.seconds),
+        ("--restarts", &mut args.restarts),
         ("--keys", &mut args.keys),
         ("--updates", &mut args.updates),
         ("--interval-ms", &mut args.interval_ms),
     ]);
     if is_test {
-        (args.rounds, args.seconds, args.keys, args.updates) = (1, 1, 3_000, 100);
+        (args.rounds, args.restarts, args.keys, args.updates) = (1, 1, 3_000, 100);
     }
     let mut random = Random::new(SEED);
     let mut pair = |_| {
@@ -184,40 +223,21 @@ fn main() {
     };
     let batches = (0..BATCHES).map(|_| (0..args.updates).map(&mut pair).collect());
     let batches: Arc<[Pairs]> = batches.collect();
-    let mut ratios = Vec::new();
-    for round in 0..args.rounds {
-        let dir = scratch(round);
-        let plain = measure(&args, None, &batches);
-        let saved = measure(&args, Some(&dir), &batches);
-        let mean = |delays: &[f64]| delays.iter().sum::<f64>() / delays.len() as f64;
-        let (without, with) = (mean(&plain.delays), mean(&saved.delays));
-        ratios.push(with / without);
-        let bytes: u64 = saved
-            .checkpoints
-            .iter()
-            .map(|checkpoint| checkpoint.bytes)
-            .sum();
-        let errors = saved
-            .checkpoints
-            .iter()
-            .filter(|it| it.error.is_some())
-            .count();
-        assert_eq!(errors, 0, "all checkpoints are written");
-        println!(
-            "round {round}: delay of a batch {without:.3} ms without, {with:.3} ms with {} \
-             checkpoints of {} bytes on average",
-            saved.checkpoints.len(),
-            bytes / saved.checkpoints.len().max(1) as u64
-        );
+    let dir = scratch();
+    let mut at = measure(&args, &dir, &batches);
+    let mut times = Vec::new();
+    for _ in 0..args.restarts {
         let begin = Instant::now();
-        let again = start(&args, Some(&dir), None, &batches);
-        let restored = begin.elapsed();
-        again.batch.recv().unwrap();
-        let first = begin.elapsed();
+        let mut again = Program::start(&args, at, Some(&dir), None, &batches);
+        let restored = begin.elapsed().as_secs_f64();
+        again.batch();
+        times.push([restored, begin.elapsed().as_secs_f64()]);
         again.ssc.stop(true).unwrap();
-        println!("round {round}: restored in {restored:.1?}, first batch after {first:.1?}");
-        std::fs::remove_dir_all(&dir).unwrap();
+        at = again.next;
     }
-    let (middle, low, high) = median(ratios.into_iter());
-    println!("ratio checkpoint/delay with against without {middle:.2} ({low:.2}..{high:.2})");
+    for (name, which) in [("restored", 0), ("first batch", 1)] {
+        let (middle, low, high) = median(times.iter().map(|times| times[which]));
+        println!("time checkpoint/{name} {middle:.3} s ({low:.3}..{high:.3})");
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
 }

@@ -14,7 +14,7 @@ use crate::protocol::{Done, Words};
 use crate::record::{Outcome, Record, Row};
 use crate::sender::{Pace, Sender};
 use crate::stats::Spread;
-use crate::{Result, input, twin};
+use crate::{Result, facts, input, twin};
 
 /// Runs `compare`.
 ///
@@ -170,10 +170,16 @@ impl<'a> Trial<'a> {
     /// processed. The definition pins the one before the first round.
     fn expected(&self, rounds: usize) -> Result<BTreeMap<usize, Digest>> {
         let size = self.size;
+        let live = self.definition.program == Program::Live;
         let mut after = vec![size.warm_up];
         for contender in &self.contenders {
             let (warm_up, steps) = (contender.warm_up(size), contender.steps(size));
-            after.extend((0..=rounds).map(|round| warm_up + round * steps));
+            if live {
+                // Each connection is a program of its own.
+                after.extend([warm_up, steps]);
+            } else {
+                after.extend((0..=rounds).map(|round| warm_up + round * steps));
+            }
         }
         after.sort_unstable();
         after.dedup();
@@ -201,7 +207,7 @@ impl<'a> Trial<'a> {
         expected: &BTreeMap<usize, Digest>,
     ) -> Result<(f64, Words)> {
         let (done, right) = match self.definition.program {
-            Program::Live => self.live_turn(i, expected)?,
+            Program::Live => self.live_turn(i, steps, expected[&steps])?,
             _ => {
                 let contender = &mut self.contenders[i];
                 let order = Words::default().with("steps", steps);
@@ -227,22 +233,15 @@ impl<'a> Trial<'a> {
         Ok((time, done.facts))
     }
 
-    fn live_turn(
-        &mut self,
-        i: usize,
-        expected: &BTreeMap<usize, Digest>,
-    ) -> Result<(Done, Digest)> {
+    fn live_turn(&mut self, i: usize, steps: usize, mut right: Digest) -> Result<(Done, Digest)> {
         let size = self.size;
         let pace = match size.rate {
-            0 => Pace::FlatOut {
-                repeat: size.repeat,
-            },
+            0 => Pace::FlatOut { repeat: steps },
             rate => Pace::Rate {
                 rate,
                 time: Duration::from_secs(size.seconds),
             },
         };
-        let mut right = *expected.values().next().ok_or("something is expected")?;
         if size.rate > 0 {
             right.count = pace.lines(size.batch).0;
         }
@@ -250,8 +249,13 @@ impl<'a> Trial<'a> {
         let order = Words::default()
             .with("port", sender.port)
             .with("records", right.count);
-        let done = self.contenders[i].process.run(&order)?;
+        let process = &mut self.contenders[i].process;
+        let before = process.cpu()?;
+        let mut done = process.run(&order)?;
+        let cpu = process.cpu()? - before;
         let sent = sender.finish()?;
+        let (lines, _) = pace.lines(size.batch);
+        done.facts = facts::cpu(done.facts, cpu, sent.cpu, lines, done.time);
         if size.rate > 0 {
             right.sum = sent.dues;
         }
@@ -260,11 +264,7 @@ impl<'a> Trial<'a> {
 
     fn outcome(self) -> Outcome {
         let (size, unit) = (self.size, self.definition.unit);
-        // Lines of a batch; over a socket all lines of a round are one.
-        let lines = match self.definition.program {
-            Program::Live => size.batch * size.batches * size.repeat,
-            _ => size.batch,
-        } as f64;
+        let lines = size.batch as f64;
         let shown = |seconds: f64| match unit {
             Unit::LinesPerSecond => lines / seconds / 1e6,
             Unit::PerBatch | Unit::Latency => seconds * 1e3,

@@ -108,10 +108,9 @@ pub struct Size {
     pub window: usize,
     /// Batches before the first measured round.
     pub warm_up: usize,
-    /// Batches in a round.
+    /// Batches in a round. Over a socket the clock makes the batches; this is then how
+    /// often the text is sent.
     pub steps: usize,
-    /// How often a text is sent.
-    pub repeat: usize,
     /// Lines that are sent in a second; zero is as many as are taken.
     pub rate: usize,
     /// For how long they are sent.

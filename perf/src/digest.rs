@@ -27,6 +27,15 @@ impl Digest {
             .wrapping_add(mix(key).wrapping_mul(value.cast_unsigned()));
     }
 
+    /// That of a result which comes `n` times.
+    #[must_use]
+    pub fn times(self, n: u64) -> Self {
+        Self {
+            count: self.count * n,
+            sum: self.sum.wrapping_mul(n),
+        }
+    }
+
     /// Takes in the value of a word.
     #[inline]
     pub fn word(&mut self, word: &[u8], value: u64) {
@@ -79,6 +88,9 @@ mod tests {
         b.word(b"to", 3);
         b += a;
         assert_eq!((b.count, b.sum), (3, whole.sum));
+        let twice = b.times(2);
+        b += b;
+        assert_eq!(b, twice);
     }
 
     // The programs for the JVM have to come to the same.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cpu::Cpu;
 use crate::marks::percentile;
 use crate::protocol::Words;
 
@@ -26,6 +27,23 @@ pub fn latencies(facts: Words, sorted: &[u64]) -> Words {
         .with("p99_us", us(990))
         .with("p999_us", us(999))
         .with("max_us", us(1000))
+}
+
+/// Adds the CPU time that each of `lines` took the engine and the sender, in
+/// microseconds, and how many CPUs that kept busy in `time`.
+#[must_use]
+pub fn cpu(facts: Words, engine: Cpu, sender: Cpu, lines: u64, time: Duration) -> Words {
+    let us = |time: Duration| format!("{:.4}", time.as_secs_f64() * 1e6 / lines as f64);
+    let all = engine.user + engine.system + sender.user + sender.system;
+    facts
+        .with("user_us", us(engine.user))
+        .with("system_us", us(engine.system))
+        .with("sender_user_us", us(sender.user))
+        .with("sender_system_us", us(sender.system))
+        .with(
+            "cpus",
+            format!("{:.2}", all.as_secs_f64() / time.as_secs_f64()),
+        )
 }
 
 /// Adds the delays of the batches of a run, in their order: the mean scheduling delay
@@ -56,6 +74,21 @@ pub fn delays(facts: Words, batches: &[Delays]) -> Words {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cpu_times_are_told_for_a_line() {
+        let cpu = |user, system| Cpu {
+            user: Duration::from_millis(user),
+            system: Duration::from_millis(system),
+        };
+        let time = Duration::from_millis(200);
+        let facts = super::cpu(Words::default(), cpu(100, 50), cpu(0, 150), 1_000_000, time);
+        assert_eq!(
+            facts.to_string(),
+            "cpus=1.50 sender_system_us=0.1500 sender_user_us=0.0000 system_us=0.0500 \
+             user_us=0.1000"
+        );
+    }
 
     #[test]
     fn delays_are_compared_early_and_late() {

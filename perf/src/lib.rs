@@ -7,6 +7,7 @@
 
 pub mod args;
 pub mod compare;
+pub mod cpu;
 pub mod curves;
 pub mod data;
 pub mod definition;

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::cpu::Cpu;
 use crate::protocol::{Done, Words, answer};
 
 /// The longest time that an answer may take.
@@ -72,6 +73,14 @@ impl Process {
     pub fn run(&mut self, order: &Words) -> Result<Done> {
         let line = self.ask("run", order)?;
         Done::parse(&line).map_err(|error| self.blame(error))
+    }
+
+    /// Its CPU time so far.
+    ///
+    /// # Errors
+    /// If it is not there any more.
+    pub fn cpu(&self) -> Result<Cpu> {
+        Cpu::of_process(self.child.id()).map_err(|error| self.blame(error))
     }
 
     fn ask(&mut self, verb: &str, order: &Words) -> Result<String> {

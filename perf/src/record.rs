@@ -173,7 +173,27 @@ impl Record {
                 );
             }
         }
-        table.push_str(&self.latencies());
+        table.push_str(&self.told(
+            |unit| unit == Unit::Latency,
+            "Latencies in microseconds",
+            &[
+                ("p50_us", "p50"),
+                ("p99_us", "p99"),
+                ("p999_us", "p99.9"),
+                ("max_us", "max"),
+            ],
+        ));
+        table.push_str(&self.told(
+            |unit| unit != Unit::Latency,
+            "CPU time of a line in microseconds",
+            &[
+                ("user_us", "engine"),
+                ("system_us", "its system calls"),
+                ("sender_user_us", "sender"),
+                ("sender_system_us", "its system calls"),
+                ("cpus", "CPUs busy"),
+            ],
+        ));
         for outcome in &self.outcomes {
             let name = plot_name(&outcome.case);
             let _ = write!(table, "\n![{}]({name})", outcome.case);
@@ -182,16 +202,21 @@ impl Record {
         table
     }
 
-    /// A table of latencies, if any were measured.
-    fn latencies(&self) -> String {
+    /// A table of what engines told in cases of some units, if any did: a column for
+    /// each name, with its heading.
+    fn told(&self, of: fn(Unit) -> bool, what: &str, columns: &[(&str, &str)]) -> String {
         let mut table = String::new();
-        let outcomes = self.outcomes.iter();
-        for outcome in outcomes.filter(|outcome| outcome.unit == Unit::Latency) {
+        for outcome in self.outcomes.iter().filter(|outcome| of(outcome.unit)) {
             for row in &outcome.rows {
+                let values = columns.iter().map(|(name, _)| row.fact(name));
+                let values: Vec<Option<Spread>> = values.collect();
+                if values.iter().all(Option::is_none) {
+                    continue;
+                }
                 let _ = write!(table, "| {} | {} |", outcome.case, row.engine);
-                for name in ["p50_us", "p99_us", "p999_us", "max_us"] {
-                    let told = row.fact(name).map_or(String::new(), |us| us.to_string());
-                    let _ = write!(table, " {told} |");
+                for value in values {
+                    let value = value.map_or(String::new(), |value| value.to_string());
+                    let _ = write!(table, " {value} |");
                 }
                 table.push('\n');
             }
@@ -199,10 +224,13 @@ impl Record {
         if table.is_empty() {
             return table;
         }
+        let headings: String = columns
+            .iter()
+            .map(|(_, name)| format!(" {name} |"))
+            .collect();
+        let lines = " --- |".repeat(columns.len() + 2);
         format!(
-            "\nLatencies in microseconds, medians of the rounds:\n\n\
-             | workload | engine | p50 | p99 | p99.9 | max |\n\
-             | --- | --- | --- | --- | --- | --- |\n{table}"
+            "\n{what}, medians of the rounds:\n\n| workload | engine |{headings}\n|{lines}\n{table}"
         )
     }
 

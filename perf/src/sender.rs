@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::cpu::Cpu;
 use crate::marks;
 
 /// How lines are sent.
@@ -38,6 +39,8 @@ pub struct Sent {
     pub dues: u64,
     /// How much later than it should the last portion went.
     pub late: Duration,
+    /// What it took to send.
+    pub cpu: Cpu,
 }
 
 /// A sender that waits for an engine.
@@ -45,7 +48,7 @@ pub struct Sent {
 pub struct Sender {
     /// Where the engine finds it.
     pub port: u16,
-    thread: JoinHandle<std::io::Result<Sent>>,
+    thread: JoinHandle<Result<Sent>>,
 }
 
 impl Sender {
@@ -59,10 +62,12 @@ impl Sender {
         let text = Arc::clone(text);
         let thread = thread::spawn(move || {
             let (stream, _) = listener.accept()?;
-            match pace {
+            let mut sent = match pace {
                 Pace::FlatOut { repeat } => flat_out(stream, &text, repeat),
                 Pace::Rate { rate, time } => at_rate(stream, &text, rate, time),
-            }
+            }?;
+            sent.cpu = Cpu::of_this_thread()?;
+            Ok(sent)
         });
         Ok(Self { port, thread })
     }

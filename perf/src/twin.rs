@@ -27,7 +27,10 @@ pub fn results(
     Ok(match program {
         Program::WordCount => always(words(&bytes)),
         Program::Grep => always(lines_with(&bytes, &wanted_word())),
-        Program::Live => always(sent(case, size, &bytes)),
+        Program::Live => {
+            let once = sent(case, &bytes);
+            after.iter().map(|&n| (n, once.times(n as u64))).collect()
+        }
         Program::Top => {
             let top = match case.settings.get("top") {
                 Some(Setting::Number(top)) => *top as usize,
@@ -71,17 +74,16 @@ fn lines_with(text: &[u8], word: &str) -> Digest {
     }
 }
 
-/// What a sender sends: all words as often as they come, or the number of lines.
-fn sent(case: &Case, size: &Size, text: &[u8]) -> Digest {
-    let repeat = size.repeat as u64;
+/// What is sent with a text: all words as often as they come, or the number of lines.
+fn sent(case: &Case, text: &[u8]) -> Digest {
     let lines = lines(text).count() as u64;
     match case.settings.get("work") {
         Some(Setting::Text(work)) if work == "words" => Digest {
-            count: repeat * lines * crate::generate::WORDS_PER_LINE as u64,
-            sum: words(text).sum.wrapping_mul(repeat),
+            count: lines * crate::generate::WORDS_PER_LINE as u64,
+            sum: words(text).sum,
         },
         _ => Digest {
-            count: repeat * lines,
+            count: lines,
             sum: 0,
         },
     }

@@ -9,7 +9,7 @@ use super::batch_log::BatchLog;
 use super::file::Partitioning;
 use super::recovery::Recovery;
 use super::store::{Recovered, Store};
-use super::writer::{Desk, Fixed, OnKept, Snapshot, StreamSnapshot, Writer};
+use super::writer::{Desk, Fixed, OnKept, Snapshot, StreamSnapshot, Writer, in_stream};
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::durable::{Noted, Notes, Repeated, Saved};
 use crate::dstream::{Control, Graph};
@@ -274,10 +274,8 @@ impl Checkpointer {
                 continue;
             };
             // A key's or a state's own code runs here.
-            let saved =
-                Error::caught("saving a stream", || durable.save(time, all)).map_err(|error| {
-                    Error::new(error.kind(), format!("the stream {uid}")).with_source(error)
-                })?;
+            let saved = Error::caught("saving a stream", || durable.save(time, all))
+                .map_err(|error| in_stream(uid, error))?;
             let saved = match untaken.remove(uid) {
                 Some(before) => before.then(saved),
                 None => saved,
@@ -310,7 +308,8 @@ impl Checkpointer {
             // What is being written may be older.
             let written = self.desk.wait();
             let mut state = self.state();
-            let is_new = state.done > state.last || state.lost;
+            let has_failed = state.lost || written.is_err();
+            let is_new = state.done > state.last || has_failed;
             // The streams have gone on behind a batch that has to come again.
             if is_new && self.can_take(&state) && !self.graph.must_repeat() {
                 let taken = self.take(&mut state);

@@ -11,7 +11,7 @@ use super::{CheckpointTimes, Checkpointer, Program, Store};
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk};
 use crate::dstream::Graph;
-use crate::dstream::durable::{Durable, Keep, Piece, Saved, Uid};
+use crate::dstream::durable::{Durable, Keep, NewPiece, Piece, Saved, Uid};
 use crate::dstream::node::{Control, Meta};
 use crate::error::Result;
 use crate::executor::Executor;
@@ -94,10 +94,7 @@ impl Durable for Batches {
         *saved = batches.len();
         Ok(Saved {
             keep: if all { Keep::None } else { Keep::All },
-            pieces: vec![Piece {
-                time,
-                bytes: batches[from..].to_vec(),
-            }],
+            pieces: vec![NewPiece::new(time, batches[from..].to_vec())],
         })
     }
 

@@ -10,7 +10,7 @@ use super::writer::{Desk, Fixed, OnKept, Snapshot, StreamSnapshot, Writer};
 use crate::cpu::thread;
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk, Survives};
-use crate::dstream::durable::{Keep, Piece, Saved};
+use crate::dstream::durable::{Keep, NewPiece, Piece, Saved};
 use crate::error::Result;
 use crate::hash::KeyHash;
 use crate::listener::Bus;
@@ -60,10 +60,7 @@ fn writer_at(disk: &SimDisk, desk: &Arc<Desk>, on_kept: OnKept) -> Writer {
 /// and then, and one that needs its last three pieces.
 fn snapshot(second: i64) -> Snapshot {
     let is_all = second % 5 == 1;
-    let piece = |bytes: String| Piece {
-        time: at(second),
-        bytes: bytes.into_bytes(),
-    };
+    let piece = |bytes: String| NewPiece::new(at(second), bytes.into_bytes());
     let stream = |uid: &str, keep, piece| StreamSnapshot {
         uid: Arc::from(uid),
         kind: "numbers",

@@ -174,6 +174,11 @@ pub(super) struct Writer {
     on_kept: OnKept,
 }
 
+/// What a stream cannot save.
+pub(super) fn in_stream(uid: &str, error: Error) -> Error {
+    Error::new(error.kind(), format!("the stream {uid}")).with_source(error)
+}
+
 /// Told which checkpoint is the oldest one that is kept, when that changes.
 pub(crate) type OnKept = Box<dyn Fn(BatchTime) + Send>;
 
@@ -252,6 +257,7 @@ impl Writer {
             streams: Vec::with_capacity(streams.len()),
             accumulators,
         };
+        let mut failed = None;
         for stream in streams {
             let held = self.streams.entry(Arc::clone(&stream.uid)).or_default();
             match stream.saved.keep {
@@ -259,7 +265,14 @@ impl Writer {
                 Keep::From(oldest) => held.retain(|piece| piece.time() >= oldest),
                 Keep::None => held.clear(),
             }
-            held.extend(stream.saved.pieces.into_iter().map(Held::New));
+            for piece in stream.saved.pieces {
+                match piece.into_piece() {
+                    Ok(piece) => held.push(Held::New(piece)),
+                    Err(error) => {
+                        failed.get_or_insert(in_stream(&stream.uid, error));
+                    }
+                }
+            }
             contents.streams.push(StreamPieces {
                 uid: stream.uid.to_string(),
                 kind: stream.kind.to_owned(),
@@ -268,7 +281,11 @@ impl Writer {
                 pieces: Vec::new(),
             });
         }
-        // Behind the loop: what fails here is in the next checkpoint.
+        // Behind the loop: what the other streams told is in the next checkpoint, in which
+        // this one tells all it has.
+        if let Some(error) = failed {
+            return Err(error);
+        }
         for stream in &mut contents.streams {
             for held in self.streams.get(&*stream.uid).into_iter().flatten() {
                 stream.pieces.push(held.place(time, &mut file)?);

@@ -81,10 +81,11 @@ pub static KEYS: &[Key] = &[
         env: "MILLSTREAM_RING_BYTES",
         guide: &[],
         kind: Kind::Bytes { min: 4096 },
-        default: "256MiB",
+        default: "interval",
         meaning: "bytes received and not yet processed, per receiver; the receiver waits when it \
-                  is reached",
-        slot: |conf| Slot::Number(&mut conf.ring_bytes),
+                  is reached; default 5 MiB for each millisecond of the batch interval, from \
+                  256 MiB to 1 GiB",
+        slot: |conf| Slot::OptNumber(&mut conf.ring_bytes),
     },
     Key {
         name: "memory_max",

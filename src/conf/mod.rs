@@ -77,11 +77,14 @@ pub struct Conf {
     pub default_parallelism: Option<usize>,
     /// Longest time that a receiver fills one block. Default: 200 ms.
     pub block_interval: Duration,
-    /// Size of a receive block in bytes; at least 4 KiB, at most `ring_bytes`. Default: 1 MiB.
+    /// Size of a receive block in bytes; at least 4 KiB, at most `ring_bytes` if that is given.
+    /// Default: 1 MiB.
     pub block_bytes: usize,
     /// Bytes received and not yet processed, per receiver; the receiver waits when it is reached.
-    /// Default: 256 MiB.
-    pub ring_bytes: usize,
+    /// `None` is room for two batches, one that is received and one that is processed: 5 MiB for
+    /// each millisecond of the batch interval, at least 256 MiB, and at most 1 GiB or an eighth of
+    /// what the process may use. Default: `None`.
+    pub ring_bytes: Option<usize>,
     /// Bytes of processed batches that windows may keep; beyond them receivers wait. `None` is half
     /// of what the process may use. Default: `None`.
     pub memory_max: Option<usize>,
@@ -258,7 +261,7 @@ impl Conf {
             default_parallelism: None,
             block_interval: Duration::ZERO,
             block_bytes: 0,
-            ring_bytes: 0,
+            ring_bytes: None,
             memory_max: None,
             state_max_bytes: None,
             spill_dir: String::new(),
@@ -483,7 +486,7 @@ impl Conf {
                  set it in the program or by MILLSTREAM_BATCH_INTERVAL, for example to 250ms",
             ));
         }
-        if self.block_bytes > self.ring_bytes {
+        if self.ring_bytes.is_some_and(|ring| self.block_bytes > ring) {
             let (block, ring) = (self.describe("block_bytes"), self.describe("ring_bytes"));
             return Err(Error::config(format!(
                 "{block} is more than {ring}: no block fits; lower the first or raise the second"
@@ -500,6 +503,19 @@ impl Conf {
             )));
         }
         self.validate_allocation()
+    }
+
+    /// The bound of each ring at this batch interval, where the process may use `available`
+    /// bytes.
+    pub(crate) fn ring_bound(&self, interval: Duration, available: u64) -> usize {
+        const MIB: u64 = 1 << 20;
+        let by_interval = || {
+            let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+            let most = (available / 8).clamp(256 * MIB, 1024 * MIB);
+            let bytes = millis.saturating_mul(5 * MIB).clamp(256 * MIB, most);
+            (bytes as usize).max(self.block_bytes)
+        };
+        self.ring_bytes.unwrap_or_else(by_interval)
     }
 
     fn validate_allocation(&self) -> Result<()> {

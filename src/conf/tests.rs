@@ -65,7 +65,7 @@ fn defaults() {
     assert_eq!(conf.default_parallelism, None);
     assert_eq!(conf.block_interval, Duration::from_millis(200));
     assert_eq!(conf.block_bytes, 1 << 20);
-    assert_eq!(conf.ring_bytes, 256 << 20);
+    assert_eq!(conf.ring_bytes, None);
     assert_eq!(conf.memory_max, None);
     assert_eq!(conf.spill_dir, "system temp");
     assert!(conf.unpersist);
@@ -453,7 +453,7 @@ fn wrong_variables_are_errors() {
     refused(
         good().load_env(env([("MILLSTREAM_RING_BYTES", "32MB")])),
         "MILLSTREAM_RING_BYTES = \"32MB\": unknown unit \"mb\"; expected a whole number of bytes, \
-         or one with KiB, MiB, GiB or k, m, g, at least 4KiB (default: 256MiB)",
+         or one with KiB, MiB, GiB or k, m, g, at least 4KiB (default: interval)",
     );
     refused(
         good().load_env(env([("MILLSTREAM_CONCURRENT_JOBS", "")])),
@@ -618,13 +618,13 @@ fn validation_checks_fields_and_rules_between_them() {
          dynamic_allocation_max_workers = 2 (program)",
     );
     fails(
-        |conf| conf.ring_bytes = 1 << 19,
+        |conf| conf.ring_bytes = Some(1 << 19),
         "block_bytes = 1MiB (default) is more than ring_bytes = 512KiB (program): \
          no block fits; lower the first or raise the second",
     );
     let zero_sizes: [fn(&mut Conf); 9] = [
         |conf| conf.block_bytes = 4095,
-        |conf| conf.ring_bytes = 0,
+        |conf| conf.ring_bytes = Some(0),
         |conf| conf.block_queue_size = 0,
         |conf| conf.max_line_bytes = 0,
         |conf| conf.max_frame_bytes = 0,
@@ -645,16 +645,38 @@ fn validation_checks_fields_and_rules_between_them() {
     }
     let mut least = good();
     least.block_bytes = 4096;
-    least.ring_bytes = 4096;
+    least.ring_bytes = Some(4096);
     least.validate().unwrap();
+    let mut large = good();
+    large.ring_bytes = Some(256 << 20);
     refused(
-        good()
+        large
             .load_env(env([("MILLSTREAM_BLOCK_BYTES", "512m")]))
             .unwrap()
             .validate(),
         "block_bytes = 512MiB (environment MILLSTREAM_BLOCK_BYTES) is more than \
-         ring_bytes = 256MiB (default): no block fits; lower the first or raise the second",
+         ring_bytes = 256MiB (program): no block fits; lower the first or raise the second",
     );
+}
+
+#[test]
+fn a_ring_has_room_for_two_batches_of_the_interval() {
+    let mut conf = Conf::new();
+    let bound = |conf: &Conf, millis, available_gib: u64| {
+        conf.ring_bound(Duration::from_millis(millis), available_gib << 30) >> 20
+    };
+    assert_eq!(bound(&conf, 1, 16), 256);
+    assert_eq!(bound(&conf, 51, 16), 256);
+    assert_eq!(bound(&conf, 100, 16), 500);
+    assert_eq!(bound(&conf, 1_000, 16), 1024);
+    assert_eq!(bound(&conf, u64::MAX, 16), 1024);
+    // No more than an eighth of the memory, as there may be several receivers.
+    assert_eq!(bound(&conf, 1_000, 4), 512);
+    assert_eq!(bound(&conf, 1_000, 1), 256);
+    conf.block_bytes = 512 << 20;
+    assert_eq!(bound(&conf, 1, 16), 512);
+    conf.ring_bytes = Some(1 << 20);
+    assert_eq!(bound(&conf, 1_000, 16), 1);
 }
 
 #[test]

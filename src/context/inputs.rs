@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::StreamingContext;
 use crate::block::{Budget, RingOptions, Str, text_ring, typed_ring};
 use crate::conf::Overflow;
+use crate::cpu::memory::available_bytes;
 use crate::dstream::input::constant::ConstantIngest;
 use crate::dstream::input::queue::QueueIngest;
 use crate::dstream::input::receiver::ReceiverIngest;
@@ -303,7 +304,7 @@ impl StreamingContext {
         let conf = &self.inner.conf;
         RingOptions {
             block: conf.block_bytes,
-            bound: conf.ring_bytes,
+            bound: conf.ring_bound(self.batch_interval(), available_bytes()),
             queue: conf.block_queue_size,
             lossy: conf.receiver_overflow == Overflow::DropNewest,
         }

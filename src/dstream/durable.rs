@@ -7,7 +7,9 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::codec::RecordCodec;
@@ -29,6 +31,54 @@ pub(crate) struct Piece {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// A piece that is not saved yet. Its bytes may be made by who saves it, while later batches
+/// run.
+pub(crate) struct NewPiece {
+    pub(crate) time: BatchTime,
+    bytes: NewBytes,
+}
+
+enum NewBytes {
+    Made(Vec<u8>),
+    ToMake(MakeBytes),
+}
+
+/// Called once, on any thread.
+type MakeBytes = Box<dyn FnOnce() -> Result<Vec<u8>> + Send>;
+
+impl NewPiece {
+    pub(crate) fn new(time: BatchTime, bytes: Vec<u8>) -> Self {
+        let bytes = NewBytes::Made(bytes);
+        Self { time, bytes }
+    }
+
+    pub(crate) fn to_make(time: BatchTime, make: MakeBytes) -> Self {
+        let bytes = NewBytes::ToMake(make);
+        Self { time, bytes }
+    }
+
+    /// Made now, if they are not yet.
+    ///
+    /// # Errors
+    /// If they cannot be.
+    pub(crate) fn into_piece(self) -> Result<Piece> {
+        let bytes = match self.bytes {
+            NewBytes::Made(bytes) => bytes,
+            NewBytes::ToMake(make) => Error::caught("saving a stream", make)?,
+        };
+        let time = self.time;
+        Ok(Piece { time, bytes })
+    }
+}
+
+impl fmt::Debug for NewPiece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewPiece")
+            .field("time", &self.time)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Which of the pieces that were saved before a node still needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keep {
@@ -39,10 +89,10 @@ pub(crate) enum Keep {
 }
 
 /// What a node adds to a checkpoint.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Saved {
     pub(crate) keep: Keep,
-    pub(crate) pieces: Vec<Piece>,
+    pub(crate) pieces: Vec<NewPiece>,
 }
 
 impl Saved {
@@ -179,13 +229,38 @@ pub(crate) struct KeptState<K: Data, S: Data> {
     /// Until it was taken in.
     initial: Option<Rdd<(K, S)>>,
     codec: Option<RecordCodec<(K, S)>>,
-    /// Bytes of the last piece that was all of it, and of those since.
-    whole: usize,
-    since: usize,
+    sizes: Arc<Sizes>,
 }
 
-/// What a piece takes beside its bytes.
-const PIECE: usize = 64;
+/// Bytes of the last piece that was all of it, and of those since. Pieces are written by
+/// another thread, one after the other, and each before the next one is begun.
+#[derive(Default)]
+struct Sizes {
+    whole: AtomicUsize,
+    since: AtomicUsize,
+}
+
+impl Sizes {
+    /// What a piece takes beside its bytes.
+    const PIECE: usize = 64;
+
+    // Relaxed: they come with the piece, which is handed over behind a lock.
+
+    fn note(&self, is_all: bool, bytes: usize) {
+        if is_all {
+            self.whole.store(bytes, Ordering::Relaxed);
+            self.since.store(0, Ordering::Relaxed);
+        } else {
+            self.since.fetch_add(bytes + Self::PIECE, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether what changed has become more than all of it.
+    fn is_due(&self) -> bool {
+        let whole = self.whole.load(Ordering::Relaxed);
+        self.since.load(Ordering::Relaxed) > 2 * whole + 16 * Self::PIECE
+    }
+}
 
 impl<K: Data + Hash + Eq, S: Data> KeptState<K, S> {
     pub(crate) fn new(
@@ -198,8 +273,7 @@ impl<K: Data + Hash + Eq, S: Data> KeptState<K, S> {
             executor,
             initial,
             codec: None,
-            whole: 0,
-            since: 0,
+            sizes: Arc::default(),
         }
     }
 
@@ -256,21 +330,22 @@ impl<K: Data + Hash + Eq, S: Data> Kept for KeptState<K, S> {
 
     fn save(&mut self, time: BatchTime, all: bool) -> Result<Saved> {
         // So all of it is paid by what has changed since it was written last.
-        let all = all || self.since > 2 * self.whole + 16 * PIECE;
-        let Some((is_all, bytes)) = self.state.save(&self.executor, all)? else {
+        let all = all || self.sizes.is_due();
+        let Some(saving) = self.state.save(all) else {
             return Ok(Saved {
                 keep: Keep::All,
                 pieces: Vec::new(),
             });
         };
-        if is_all {
-            (self.whole, self.since) = (bytes.len(), 0);
-        } else {
-            self.since += bytes.len() + PIECE;
-        }
+        let (is_all, sizes) = (saving.is_all(), Arc::clone(&self.sizes));
+        let make = move || {
+            let bytes = saving.finish()?;
+            sizes.note(is_all, bytes.len());
+            Ok(bytes)
+        };
         Ok(Saved {
             keep: if is_all { Keep::None } else { Keep::All },
-            pieces: vec![Piece { time, bytes }],
+            pieces: vec![NewPiece::to_make(time, Box::new(make))],
         })
     }
 

@@ -1,6 +1,9 @@
 //! A set of places.
 
+use std::mem;
+
 use super::size::room;
+use super::table::Table;
 
 /// A bit for each place; those behind the end are not set.
 #[derive(Clone, Debug, Default)]
@@ -48,10 +51,85 @@ impl Bits {
         is_new
     }
 
+    /// Whether the place was there.
     #[inline]
-    pub(super) fn remove(&mut self, place: u32) {
-        if let Some(word) = self.0.get_mut(place as usize / 64) {
-            *word &= !(1 << (place % 64));
+    pub(super) fn remove(&mut self, place: u32) -> bool {
+        let Some(word) = self.0.get_mut(place as usize / 64) else {
+            return false;
+        };
+        let bit = 1 << (place % 64);
+        let was_there = *word & bit != 0;
+        *word &= !bit;
+        was_there
+    }
+
+    /// Removes the first place from `from` on.
+    pub(super) fn take_from(&mut self, from: u32) -> Option<u32> {
+        let mut above = u64::MAX << (from % 64);
+        for (i, word) in self.0.iter_mut().enumerate().skip(from as usize / 64) {
+            let found = *word & above;
+            if found != 0 {
+                // The lowest bit.
+                *word &= !(found & found.wrapping_neg());
+                return Some(i as u32 * 64 + found.trailing_zeros());
+            }
+            above = u64::MAX;
+        }
+        None
+    }
+
+    /// The rows have moved together: `moved` has the new place of each old one.
+    pub(super) fn rows_moved(&mut self, moved: &[u32]) {
+        let old = mem::take(self);
+        for (place, &new) in (0..).zip(moved) {
+            if new != Table::<(), ()>::GONE && old.contains(place) {
+                self.insert(new);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn equals_a_plain_set(
+            changes in proptest::collection::vec((0..300_u32, 0..4), 0..200),
+            gone in proptest::collection::btree_set(0..300_u32, 0..250),
+        ) {
+            let (mut bits, mut plain) = (Bits::default(), BTreeSet::new());
+            for (place, change) in changes {
+                match change {
+                    0 => prop_assert_eq!(bits.remove(place), plain.remove(&place)),
+                    1 => {
+                        let first = plain.range(place..).next().copied();
+                        prop_assert_eq!(bits.take_from(place), first);
+                        first.map(|first| plain.remove(&first));
+                    }
+                    _ => prop_assert_eq!(bits.insert(place), plain.insert(place)),
+                }
+                prop_assert_eq!(bits.contains(place), plain.contains(&place));
+            }
+            // The rows that stay move together.
+            let mut next = 0..;
+            let moved: Vec<u32> = (0..300)
+                .map(|place| match gone.contains(&place) {
+                    true => Table::<(), ()>::GONE,
+                    false => next.next().unwrap(),
+                })
+                .collect();
+            bits.rows_moved(&moved);
+            let kept = plain.difference(&gone).map(|&place| moved[place as usize]);
+            for place in kept {
+                prop_assert_eq!(bits.take_from(0), Some(place));
+            }
+            prop_assert_eq!(bits.take_from(0), None);
         }
     }
 }

@@ -65,9 +65,10 @@ impl Idle {
         self.last[place as usize]
     }
 
-    /// The rows that this step touched, and that were there before.
-    pub(super) fn touched(&self) -> impl Iterator<Item = u32> {
-        self.touched.iter().map(|&(place, _)| place)
+    /// The rows that this step touched, with the touch before, which may be that of another
+    /// row at the same place.
+    pub(super) fn touched(&self) -> impl Iterator<Item = (u32, BatchTime)> {
+        self.touched.iter().copied()
     }
 
     /// The same time-out, and no rows.

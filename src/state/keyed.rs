@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::changes::{self, Changes, Entry};
+use super::changes::{self, Changes, Entry, Most};
 use super::idle::Idle;
+use super::saving::Saving;
 use super::size::{StateBound, StateSize};
 use super::table::Table;
 use super::undo::Undo;
@@ -15,15 +18,20 @@ use crate::error::Result;
 use crate::executor::Executor;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Arrivals, Arrived, HashPartitioner, Partition, Partitions, Rdd};
-use crate::sync::lock;
+use crate::sync::engine::{Mutex, MutexGuard, lock};
 use crate::time::{BatchTime, Duration};
 
 /// The state of a stream: a value for each key, partitioned by the hashes of the
 /// keys.
 pub(crate) struct KeyedState<K, S> {
-    partitions: Vec<Mutex<StatePartition<K, S>>>,
+    /// Shared with who writes what is saved of them.
+    partitions: StatePartitions<K, S>,
     bound: StateBound,
+    /// Pieces that were begun.
+    saves: AtomicU64,
 }
+
+pub(super) type StatePartitions<K, S> = Arc<[Mutex<StatePartition<K, S>>]>;
 
 impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     /// No keys, in `partitions` partitions (at least one).
@@ -32,6 +40,7 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         Self {
             partitions: (0..partitions.max(1)).map(new).collect(),
             bound: StateBound::default(),
+            saves: AtomicU64::new(0),
         }
     }
 
@@ -63,7 +72,12 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         let records = records.into_partitions();
         let results = executor
             .consume(records, weight, |i, records| {
-                Ok(change(&mut self.partition(i), records))
+                let mut partition = self.partition(i);
+                let changed = catch_unwind(AssertUnwindSafe(|| change(&mut partition, records)));
+                // Also behind a panic: who writes what is saved may see the partition before
+                // it is taken back.
+                partition.note();
+                changed.map_or_else(|payload| resume_unwind(payload), Ok)
             })
             .and_then(|results| {
                 self.bound.check(before, self.size())?;
@@ -128,6 +142,7 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
         executor.map_once(new.len(), weight, |i| {
             if let Some(mut new) = lock(&new[i]).take() {
                 let mut partition = self.partition(i);
+                partition.write_rest();
                 new.changes = partition.changes.take();
                 if let Some(changes) = &mut new.changes {
                     changes.note_all();
@@ -147,17 +162,18 @@ impl<K: Data + Hash + Eq, S: Data> KeyedState<K, S> {
     }
 
     /// The next piece to save, which is all of it if `all` asks for that or there is
-    /// no other way; tells whether it is. Nothing, if nothing changed.
-    pub(crate) fn save(&self, executor: &Executor, all: bool) -> Result<Option<(bool, Vec<u8>)>> {
-        let n = self.partitions.len();
-        let all = all || (0..n).any(|i| self.partition(i).must_save_all());
-        // Not tried again: what changed is only told once, or else all of it.
-        let parts = executor.map_once(n, self.len(), |i| self.partition(i).save(all))?;
-        let parts: Vec<_> = parts.into_iter().flatten().collect();
-        if !all && parts.iter().all(|part| part.bytes.is_empty()) {
-            return Ok(None);
+    /// no other way. Nothing, if nothing changed. One that was not written by now cannot
+    /// be any more.
+    pub(crate) fn save(&self, all: bool) -> Option<Saving<K, S>> {
+        let all = all || self.sum(|partition| usize::from(partition.must_save_all())) > 0;
+        if !all && self.sum(StatePartition::changed) == 0 {
+            return None;
         }
-        Ok(Some((all, changes::piece(all, &parts)?)))
+        // Relaxed: one thread at a time saves.
+        let number = self.saves.fetch_add(1, Ordering::Relaxed);
+        let begin = |i| self.partition(i).begin_save(number, all);
+        (0..self.partitions.len()).for_each(begin);
+        Some(Saving::new(Arc::clone(&self.partitions), number, all))
     }
 
     /// Takes the pieces in, which were saved up to `time`, in place of all there is.
@@ -245,16 +261,59 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
     }
 
     fn must_save_all(&self) -> bool {
-        self.changes.as_ref().is_some_and(Changes::is_all)
+        self.changes.as_ref().is_some_and(Changes::must_be_all)
+    }
+
+    fn changed(&self) -> usize {
+        self.changes.as_ref().map_or(0, Changes::len)
     }
 
     /// See [`KeyedState::save`].
-    fn save(&mut self, all: bool) -> Result<Option<RecordWriter<(K, S)>>> {
-        let Some(changes) = &mut self.changes else {
-            return Ok(None);
-        };
-        let written = changes.write(&self.table, self.idle.as_ref(), all);
-        written.map(Some)
+    fn begin_save(&mut self, number: u64, all: bool) {
+        if let Some(changes) = &mut self.changes {
+            changes.begin(&self.table, number, all);
+        }
+    }
+
+    /// Writes the next rows of the piece with that number, until there are so many of them
+    /// or of their bytes; whether there are more.
+    pub(super) fn write_some(&mut self, number: u64, most: Most) -> bool {
+        let writing = self.changes.as_mut().and_then(|it| it.writing(number));
+        writing.is_some_and(|writing| writing.write_some(&self.table, self.idle.as_ref(), most))
+    }
+
+    /// The table is about to be replaced.
+    fn write_rest(&mut self) {
+        let writing = self.changes.as_mut().and_then(Changes::any_writing);
+        if let Some(writing) = writing {
+            let most = Most {
+                rows: usize::MAX,
+                bytes: usize::MAX,
+            };
+            writing.write_some(&self.table, self.idle.as_ref(), most);
+        }
+    }
+
+    /// Ends the piece with that number; see [`Changes::end`].
+    pub(super) fn end_save(&mut self, number: u64) -> Result<RecordWriter<(K, S)>> {
+        let changes = self.changes.as_mut();
+        changes.map_or_else(|| Err(changes::given_up()), |changes| changes.end(number))
+    }
+
+    /// Nobody will end the piece with that number.
+    pub(super) fn give_up_save(&mut self, number: u64) {
+        if let Some(changes) = &mut self.changes
+            && changes.writing(number).is_some()
+        {
+            changes.give_up();
+        }
+    }
+
+    /// Notes what the step has changed, for what will be saved and what is being saved.
+    fn note(&mut self) {
+        if let Some(changes) = &mut self.changes {
+            changes.note(&self.table, &self.undo, self.idle.as_ref());
+        }
     }
 
     /// See [`KeyedState::restore`].
@@ -298,7 +357,7 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
         }
         self.table = table;
         if let Some(changes) = &mut self.changes {
-            changes.note_all();
+            changes.give_up();
         }
     }
 
@@ -345,13 +404,11 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
             idle,
             changes,
         } = self;
-        if let Some(changes) = changes {
-            let touched = idle.iter().flat_map(Idle::touched);
-            changes.note(table, undo.changed().chain(touched));
-        }
         if let Some(idle) = idle {
             idle.commit(time, undo.inserted(), |place| table.is_live(place));
         }
+        // The program's own code is dropped there, and the step ends in any case.
+        let cleared = catch_unwind(AssertUnwindSafe(|| undo.clear()));
         let moved = match fit {
             true => Some(table.fit()),
             false => table.settle(),
@@ -364,11 +421,14 @@ impl<K: Data + Hash + Eq, S: Data> StatePartition<K, S> {
                 changes.rows_moved(&moved);
             }
         }
-        undo.clear();
+        cleared.unwrap_or_else(|payload| resume_unwind(payload));
     }
 
     /// Makes everything what it was before the step.
     pub(super) fn roll_back(&mut self) {
+        if let Some(changes) = &mut self.changes {
+            changes.note_taken_back(&self.table, &self.undo);
+        }
         self.undo.roll_back(&mut self.table);
         if let Some(idle) = &mut self.idle {
             idle.roll_back();

@@ -18,7 +18,7 @@
 //! | a step of `map_with_state` | [`calls`]; what the program's function is given: [`handle`] |
 //! | a step of `update_state_by_key` | [`update`]; the values of each key together: [`grouped`] |
 //! | what every step of state needs | [`undo`], [`idle`] |
-//! | what changed since it was saved, and as which bytes | [`changes`] |
+//! | what changed since it was saved, and as which bytes | [`changes`]; written while batches run: [`saving`] |
 //! | how many bytes that is, for both | [`size`] |
 //!
 //! Deliberately not here: times, streams, and who decides what enters and leaves;
@@ -33,6 +33,7 @@ mod idle;
 mod index;
 mod inverse;
 mod keyed;
+mod saving;
 mod size;
 mod spare;
 mod table;

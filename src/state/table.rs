@@ -102,6 +102,17 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         self.rows.live.contains(place)
     }
 
+    /// The places that have a row.
+    pub(super) fn live(&self) -> &Bits {
+        &self.rows.live
+    }
+
+    /// The row at a place that has one, or had one before this step.
+    #[inline]
+    pub(super) fn row_or_left(&self, place: u32) -> &(K, V) {
+        &self.rows.entries[place as usize]
+    }
+
     /// The rows as they are now. As long as somebody holds them, the next
     /// [`edit`](Self::edit) copies them.
     pub(crate) fn rows(&self) -> Arc<Rows<K, V>> {

@@ -71,9 +71,14 @@ impl<S: Data> Undo<S> {
         if Self::ONCE { self.replaced.len() } else { 0 }
     }
 
+    /// What values were, the oldest change of a row first.
+    pub(super) fn replaced(&self) -> impl Iterator<Item = (u32, &S)> {
+        self.replaced.iter().map(|(place, old)| (*place, old))
+    }
+
     /// The rows that the step changed or added, some perhaps twice.
     pub(super) fn changed(&self) -> impl Iterator<Item = u32> {
-        let replaced = self.replaced.iter().map(|&(place, _)| place);
+        let replaced = self.replaced().map(|(place, _)| place);
         replaced.chain(self.inserted.iter().copied())
     }
 
@@ -110,8 +115,8 @@ impl<S: Data> Undo<S> {
                 self.logged.remove(place);
             }
         }
-        clear(&mut self.replaced);
         clear(&mut self.inserted);
+        clear(&mut self.replaced);
     }
 }
 

@@ -64,10 +64,15 @@ pub(crate) mod engine {
         thread_local,
     };
 
-    /// For the write-ahead log.
-    #[cfg(all(feature = "checkpoint", shuttle))]
+    /// As [`lock`](super::lock()), of these locks.
+    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(|poison| poison.into_inner())
+    }
+
+    /// For the write-ahead log, and for what is saved of state.
+    #[cfg(shuttle)]
     pub(crate) use shuttle::thread::yield_now;
-    #[cfg(all(feature = "checkpoint", not(shuttle)))]
+    #[cfg(not(shuttle))]
     pub(crate) use std::thread::yield_now;
 
     /// In a model another thread may come here, as it may at each of the words above.

@@ -420,7 +420,6 @@ fn b_9_bad_settings_are_refused_when_the_context_is_built() {
             "backpressure_pid_min_rate",
         ),
         ("block_bytes", "1KiB", "block_bytes"),
-        ("block_bytes", "512MiB", "is more than ring_bytes"),
         (
             "spark.streaming.receiver.maxRate",
             "many",

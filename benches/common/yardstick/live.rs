@@ -1,12 +1,16 @@
 //! Text from a socket, a batch at each interval: one thread receives into a buffer,
-//! the caller's takes it.
+//! the caller's takes it. Who sends is pushed back when much waits to be taken.
 
 use std::io::Read;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// So many bytes wait to be taken at most, and a read. With the batch that is worked on
+/// that is about what the engine has in flight.
+const BOUND: usize = 256 << 20;
 
 /// Reads `stream` to its end. Calls `batch` once in each interval, with the whole lines
 /// that came in it.
@@ -21,7 +25,7 @@ pub(crate) fn batches(
 ) {
     let buffer = Mutex::new(Vec::<u8>::new());
     let lock = || buffer.lock().unwrap_or_else(PoisonError::into_inner);
-    let ended = AtomicBool::new(false);
+    let (ended, taken) = (AtomicBool::new(false), Condvar::new());
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut chunk = vec![0; 256 << 10];
@@ -30,7 +34,10 @@ pub(crate) fn batches(
                 if n == 0 {
                     break;
                 }
-                lock().extend_from_slice(&chunk[..n]);
+                let buffer = taken.wait_while(lock(), |buffer| buffer.len() > BOUND);
+                buffer
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend_from_slice(&chunk[..n]);
             }
             ended.store(true, Ordering::Release);
         });
@@ -43,6 +50,7 @@ pub(crate) fn batches(
             last = ended.load(Ordering::Acquire);
             text.clear();
             take_lines(&mut lock(), &mut text);
+            taken.notify_one();
             batch(&mut text);
         }
     });

@@ -1,6 +1,7 @@
 //! What is written by hand, as an engine: the yardsticks of the benches, which are
-//! plain, good Rust of a page each (`variant=plain`), and for windows and state also
-//! what is still possible with more work (`variant=best`).
+//! plain, good Rust of a page each, and for windows and state also what is still
+//! possible with more work (`variant=best`). `variant=bare` only receives: nobody
+//! receives faster.
 
 #[path = "../../../benches/common/yardstick/mod.rs"]
 #[allow(
@@ -10,6 +11,7 @@
 )]
 mod yardstick;
 
+mod bare;
 mod grep;
 mod live;
 mod radix;
@@ -38,6 +40,7 @@ fn prepare(order: &Words) -> Result<Box<dyn Engine>> {
         ("word-count", None) => Box::new(word_count::WordCount::new(order)?),
         ("grep", None) => Box::new(grep::Grep::new(order)?),
         ("live", None) => Box::new(live::Live::new(order)?),
+        ("live", Some("bare")) => Box::new(bare::Bare::new(order)?),
         ("window", None) => window::plain(order)?,
         ("window", Some("best")) => window::best(order)?,
         ("state", None) => state::plain(order)?,

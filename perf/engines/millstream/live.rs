@@ -1,7 +1,8 @@
 //! Lines from a socket, in batches by the clock: W2, W5, and the points of a sweep.
 //!
 //! `work=words` counts words, `work=lines` lines only. Marked lines give latencies:
-//! from when they were due until the result of their batch was handed out.
+//! from when they were due until the result of their batch was handed out. Among words
+//! they are looked for with `marks=true`.
 //! `interval_us` sets the batch interval; without it the environment does.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,7 +49,12 @@ impl Engine for Live {
         let lines = ssc.socket_text_stream(address)?;
         let (seen, ended) = Seen::new(order.number("records")?);
         match self.settings.text("work")? {
-            "words" => count_words(&lines, &seen),
+            "words" => {
+                count_words(&lines, &seen);
+                if self.settings.get("marks") == Some("true") {
+                    take_marks(&lines, &seen);
+                }
+            }
             "lines" => count_lines(&lines, &seen),
             other => return Err(format!("work={other} is neither words nor lines").into()),
         }
@@ -142,10 +148,9 @@ impl StreamingListener for Batches {
     }
 }
 
-/// The words of all lines by word, and after that the due times of the marked lines,
-/// which count as a word each.
+/// The words of all lines by word; a marked line is a word.
 fn count_words(lines: &DStream<Str>, seen: &Arc<Seen>) {
-    let (late, counted) = (Arc::clone(seen), Arc::clone(seen));
+    let counted = Arc::clone(seen);
     lines
         .flat_map(|line: Str| line.split(' '))
         .map(|word| (word, 1_u64))
@@ -159,6 +164,11 @@ fn count_words(lines: &DStream<Str>, seen: &Arc<Seen>) {
             counted.add(counts.aggregate(Digest::default(), take, |all, part| *all += part)?);
             Ok(())
         });
+}
+
+/// The due times of the marked lines, after that.
+fn take_marks(lines: &DStream<Str>, seen: &Arc<Seen>) {
+    let late = Arc::clone(seen);
     lines
         .filter(|line: &Str| due(line.as_bytes()).is_some())
         .foreach_rdd(move |marked, _| {

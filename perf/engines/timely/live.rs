@@ -1,5 +1,5 @@
-//! W2: the word count over a socket. The first worker receives, and hands out the
-//! lines as strings of their own.
+//! W2: the word count over a socket. The first worker receives, and gives the lines as
+//! strings of their own.
 
 use std::cell::RefCell;
 use std::net::TcpStream;
@@ -13,6 +13,7 @@ use perf_lab::digest::Digest;
 use perf_lab::protocol::{Engine, Words};
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Operator as _;
+use timely::dataflow::operators::vec::Map as _;
 use timely::dataflow::{InputHandleVec, ProbeHandle, StreamVec};
 use timely::worker::Worker;
 
@@ -20,8 +21,11 @@ use crate::Map;
 use crate::cluster::{Cluster, Part, finish};
 use crate::counts::count;
 use crate::epochs::Epochs;
-use crate::word_count::for_each_word;
+use crate::word_count::{for_each_word, words};
 use crate::yardstick;
+
+type Lines<'s> = StreamVec<'s, u64, String>;
+type Counts<'s> = StreamVec<'s, u64, (String, u64)>;
 
 struct Live {
     interval: Duration,
@@ -34,14 +38,29 @@ struct Live {
     digest: Rc<RefCell<Digest>>,
 }
 
-pub(crate) fn live(order: &Words) -> Result<Box<dyn Engine>> {
+/// Each word is a message of its own, made by the worker that receives the lines.
+pub(crate) fn idiomatic(order: &Words) -> Result<Box<dyn Engine>> {
+    start(order, |lines| {
+        lines.flat_map(|line| words(&line).collect::<Vec<_>>())
+    })
+}
+
+/// Lines go to the workers in turn, which count their words and send those counts.
+pub(crate) fn best(order: &Words) -> Result<Box<dyn Engine>> {
+    start(order, count_here)
+}
+
+fn start(
+    order: &Words,
+    split: impl for<'s> Fn(Lines<'s>) -> Counts<'s> + Send + Sync + 'static,
+) -> Result<Box<dyn Engine>> {
     let interval = Duration::from_micros(order.number("interval_us")?);
     let ended = Arc::default();
     Cluster::start(order, move |worker| {
         let mut input = InputHandleVec::new();
         let (probe, digest) = (ProbeHandle::new(), Rc::default());
         worker.dataflow::<u64, _, _>(|scope| {
-            let counts = count_here(input.to_stream(scope));
+            let counts = split(input.to_stream(scope));
             count(counts, &probe, &digest, |digest, word, n| {
                 digest.word(word.as_bytes(), n);
                 // How often words came, not how many words.
@@ -59,8 +78,7 @@ pub(crate) fn live(order: &Words) -> Result<Box<dyn Engine>> {
     })
 }
 
-/// Lines go to the workers in turn, which count their words.
-fn count_here(lines: StreamVec<'_, u64, String>) -> StreamVec<'_, u64, (String, u64)> {
+fn count_here(lines: Lines<'_>) -> Counts<'_> {
     let mut turn = 0;
     let in_turn = Exchange::new(move |_: &String| {
         turn += 1;

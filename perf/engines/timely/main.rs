@@ -38,7 +38,8 @@ fn prepare(order: &Words) -> Result<Box<dyn Engine>> {
     match (order.text("program")?, order.get("variant")) {
         ("word-count", Some("idiomatic")) => word_count::idiomatic(order),
         ("word-count", None) => word_count::best(order),
-        ("live", None) => live::live(order),
+        ("live", Some("idiomatic")) => live::idiomatic(order),
+        ("live", None) => live::best(order),
         ("window", None) => window::window(order),
         ("state", None) => state::state(order),
         (program, _) => Err(format!("{program} is not written for timely").into()),

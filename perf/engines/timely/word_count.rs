@@ -25,9 +25,12 @@ type Counts<'s> = StreamVec<'s, u64, (String, u64)>;
 
 /// Each word is a message of its own.
 pub(crate) fn idiomatic(order: &Words) -> Result<Box<dyn Engine>> {
-    start(order, |lines| {
-        lines.flat_map(|line| line.split(' ').map(|word| (word.to_owned(), 1)))
-    })
+    start(order, |lines| lines.flat_map(words))
+}
+
+/// The words of a line as messages.
+pub(crate) fn words(line: &str) -> impl Iterator<Item = (String, u64)> {
+    line.split(' ').map(|word| (word.to_owned(), 1))
 }
 
 /// Each worker counts the words of its lines, and sends those counts.

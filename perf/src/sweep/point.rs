@@ -109,7 +109,8 @@ impl Point {
         engine.prepare(
             &Words::default()
                 .with("program", "live")
-                .with("work", "words"),
+                .with("work", "words")
+                .with("marks", true),
         )?;
         let (lines, marks) = pace.lines(count_lines(text));
         let words = (lines - marks) * crate::generate::WORDS_PER_LINE as u64 + marks;

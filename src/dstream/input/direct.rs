@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use super::Input;
 use crate::dstream::DStream;
-use crate::dstream::durable::{Durable, Keep, Notes, Piece, Repeated, Saved, Uid};
+use crate::dstream::durable::{Durable, Keep, NewPiece, Notes, Piece, Repeated, Saved, Uid};
 use crate::dstream::graph::Graph;
 use crate::dstream::node::{Control, Meta, Stream};
 use crate::error::{Error, Result};
@@ -345,7 +345,7 @@ impl<T: Data, S: Direct<T>> Durable for DirectNode<T, S> {
             });
         }
         saved.clone_from(&bytes);
-        let piece = (!bytes.is_empty()).then_some(Piece { time, bytes });
+        let piece = (!bytes.is_empty()).then(|| NewPiece::new(time, bytes));
         Ok(Saved {
             keep: Keep::None,
             pieces: piece.into_iter().collect(),

@@ -8,7 +8,7 @@ use super::{Before, Ingest, InputNode};
 use crate::block::Taken;
 use crate::codec::RecordCodec;
 use crate::disk::Content;
-use crate::dstream::durable::{Durable, Keep, Piece, Saved, Uid};
+use crate::dstream::durable::{Durable, Keep, NewPiece, Piece, Saved, Uid};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::NodeId;
 use crate::rdd::pipe::Data;
@@ -134,10 +134,8 @@ impl<T: Data, I: Ingest<T>> Durable for InputNode<T, I> {
 
     fn save(&self, time: BatchTime, _all: bool) -> Result<Saved> {
         let log = self.ingest.logging().and_then(Logging::log);
-        let piece = log.map(|(log, _)| Piece {
-            time,
-            bytes: log.needed_behind(time).to_le_bytes().to_vec(),
-        });
+        let needed = log.map(|(log, _)| log.needed_behind(time).to_le_bytes());
+        let piece = needed.map(|number| NewPiece::new(time, number.to_vec()));
         Ok(Saved {
             keep: Keep::None,
             pieces: piece.into_iter().collect(),

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use super::Extent;
 use crate::codec::RecordCodec;
 use crate::codec::records::{RecordReader, RecordWriter, joined};
-use crate::dstream::durable::{Keep, Kept, Piece, Saved, no_codec};
+use crate::dstream::durable::{Keep, Kept, NewPiece, Piece, Saved, no_codec};
 use crate::dstream::stateful::{Advance, StatefulNode};
 use crate::dstream::{DStream, Meta};
 use crate::error::{Error, Result};
@@ -310,7 +310,7 @@ where
             let panes = unsaved.drain(..);
             pieces.extend(panes.filter_map(|(time, bytes)| {
                 let bytes = bytes.ok()?;
-                Some(Piece { time, bytes })
+                Some(NewPiece::new(time, bytes))
             }));
         }
         let oldest = self.panes.front();

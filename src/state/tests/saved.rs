@@ -1,14 +1,22 @@
 //! State that is saved in pieces, against a plain table.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::panic;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use serde::{Deserialize, Serialize, Serializer, ser};
 
-use crate::codec::RecordCodec;
+use crate::codec::{Codec, RecordCodec};
 use crate::executor::Executor;
 use crate::rdd::Rdd;
+use crate::rdd::pipe::Data;
+use crate::state::changes::Most;
+use crate::state::saving::Saving;
 use crate::state::{KeyedState, State};
 use crate::time::{BatchTime, Duration};
 
@@ -17,23 +25,35 @@ fn at(second: i64) -> BatchTime {
 }
 
 /// What a batch does to a key: sets it, or removes it.
-type Change = (u8, Option<String>);
+type Change<V> = (u16, Option<V>);
 
-fn change(
-    state: &KeyedState<u8, String>,
+/// The changes of a batch, which all fail with the last of them if `fails`.
+fn change<V: Data>(
+    state: &KeyedState<u16, V>,
     executor: &Arc<Executor>,
     time: BatchTime,
-    changes: &[Change],
+    changes: &[Change<V>],
+    fails: bool,
 ) {
-    let records = Rdd::parallelize(changes.iter().cloned(), 2, executor);
+    let last = changes.len().saturating_sub(1);
+    let records = changes.iter().cloned().enumerate();
+    let records = records.map(|(i, (key, value))| (key, (value, fails && i == last)));
+    let records = Rdd::parallelize(records, 2, executor);
     let records = records
         .by_key(state.partitioner(), &Arc::default())
         .unwrap();
-    let f = |_: BatchTime, _: u8, value: Option<Option<String>>, state: &mut State<'_, String>| {
+    type Value<V> = (Option<V>, bool);
+    let f = |_: BatchTime, _: u16, value: Option<Value<V>>, state: &mut State<'_, V>| {
+        // None came if the key is idle.
+        let (value, is_bad) = value.unwrap_or((None, false));
         match value {
-            Some(Some(value)) => state.update(value),
-            Some(None) if state.exists() => state.remove(),
-            _ => {}
+            Some(value) => state.update(value),
+            None if state.exists() && !state.is_timing_out() => state.remove(),
+            None => {}
+        }
+        if is_bad {
+            // Without a word from the hook of panics.
+            panic::resume_unwind(Box::new("a mistake of the program"));
         }
         None::<()>
     };
@@ -41,72 +61,132 @@ fn change(
     let stepped = state.step(executor, time, weight, records, |partition, records| {
         partition.call(time, records, &f)
     });
-    stepped.unwrap();
+    assert_eq!(stepped.is_err(), fails && !changes.is_empty());
 }
 
-fn rows(state: &KeyedState<u8, String>, executor: &Arc<Executor>) -> BTreeMap<u8, String> {
+fn rows<K: Data + Hash + Ord, V: Data>(
+    state: &KeyedState<K, V>,
+    executor: &Arc<Executor>,
+) -> BTreeMap<K, V> {
     let rows = Rdd::ready(state.rows(), Arc::clone(executor));
     rows.collect().unwrap().into_iter().collect()
 }
 
-fn some_changes() -> impl Strategy<Value = Vec<Vec<Change>>> {
-    let change = (0..40_u8, proptest::option::weighted(0.6, "[a-z]{0,20}"));
-    vec(vec(change, 0..30), 1..12)
+/// Few at a time, so that batches come between.
+const FEW: Most = Most {
+    rows: 7,
+    bytes: usize::MAX,
+};
+
+/// One batch, and what is done behind it.
+#[derive(Clone, Debug)]
+struct Batch {
+    changes: Vec<(u16, Option<u32>)>,
+    fails: bool,
+    /// How often a part of what is being saved is written.
+    writes: usize,
+    is_saved: bool,
+}
+
+fn batch() -> impl Strategy<Value = Batch> {
+    // In some nearly all keys go.
+    let changes = (0..3).prop_flat_map(|kind| {
+        let sets = if kind == 0 { 0.05 } else { 0.7 };
+        vec(
+            (0..250_u16, proptest::option::weighted(sets, any::<u32>())),
+            0..300,
+        )
+    });
+    let rest = (proptest::bool::weighted(0.3), 0..5_usize, any::<bool>());
+    (changes, rest).prop_map(|(changes, (fails, writes, is_saved))| Batch {
+        changes,
+        fails,
+        writes,
+        is_saved,
+    })
+}
+
+/// Wherever pieces begin and end, whatever batches change while one is written, and however
+/// many partitions there are after: with each piece the state comes back as it was when that
+/// was begun, with the times of its last touches.
+fn pieces_give_the_state_again<V: Data + Codec + PartialEq + Debug>(
+    batches: Vec<Batch>,
+    value: fn(u32) -> V,
+    timeout: Option<Duration>,
+    (before, after): (usize, usize),
+) {
+    let executor = Arc::new(Executor::of(1));
+    let codec = RecordCodec::<(u16, V)>::of_pairs();
+    let state = KeyedState::new(before, timeout);
+    // Of this one all is written at once.
+    let twin = KeyedState::new(1, timeout);
+    state.note_changes(codec);
+    twin.note_changes(codec);
+    let mut pieces: Vec<Vec<u8>> = Vec::new();
+    let mut check = |saving: Saving<u16, V>, expected: &[u8], mut time| {
+        if saving.is_all() {
+            pieces.clear();
+        }
+        pieces.push(saving.finish().unwrap());
+        let again = KeyedState::new(after, timeout);
+        let slices: Vec<_> = pieces.iter().map(Vec::as_slice).collect();
+        again.restore(&executor, at(time), codec, &slices).unwrap();
+        let twin = KeyedState::new(1, timeout);
+        twin.restore(&executor, at(time), codec, &[expected])
+            .unwrap();
+        // What is idle goes at the same times.
+        for _ in 0..8 {
+            assert_eq!(rows(&again, &executor), rows(&twin, &executor));
+            time += 1;
+            change(&again, &executor, at(time), &[], false);
+            change(&twin, &executor, at(time), &[], false);
+        }
+    };
+    let mut begun: Option<(Saving<u16, V>, Vec<u8>, i64)> = None;
+    for (time, batch) in (1..).zip(batches) {
+        let changes = batch.changes.into_iter();
+        let changes: Vec<_> = changes.map(|(key, new)| (key, new.map(value))).collect();
+        change(&state, &executor, at(time), &changes, batch.fails);
+        change(&twin, &executor, at(time), &changes, batch.fails);
+        if let Some((saving, _, _)) = &begun {
+            for _ in 0..batch.writes {
+                saving.write_some(FEW);
+            }
+        }
+        if batch.is_saved {
+            if let Some((saving, expected, time)) = begun.take() {
+                check(saving, &expected, time);
+            }
+            let all = twin.save(true).unwrap().finish().unwrap();
+            begun = state.save(false).map(|saving| (saving, all, time));
+        }
+    }
+    if let Some((saving, expected, time)) = begun {
+        check(saving, &expected, time);
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Wherever pieces begin and end, and however many partitions there are after, the
-    /// state comes back with the times of its last touches.
     #[test]
-    fn pieces_give_the_state_again(
-        batches in some_changes(),
-        saves in vec(any::<bool>(), 12),
+    fn pieces_of_plain_values(
+        batches in vec(batch(), 1..12),
         timeout in proptest::option::of(1..6_u64),
-        (before, after) in (1..4_usize, 1..4_usize),
+        partitions in (1..4_usize, 1..4_usize),
     ) {
-        let executor = Arc::new(Executor::of(1));
         let timeout = timeout.map(Duration::from_secs);
-        let state = KeyedState::new(before, timeout);
-        let codec = RecordCodec::<(u8, String)>::new();
-        state.note_changes(codec);
-        let mut pieces: Vec<Vec<u8>> = Vec::new();
-        let mut save = |state: &KeyedState<u8, String>, all| {
-            if let Some((is_all, piece)) = state.save(&executor, all).unwrap() {
-                if is_all {
-                    pieces.clear();
-                }
-                pieces.push(piece);
-            }
-            pieces.clone()
-        };
-        let mut time = 0;
-        for (batch, is_saved) in batches.iter().zip(saves) {
-            time += 1;
-            change(&state, &executor, at(time), batch);
-            if is_saved {
-                save(&state, false);
-            }
-        }
-        let pieces = save(&state, false);
-        let again = KeyedState::new(after, timeout);
-        let slices: Vec<_> = pieces.iter().map(Vec::as_slice).collect();
-        again.restore(&executor, at(time), codec, &slices).unwrap();
-        prop_assert_eq!(rows(&again, &executor), rows(&state, &executor));
-        // What is idle goes at the same times.
-        for _ in 0..7 {
-            time += 1;
-            change(&state, &executor, at(time), &[]);
-            change(&again, &executor, at(time), &[]);
-            prop_assert_eq!(rows(&again, &executor), rows(&state, &executor));
-        }
-        again.note_changes(codec);
-        let (is_all, pieces) = again.save(&executor, false).unwrap().unwrap();
-        prop_assert!(is_all);
-        let third = KeyedState::new(1, timeout);
-        third.restore(&executor, at(time), codec, &[&pieces]).unwrap();
-        prop_assert_eq!(rows(&third, &executor), rows(&state, &executor));
+        pieces_give_the_state_again(batches, |n| n, timeout, partitions);
+    }
+
+    #[test]
+    fn pieces_of_values_that_own_memory(
+        batches in vec(batch(), 1..12),
+        timeout in proptest::option::of(1..6_u64),
+        partitions in (1..4_usize, 1..4_usize),
+    ) {
+        let timeout = timeout.map(Duration::from_secs);
+        pieces_give_the_state_again(batches, |n| n.to_string(), timeout, partitions);
     }
 
     #[test]
@@ -117,4 +197,99 @@ proptest! {
         let state = KeyedState::<u8, String>::new(2, None);
         let _ = state.restore(&executor, at(1), RecordCodec::new(), &[&bytes]);
     }
+}
+
+/// Some numbers cannot be written, as long as that is so.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct Picky(u32);
+
+static IS_PICKY: AtomicBool = AtomicBool::new(true);
+
+impl Serialize for Picky {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Relaxed: one thread.
+        match self.0 {
+            13 if IS_PICKY.load(Ordering::Relaxed) => Err(ser::Error::custom("not 13")),
+            14 if IS_PICKY.load(Ordering::Relaxed) => panic::resume_unwind(Box::new("not 14")),
+            n => serializer.serialize_u32(n),
+        }
+    }
+}
+
+#[test]
+fn behind_a_piece_that_cannot_be_written_comes_all_of_it() {
+    let executor = Arc::new(Executor::of(1));
+    let codec = RecordCodec::<(u16, Picky)>::new();
+    let state = KeyedState::new(2, None);
+    state.note_changes(codec);
+    let set = |time, key, number| {
+        change(
+            &state,
+            &executor,
+            at(time),
+            &[(key, Some(Picky(number)))],
+            false,
+        );
+    };
+    let restored = |piece: &[u8]| {
+        let again = KeyedState::new(1, None);
+        again.restore(&executor, at(9), codec, &[piece]).unwrap();
+        rows(&again, &executor)
+    };
+    set(1, 1, 1);
+    set(1, 2, 2);
+    state.save(false).unwrap().finish().unwrap();
+    for bad in [13, 14] {
+        IS_PICKY.store(true, Ordering::Relaxed);
+        set(2, 1, bad);
+        // By the thread that writes it, and by a batch that changes it before.
+        assert!(state.save(false).unwrap().finish().is_err());
+        let saving = state.save(false).unwrap();
+        assert!(saving.is_all());
+        set(3, 1, 5);
+        assert!(saving.finish().is_err());
+        // Or it is gone, and that cannot be written.
+        state.save(false).unwrap().finish().unwrap();
+        IS_PICKY.store(false, Ordering::Relaxed);
+        set(4, 1, bad);
+        state.save(false).unwrap().finish().unwrap();
+        IS_PICKY.store(true, Ordering::Relaxed);
+        change(&state, &executor, at(5), &[(1, None)], false);
+        let saving = state.save(false).unwrap();
+        assert!(saving.is_all());
+        assert_eq!(restored(&saving.finish().unwrap()), [(2, Picky(2))].into());
+    }
+}
+
+#[test]
+fn behind_a_piece_that_nobody_finished_comes_all_of_it() {
+    let executor = Arc::new(Executor::of(1));
+    let codec = RecordCodec::<(u16, u32)>::new();
+    let state = KeyedState::new(2, None);
+    state.note_changes(codec);
+    change(
+        &state,
+        &executor,
+        at(1),
+        &[(1, Some(1)), (2, Some(2))],
+        false,
+    );
+    state.save(false).unwrap().finish().unwrap();
+    change(&state, &executor, at(2), &[(1, Some(3))], false);
+    let late = state.save(false).unwrap();
+    assert!(!late.is_all());
+    let again = state.save(false).unwrap();
+    assert!(again.is_all());
+    // It has no part in the one that was begun behind it.
+    let error = late.finish().unwrap_err();
+    assert!(error.to_string().contains("given up"), "{error}");
+    drop(again);
+    let all = state.save(false).unwrap();
+    assert!(all.is_all());
+    let restored = KeyedState::new(1, None);
+    restored
+        .restore(&executor, at(2), codec, &[&all.finish().unwrap()])
+        .unwrap();
+    assert_eq!(rows(&restored, &executor), [(1, 3), (2, 2)].into());
+    assert!(state.save(false).is_none(), "nothing has changed");
 }
