@@ -121,6 +121,15 @@ pub(crate) fn load_short(short: &[u8]) -> Words {
     vector::load_short(short)
 }
 
+/// Which of eight numbers are equal to `number`: a bit for each, from the lowest on.
+#[inline(always)]
+pub(crate) fn equal(numbers: &[u32; 8], number: u32) -> u8 {
+    #[cfg(target_arch = "x86_64")]
+    return x86_64::equal(numbers, number);
+    #[cfg(not(target_arch = "x86_64"))]
+    portable::equal(numbers, number)
+}
+
 /// Asks for the cache line that `value` begins in.
 #[inline(always)]
 pub(crate) fn prefetch<T>(value: &T) {

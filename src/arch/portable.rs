@@ -72,6 +72,13 @@ pub(super) fn terminators(hay: &[u8]) -> Terminators {
     unsafe { vector::terminators::<Bytes>(hay) }
 }
 
+/// See [`arch::equal`](crate::arch::equal).
+#[cfg(any(test, not(target_arch = "x86_64")))]
+pub(super) fn equal(numbers: &[u32; 8], number: u32) -> u8 {
+    let bit = |(i, &other): (usize, &u32)| u8::from(other == number) << i;
+    numbers.iter().enumerate().map(bit).sum()
+}
+
 /// Splits by any character.
 pub(super) fn split_char(hay: &str, separator: char, cursor: &mut Cursor, out: &mut Buffer<Words>) {
     let mut count = 0;

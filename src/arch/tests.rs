@@ -165,6 +165,15 @@ fn cases() -> ProptestConfig {
 }
 
 proptest! {
+    #[test]
+    fn equal_numbers_are_told(numbers in proptest::array::uniform8(prop_oneof![0..3_u32, u32::MAX - 1..=u32::MAX])) {
+        for number in [0, 1, 2, u32::MAX - 1, u32::MAX] {
+            prop_assert_eq!(equal(&numbers, number), portable::equal(&numbers, number));
+        }
+    }
+}
+
+proptest! {
     #![proptest_config(cases())]
 
     #[test]

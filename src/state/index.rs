@@ -5,34 +5,61 @@ use std::fmt;
 use super::size::room;
 use crate::arch;
 
-/// Places by the hashes of their keys: open addressing in slots of 8 bytes, each
-/// with 32 bits of a hash and a place.
+/// Places by the hashes of their keys: open addressing in cache lines of eight places, each
+/// with 32 bits of a hash.
 ///
 /// Against hashbrown's table it asks for one cache line where that asks for two, one
 /// behind the other, and the address of that line follows from the hash alone: so
-/// those of many keys can be asked for at once. And it grows without the keys.
+/// those of many keys can be asked for at once. And it grows without the keys. The eight are
+/// compared at once, so a look-up has no loop whose end is hard to foretell.
 #[derive(Default)]
 pub(super) struct Index {
-    /// `tag << 32 | place + 1`, or zero. None, or a power of two that is larger than
-    /// the number of places.
-    slots: Vec<u64>,
+    /// None, or a power of two that has more room than there are places.
+    lines: Vec<Line>,
     len: usize,
 }
 
+/// Those of a line stand at its beginning. A place stands in the line in which the search for
+/// its tag begins, or behind it, with full lines in between.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Line {
+    /// Zero where nothing is.
+    tags: [u32; LINE],
+    places: [u32; LINE],
+}
+
+const LINE: usize = 8;
+
+impl Line {
+    fn is_full(&self) -> bool {
+        self.tags[LINE - 1] != 0
+    }
+
+    /// The first free slot.
+    fn free(&self) -> Option<usize> {
+        first(arch::equal(&self.tags, 0))
+    }
+
+    fn used(&self) -> usize {
+        self.free().unwrap_or(LINE)
+    }
+}
+
+/// The lowest bit of a set of slots.
+#[inline(always)]
+fn first(slots: u8) -> Option<usize> {
+    // Below eight in any case, for who compiles the access to a line.
+    (slots != 0).then_some(slots.trailing_zeros() as usize % LINE)
+}
+
 /// The bits of a hash that do not tell the partition (see
-/// [`HashPartitioner`](crate::rdd::HashPartitioner)): those differ least within one.
+/// [`HashPartitioner`](crate::rdd::HashPartitioner)): those differ least within one. Never
+/// zero.
 #[inline(always)]
 fn tag(hash: u64) -> u32 {
-    hash.rotate_left(8) as u32
+    hash.rotate_left(8) as u32 | 1
 }
-
-#[inline(always)]
-fn place_in(slot: u64) -> u32 {
-    (slot as u32).wrapping_sub(1)
-}
-
-/// Fewer slots are not worth it.
-const LEAST: usize = 8;
 
 impl Index {
     /// With room for so many places.
@@ -44,12 +71,12 @@ impl Index {
 
     /// For how many places there is room.
     pub(super) fn capacity(&self) -> usize {
-        self.slots.len() / 4 * 3
+        self.lines.len() * LINE / 4 * 3
     }
 
     /// For how many bytes there is memory.
     pub(super) fn bytes(&self) -> u64 {
-        room::<u64>(self.slots.capacity())
+        room::<Line>(self.lines.capacity())
     }
 
     /// Makes room for `more` places.
@@ -63,57 +90,67 @@ impl Index {
     #[cold]
     fn grow(&mut self, len: usize) {
         // The fewest that have room: a table that is fitted is no larger than it was.
-        let slots = (4 * len).div_ceil(3).next_power_of_two().max(LEAST);
-        let old = std::mem::replace(&mut self.slots, vec![0; slots]);
-        for slot in old {
-            if slot != 0 {
-                self.put(slot);
+        let lines = (4 * len).div_ceil(3 * LINE).next_power_of_two();
+        let old = std::mem::replace(&mut self.lines, vec![Line::default(); lines]);
+        for line in old {
+            for slot in 0..line.used() {
+                self.put(line.tags[slot], line.places[slot]);
             }
         }
     }
 
-    /// Where the search for a tag begins; there must be slots.
+    /// The line in which the search for a tag begins; there must be lines.
     #[inline(always)]
     fn home(&self, tag: u32) -> usize {
-        ((u64::from(tag) * self.slots.len() as u64) >> 32) as usize
+        ((u64::from(tag) * self.lines.len() as u64) >> 32) as usize
     }
 
     #[inline(always)]
     fn next(&self, at: usize) -> usize {
-        (at + 1) & (self.slots.len() - 1)
+        (at + 1) & (self.lines.len() - 1)
     }
 
-    fn put(&mut self, slot: u64) {
-        let mut at = self.home((slot >> 32) as u32);
-        while self.slots[at] != 0 {
+    fn put(&mut self, tag: u32, place: u32) {
+        let mut at = self.home(tag);
+        loop {
+            let line = &mut self.lines[at];
+            if let Some(slot) = line.free() {
+                line.tags[slot] = tag;
+                line.places[slot] = place;
+                return;
+            }
             at = self.next(at);
         }
-        self.slots[at] = slot;
     }
 
     /// Asks for the cache line in which the search for a hash begins.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: u64) {
-        if let Some(slot) = self.slots.get(self.home(tag(hash))) {
-            arch::prefetch(slot);
+        if let Some(line) = self.lines.get(self.home(tag(hash))) {
+            arch::prefetch(line);
         }
     }
 
-    /// The first slot with the tag of a hash of whose place `is_it` says that it is.
+    /// The line and the slot of the first place with the tag of a hash of which `is_it` says
+    /// that it is the one.
     #[inline(always)]
-    fn search(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<usize> {
-        if self.slots.is_empty() {
+    fn search(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<(usize, usize)> {
+        if self.lines.is_empty() {
             return None;
         }
         let tag = tag(hash);
         let mut at = self.home(tag);
         loop {
-            let slot = self.slots[at];
-            if slot == 0 {
-                return None;
+            let line = &self.lines[at];
+            let mut same = arch::equal(&line.tags, tag);
+            while let Some(slot) = first(same) {
+                if is_it(line.places[slot]) {
+                    return Some((at, slot));
+                }
+                same &= same - 1;
             }
-            if (slot >> 32) as u32 == tag && is_it(place_in(slot)) {
-                return Some(at);
+            if !line.is_full() {
+                return None;
             }
             at = self.next(at);
         }
@@ -123,37 +160,52 @@ impl Index {
     /// that it is the right one.
     #[inline(always)]
     pub(super) fn find(&self, hash: u64, is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        let at = self.search(hash, is_it)?;
-        Some(place_in(self.slots[at]))
+        let (line, slot) = self.search(hash, is_it)?;
+        Some(self.lines[line].places[slot])
     }
 
-    /// Adds a place that is not there; below `u32::MAX`.
+    /// Adds a place that is not there.
     pub(super) fn insert(&mut self, hash: u64, place: u32) {
         self.reserve(1);
-        self.put(u64::from(tag(hash)) << 32 | u64::from(place + 1));
+        self.put(tag(hash), place);
         self.len += 1;
     }
 
     /// Takes a place out; says whether it was there.
     pub(super) fn remove(&mut self, hash: u64, place: u32) -> bool {
-        let Some(mut hole) = self.search(hash, |at| at == place) else {
+        let Some((mut line, mut hole)) = self.search(hash, |at| at == place) else {
             return false;
         };
-        // Those behind move up, unless their search would then begin behind them.
-        let distance = |from: usize, to: usize, slots: usize| to.wrapping_sub(from) & (slots - 1);
-        let mut at = self.next(hole);
-        while self.slots[at] != 0 {
-            let (slot, slots) = (self.slots[at], self.slots.len());
-            let home = self.home((slot >> 32) as u32);
-            if distance(home, at, slots) >= distance(hole, at, slots) {
-                self.slots[hole] = slot;
-                hole = at;
-            }
-            at = self.next(at);
+        while let Some((from, slot)) = self.displaced_from(line) {
+            let Line { tags, places } = self.lines[from];
+            self.lines[line].tags[hole] = tags[slot];
+            self.lines[line].places[hole] = places[slot];
+            (line, hole) = (from, slot);
         }
-        self.slots[hole] = 0;
+        let line = &mut self.lines[line];
+        let last = line.used() - 1;
+        line.tags[hole] = line.tags[last];
+        line.places[hole] = line.places[last];
+        line.tags[last] = 0;
         self.len -= 1;
         true
+    }
+
+    /// The next slot behind a line whose search begins in it or before it: there is none if
+    /// the line is not full.
+    fn displaced_from(&self, line: usize) -> Option<(usize, usize)> {
+        let distance = |from: usize, to: usize| to.wrapping_sub(from) & (self.lines.len() - 1);
+        let mut at = line;
+        while self.lines[at].is_full() {
+            at = self.next(at);
+            let tags = &self.lines[at].tags;
+            let is_displaced =
+                |&tag: &u32| tag != 0 && distance(self.home(tag), at) >= distance(line, at);
+            if let Some(slot) = tags.iter().position(is_displaced) {
+                return Some((at, slot));
+            }
+        }
+        None
     }
 }
 
@@ -161,7 +213,7 @@ impl fmt::Debug for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Index")
             .field("len", &self.len)
-            .field("slots", &self.slots.len())
+            .field("lines", &self.lines.len())
             .finish()
     }
 }
@@ -175,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_index_has_no_slots() {
+    fn an_empty_index_has_no_lines() {
         let index = Index::default();
         assert_eq!(index.capacity(), 0);
         index.prefetch(7);
@@ -188,7 +240,7 @@ mod tests {
         for len in 0..1000 {
             let mut index = Index::with_capacity(len);
             let room = index.capacity();
-            assert!(room >= len && room <= LEAST.max(4 * len), "{len}: {room}");
+            assert!(room >= len && room <= LINE.max(4 * len), "{len}: {room}");
             (0..len as u32).for_each(|place| index.insert(u64::from(place) << 56, place));
             assert_eq!(index.capacity(), room);
         }
@@ -204,7 +256,8 @@ mod tests {
             let mut index = Index::default();
             let mut plain = BTreeMap::new();
             for (number, (is_new, hash, high)) in (0..).zip(changes) {
-                let hash = if high { hash.wrapping_neg().rotate_right(8) } else { hash << 12 };
+                // The lowest bit of a tag is always set.
+                let hash = if high { (2 * hash).wrapping_neg().rotate_right(8) } else { hash << 12 };
                 if is_new {
                     index.insert(hash, number);
                     plain.insert(number, hash);

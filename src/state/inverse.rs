@@ -5,9 +5,10 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use super::bits::Bits;
 use super::size::room;
 use super::spare::shrink;
-use super::table::{AHEAD, LookUp, Rows, Table};
+use super::table::{AHEAD, Editor, Rows, Table, TakeIn};
 use super::{SlidingWindow, StateSize};
 use crate::arch;
 use crate::error::Result;
@@ -15,8 +16,9 @@ use crate::rdd::pipe::Data;
 use crate::rdd::{Combine, Partition};
 
 /// The value of each key is changed in place by what enters and what leaves. A
-/// key lives as long as there are entries of it: that is counted, as a value does
-/// not tell (+1 and -1 make zero).
+/// key lives as long as there are entries of it: its row has the number of the newest one,
+/// as a value does not tell (+1 and -1 make zero). So the row goes with that entry, and what
+/// enters again with the same pane is joined with it.
 ///
 /// Entries hold the place of their row, so one that leaves finds it without its
 /// key. Each entry costs one look-up and one call of each function.
@@ -25,8 +27,10 @@ use crate::rdd::{Combine, Partition};
 /// half changed can be made anew of the entries.
 pub(crate) struct InverseWindow<K, V, C, I> {
     table: Table<K, V>,
-    /// Entries of the key in each row.
-    counts: Vec<u32>,
+    /// The number of the newest entry of the key in each row.
+    newest: Vec<u32>,
+    /// The number of the oldest entry; it may wrap around.
+    first: u32,
     /// The entries of all panes, oldest first: their rows, and their values. Apart,
     /// as padding would be a quarter of what passes through memory.
     places: VecDeque<u32>,
@@ -41,7 +45,8 @@ impl<K: Data + Hash + Eq, V: Data, C, I> InverseWindow<K, V, C, I> {
     pub(crate) fn new(combine: Arc<C>, inverse: Arc<I>) -> Self {
         Self {
             table: Table::new(),
-            counts: Vec::new(),
+            newest: Vec::new(),
+            first: 0,
             places: VecDeque::new(),
             values: VecDeque::new(),
             panes: VecDeque::new(),
@@ -67,18 +72,17 @@ where
             let some = (*left).min(AHEAD);
             for &place in self.places.range(..some) {
                 edit.prefetch_row(place);
-                arch::prefetch(&self.counts[place as usize]);
+                arch::prefetch(&self.newest[place as usize]);
             }
-            for &place in self.places.range(..some) {
-                if self.counts[place as usize] == 1 {
+            let numbers = || (0..some as u32).map(|i| self.first.wrapping_add(i));
+            for (&place, number) in self.places.range(..some).zip(numbers()) {
+                if self.newest[place as usize] == number {
                     edit.prefetch_removal(place);
                 }
             }
             let values = self.values.range(..some);
-            for (&place, value) in self.places.range(..some).zip(values) {
-                let count = &mut self.counts[place as usize];
-                *count -= 1;
-                if *count == 0 {
+            for ((&place, value), number) in self.places.range(..some).zip(values).zip(numbers()) {
+                if self.newest[place as usize] == number {
                     edit.remove(place);
                 } else {
                     self.inverse.value(edit.value_mut(place), value.clone());
@@ -86,8 +90,69 @@ where
             }
             self.places.drain(..some);
             self.values.drain(..some);
+            self.first = self.first.wrapping_add(some as u32);
             *left -= some;
         }
+    }
+}
+
+/// A window into which a pane enters.
+struct Entering<'w, V, C> {
+    newest: &'w mut Vec<u32>,
+    places: &'w mut VecDeque<u32>,
+    values: &'w mut VecDeque<V>,
+    /// How many entries there were before.
+    before: usize,
+    /// The number of the first one of the pane.
+    begin: u32,
+    combine: &'w C,
+}
+
+impl<K, V, C> TakeIn<K, V, V> for Entering<'_, V, C>
+where
+    K: Data + Hash + Eq,
+    V: Data,
+    C: Combine<V, Combined = V>,
+{
+    #[inline(always)]
+    fn ahead(&self, place: u32) {
+        arch::prefetch(&self.newest[place as usize]);
+    }
+
+    #[inline(always)]
+    fn take(
+        &mut self,
+        edit: &mut Editor<'_, K, V>,
+        hash: u64,
+        place: Option<u32>,
+        (key, value): &(K, V),
+    ) {
+        let entered = self.places.len() - self.before;
+        let number = self.begin.wrapping_add(entered as u32);
+        let place = match place {
+            Some(place) => {
+                self.combine.value(edit.value_mut(place), value.clone());
+                let newest = &mut self.newest[place as usize];
+                let at = newest.wrapping_sub(self.begin) as usize;
+                if at < entered {
+                    let own = &mut self.values[self.before + at];
+                    return self.combine.value(own, value.clone());
+                }
+                *newest = number;
+                place
+            }
+            None => {
+                let place = edit.insert(hash, key.clone(), value.clone());
+                match self.newest.get_mut(place as usize) {
+                    Some(newest) => *newest = number,
+                    // Rows are added one at a time.
+                    None => self.newest.push(number),
+                }
+                place
+            }
+        };
+        self.places.push_back(place);
+        self.values.push_back(value.clone());
     }
 }
 
@@ -112,45 +177,18 @@ where
             return Ok(());
         }
         let before = self.places.len();
-        let Self {
-            table,
-            counts,
-            places,
-            values,
-            combine,
-            ..
-        } = self;
-        places.reserve(pane.count().unwrap_or_default());
-        values.reserve(pane.count().unwrap_or_default());
-        table.edit().look_up(pane, |look_up| {
-            let (edit, hash, place, (key, value)) = match look_up {
-                LookUp::Ahead(place) => return arch::prefetch(&counts[place as usize]),
-                LookUp::Record {
-                    edit,
-                    hash,
-                    place,
-                    record,
-                } => (edit, hash, place, record),
-            };
-            let place = match place {
-                Some(place) => {
-                    combine.value(edit.value_mut(place), value.clone());
-                    counts[place as usize] += 1;
-                    place
-                }
-                None => {
-                    let place = edit.insert(hash, key.clone(), value.clone());
-                    match counts.get_mut(place as usize) {
-                        Some(count) => *count = 1,
-                        // Rows are added one at a time.
-                        None => counts.push(1),
-                    }
-                    place
-                }
-            };
-            places.push_back(place);
-            values.push_back(value.clone());
-        })?;
+        let mut entering = Entering {
+            newest: &mut self.newest,
+            places: &mut self.places,
+            values: &mut self.values,
+            before,
+            begin: self.first.wrapping_add(before as u32),
+            combine: &*self.combine,
+        };
+        self.table.edit().look_up(pane, &mut entering)?;
+        // Or their numbers would not tell them apart.
+        u32::try_from(self.places.len())
+            .expect("a partition of a window has less than 2^32 entries");
         self.panes.push_back(self.places.len() - before);
         Ok(())
     }
@@ -160,20 +198,20 @@ where
         let entries = self.panes.iter().sum();
         self.places.truncate(entries);
         self.values.truncate(entries);
-        self.counts.clear();
-        self.counts.resize(self.table.places(), 0);
+        self.newest.resize(self.table.places(), 0);
         let mut edit = self.table.edit();
         edit.restore();
-        for (&place, value) in self.places.iter().zip(&self.values) {
-            let count = &mut self.counts[place as usize];
-            match *count {
-                0 => *edit.value_mut(place) = value.clone(),
-                _ => self.combine.value(edit.value_mut(place), value.clone()),
+        let mut seen = Bits::default();
+        let entries = self.places.iter().zip(&self.values);
+        for (i, (&place, value)) in (0..).zip(entries) {
+            match seen.insert(place) {
+                true => *edit.value_mut(place) = value.clone(),
+                false => self.combine.value(edit.value_mut(place), value.clone()),
             }
-            *count += 1;
+            self.newest[place as usize] = self.first.wrapping_add(i);
         }
-        for (place, &count) in (0..).zip(&self.counts) {
-            if count == 0 && edit.is_live(place) {
+        for place in 0..self.newest.len() as u32 {
+            if edit.is_live(place) && !seen.contains(place) {
                 edit.remove(place);
             }
         }
@@ -190,13 +228,13 @@ where
             for place in &mut self.places {
                 *place = moved[*place as usize];
             }
-            let mut counts = vec![0; self.table.places()];
-            for (count, place) in self.counts.iter().zip(moved) {
-                if let Some(slot) = counts.get_mut(place as usize) {
-                    *slot = *count;
+            let mut newest = vec![0; self.table.places()];
+            for (number, place) in self.newest.iter().zip(moved) {
+                if let Some(slot) = newest.get_mut(place as usize) {
+                    *slot = *number;
                 }
             }
-            self.counts = counts;
+            self.newest = newest;
         }
     }
 
@@ -210,7 +248,7 @@ where
 
     fn size(&self) -> StateSize {
         let mut size = self.table.size();
-        size.bytes += room::<u32>(self.counts.capacity() + self.places.capacity())
+        size.bytes += room::<u32>(self.newest.capacity() + self.places.capacity())
             + room::<V>(self.values.capacity())
             + room::<usize>(self.panes.capacity());
         size
@@ -233,6 +271,31 @@ mod tests {
     use crate::rdd::op::reduce_by_key::Reducer;
 
     #[test]
+    fn entries_are_told_apart_where_their_numbers_wrap_around() {
+        let sum = Arc::new(Reducer(|a: u64, b: u64| a + b));
+        let minus = Arc::new(Reducer(|a: u64, b: u64| a - b));
+        let mut window = InverseWindow::new(sum, minus);
+        window.first = u32::MAX - 1;
+        for pane in [[(1, 1), (2, 20), (1, 2)], [(3, 7), (1, 4), (3, 8)]] {
+            window.enter(&*at_rest([pane.to_vec()])[0]).unwrap();
+        }
+        let rows = |window: &InverseWindow<_, _, _, _>| {
+            let rows = window.table.rows();
+            (0..3)
+                .filter_map(|place| rows.row(place).copied())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(window.panes, [2, 2]);
+        assert_eq!(rows(&window), [(1, 7), (2, 20), (3, 15)]);
+        window.leave();
+        window.settle();
+        assert_eq!(rows(&window), [(1, 4), (3, 15)]);
+        window.leave();
+        window.settle();
+        assert_eq!(rows(&window), []);
+    }
+
+    #[test]
     fn nothing_stays_of_a_peak() {
         let sum = Arc::new(Reducer(|a: u64, b: u64| a + b));
         let minus = Arc::new(Reducer(|a: u64, b: u64| a - b));
@@ -247,7 +310,7 @@ mod tests {
             window.settle();
         }
         assert_eq!(window.rows().count(), Some(10));
-        let room = window.places.capacity() + window.values.capacity() + window.counts.capacity();
+        let room = window.places.capacity() + window.values.capacity() + window.newest.capacity();
         assert!(room < 10_000, "{room}");
         assert!(window.table.room() < 10_000, "{}", window.table.room());
     }

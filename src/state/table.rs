@@ -207,21 +207,18 @@ pub(crate) struct Editor<'t, K, V> {
     hash: KeyHash,
 }
 
-/// What [`Editor::look_up`] tells.
-pub(crate) enum LookUp<'r, 't, K, V, W> {
+/// Who takes in what [`Editor::look_up`] hands over. Not a closure: these are in the loop over
+/// records, and have to be compiled into it.
+pub(super) trait TakeIn<K, V, W> {
     /// A record will be found at this place, most likely: the time to ask for what
     /// belongs to it.
-    Ahead(u32),
+    fn ahead(&self, place: u32);
+
     /// A record, with the hash of its key and its place, if it has one.
-    Record {
-        edit: &'r mut Editor<'t, K, V>,
-        hash: u64,
-        place: Option<u32>,
-        record: &'r (K, W),
-    },
+    fn take(&mut self, edit: &mut Editor<'_, K, V>, hash: u64, place: Option<u32>, record: &(K, W));
 }
 
-impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
+impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
     pub(crate) fn hash(&self, key: &K) -> u64 {
         self.hash.hash(key)
     }
@@ -248,7 +245,7 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
 
     /// As [`find`](Self::find), after a look ahead said where to look first; the
     /// table may have changed since.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find_near(&self, near: Option<u32>, hash: u64, key: &K) -> Option<u32> {
         match near {
             Some(near) if *self.key(near) == *key && self.is_live(near) => Some(near),
@@ -341,10 +338,10 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
     }
 
     /// Hands over each record of a pane.
-    pub(crate) fn look_up<W: Data>(
+    pub(super) fn look_up<W: Data>(
         &mut self,
         pane: &dyn Partition<(K, W)>,
-        mut each: impl FnMut(LookUp<'_, 't, K, V, W>),
+        into: &mut impl TakeIn<K, V, W>,
     ) -> Result<()> {
         pane.chunks(&mut |chunk| {
             let records = match chunk {
@@ -352,15 +349,10 @@ impl<'t, K: Data + Hash + Eq, V: Data> Editor<'t, K, V> {
                 Chunk::Owned(records) => records,
             };
             for records in records.chunks(AHEAD) {
-                let ahead = self.look_ahead(records, |place| each(LookUp::Ahead(place)));
+                let ahead = self.look_ahead(records, |place| into.ahead(place));
                 for (record, (hash, near)) in records.iter().zip(ahead) {
                     let place = self.find_near(near, hash, &record.0);
-                    each(LookUp::Record {
-                        edit: self,
-                        hash,
-                        place,
-                        record,
-                    });
+                    into.take(self, hash, place, record);
                 }
             }
             ControlFlow::Continue(())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::size::room;
 use super::spare::{clear, shrink};
-use super::table::{AHEAD, LookUp, Rows, Table};
+use super::table::{AHEAD, Editor, Rows, Table, TakeIn};
 use super::{SlidingWindow, StateSize};
 use crate::arch;
 use crate::error::Result;
@@ -345,6 +345,78 @@ impl Walk {
     }
 }
 
+/// A window into which a pane enters.
+struct Entering<'w, V, F> {
+    keys: &'w mut Vec<Stacks<V>>,
+    entries: &'w mut Entries<V>,
+    flips: &'w mut Flips,
+    /// So many entries of it are there.
+    known: usize,
+    cycle: u32,
+    /// The keys' turn that it is.
+    on_turn: u32,
+    combine: &'w Reducer<F>,
+}
+
+impl<K, V, F> TakeIn<K, V, V> for Entering<'_, V, F>
+where
+    K: Data + Hash + Eq,
+    V: Data,
+    F: Fn(V, V) -> V + Send + Sync + 'static,
+{
+    #[inline(always)]
+    fn ahead(&self, place: u32) {
+        arch::prefetch(&self.keys[place as usize]);
+    }
+
+    #[inline(always)]
+    fn take(
+        &mut self,
+        edit: &mut Editor<'_, K, V>,
+        hash: u64,
+        place: Option<u32>,
+        (key, value): &(K, V),
+    ) {
+        if self.known > 0 {
+            self.known -= 1;
+            return;
+        }
+        let number = self.entries.next();
+        let own = value.clone();
+        let Some(place) = place else {
+            let stacks = Stacks::new(number, value.clone());
+            let place = edit.insert(hash, key.clone(), value.clone());
+            match self.keys.get_mut(place as usize) {
+                Some(old) => *old = stacks,
+                // Rows are added one at a time.
+                None => self.keys.push(stacks),
+            }
+            self.entries.queue.push_back(Entry {
+                place,
+                link: number,
+                value: own,
+            });
+            return;
+        };
+        let stacks = &mut self.keys[place as usize];
+        self.entries.queue.push_back(Entry {
+            place,
+            link: stacks.newest,
+            value: own,
+        });
+        stacks.newest = number;
+        stacks.back_len += 1;
+        if turn(place, self.cycle) == self.on_turn {
+            self.flips.keys.push((place, stacks.back_len));
+        }
+        match &mut stacks.back {
+            Some(back) => self.combine.value(back, value.clone()),
+            None => stacks.back = Some(value.clone()),
+        }
+        self.combine.value(edit.value_mut(place), value.clone());
+    }
+}
+
 impl<K, V, F> SlidingWindow<K, V> for TwoStacks<K, V, F>
 where
     K: Data + Hash + Eq,
@@ -413,13 +485,12 @@ where
     }
 
     fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()> {
-        let mut known = self.entering();
+        let known = self.entering();
         let on_turn = (self.entered % u64::from(self.cycle)) as u32;
         let Self {
             table,
             keys,
             entries,
-            cycle,
             flips,
             combine,
             ..
@@ -427,54 +498,16 @@ where
         if pane.count() != Some(0) {
             // To change a table whose rows are held would copy it.
             entries.queue.reserve(pane.count().unwrap_or_default());
-            table.edit().look_up(pane, |look_up| {
-                let (edit, hash, place, (key, value)) = match look_up {
-                    LookUp::Ahead(place) => return arch::prefetch(&keys[place as usize]),
-                    LookUp::Record {
-                        edit,
-                        hash,
-                        place,
-                        record,
-                    } => (edit, hash, place, record),
-                };
-                if known > 0 {
-                    known -= 1;
-                    return;
-                }
-                let number = entries.next();
-                let own = value.clone();
-                let Some(place) = place else {
-                    let stacks = Stacks::new(number, value.clone());
-                    let place = edit.insert(hash, key.clone(), value.clone());
-                    match keys.get_mut(place as usize) {
-                        Some(old) => *old = stacks,
-                        // Rows are added one at a time.
-                        None => keys.push(stacks),
-                    }
-                    entries.queue.push_back(Entry {
-                        place,
-                        link: number,
-                        value: own,
-                    });
-                    return;
-                };
-                let stacks = &mut keys[place as usize];
-                entries.queue.push_back(Entry {
-                    place,
-                    link: stacks.newest,
-                    value: own,
-                });
-                stacks.newest = number;
-                stacks.back_len += 1;
-                if turn(place, *cycle) == on_turn {
-                    flips.keys.push((place, stacks.back_len));
-                }
-                match &mut stacks.back {
-                    Some(back) => combine.value(back, value.clone()),
-                    None => stacks.back = Some(value.clone()),
-                }
-                combine.value(edit.value_mut(place), value.clone());
-            })?;
+            let mut entering = Entering {
+                keys,
+                entries,
+                flips,
+                known,
+                cycle: self.cycle,
+                on_turn,
+                combine,
+            };
+            table.edit().look_up(pane, &mut entering)?;
         }
         flips.run(keys, entries, combine);
         flips.end();

@@ -1,4 +1,9 @@
-//! AVX-512 and AVX2. Below AVX2 the portable loops are used.
+//! AVX-512 and AVX2. Below AVX2 the portable loops are used, but for what SSE2 is enough: that
+//! is always there.
+
+use std::arch::x86_64::{
+    __m128i, _mm_castsi128_ps, _mm_cmpeq_epi32, _mm_movemask_ps, _mm_set_epi32, _mm_set1_epi32,
+};
 
 /// The kernels under one set of instructions.
 macro_rules! kernels {
@@ -59,4 +64,24 @@ pub(super) fn has_avx2() -> bool {
         && is_x86_feature_detected!("bmi2")
         && is_x86_feature_detected!("popcnt")
         && is_x86_feature_detected!("lzcnt")
+}
+
+/// See [`arch::equal`](crate::arch::equal).
+#[inline(always)]
+pub(super) fn equal(numbers: &[u32; 8], number: u32) -> u8 {
+    // SAFETY: every such machine has SSE2.
+    unsafe { equal_sse2(numbers, number) }
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn equal_sse2(numbers: &[u32; 8], number: u32) -> u8 {
+    let number = _mm_set1_epi32(number.cast_signed());
+    let [a, b, c, d, e, f, g, h] = numbers.map(u32::cast_signed);
+    let bits = |four: __m128i| {
+        let same = _mm_castsi128_ps(_mm_cmpeq_epi32(four, number));
+        _mm_movemask_ps(same) as u8
+    };
+    // Each is one load.
+    bits(_mm_set_epi32(d, c, b, a)) | bits(_mm_set_epi32(h, g, f, e)) << 4
 }
