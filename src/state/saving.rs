@@ -84,7 +84,7 @@ impl<K: Data + Hash + Eq, S: Data> fmt::Debug for Saving<K, S> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "checkpoint"))]
 mod tests {
     use std::panic;
     use std::sync::{Arc, Barrier};

@@ -48,7 +48,7 @@ fn change<V: Data>(
         let (value, is_bad) = value.unwrap_or((None, false));
         match value {
             // That of some keys is only looked at, which counts as a touch.
-            Some(_) if state.exists() && key % 5 == 0 => {}
+            Some(_) if state.exists() && key.is_multiple_of(5) => {}
             Some(value) => state.update(value),
             None if state.exists() && !state.is_timing_out() => state.remove(),
             None => {}
