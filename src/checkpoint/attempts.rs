@@ -18,7 +18,7 @@ pub(super) fn attempt<R>(mut action: impl FnMut() -> Result<R>) -> Result<R> {
     for _ in 1..ATTEMPTS {
         match action() {
             Err(error) if may_pass(&error) => {
-                tracing::debug!(%error, "the disk is asked again");
+                tracing::warn!(%error, "the disk is asked again");
             }
             result => return result,
         }

@@ -256,9 +256,7 @@ impl Store {
     /// program's: beside files of the same names that are written now, they would be taken for
     /// what they are not.
     pub(super) fn remove_behind(&self, time: BatchTime) -> Result<()> {
-        if self.times()?.iter().all(|&file| file <= time) {
-            return Ok(());
-        }
+        // Also if there are none: an attempt before may have failed at the last call.
         let removed = self.clean(|file| file > time);
         let removed = removed.and_then(|()| self.disk.sync_dir(&self.dir));
         removed.map_err(|cause| self.blame(cause))
@@ -278,7 +276,11 @@ impl Store {
                 Err(_) => rest.ends_with(TEMPORARY),
             };
             if goes {
-                self.disk.remove(&self.dir.join(name))?;
+                match self.disk.remove(&self.dir.join(name)) {
+                    // Somebody else cleans up, too.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    removed => removed?,
+                }
                 kill_point!("checkpoint.removed");
             }
         }

@@ -74,8 +74,12 @@ impl<T> RecordWriter<T> {
     /// Whether a record shows something of the shape that those before it did not.
     fn shows_more(&mut self, record: &T) -> Result<bool> {
         match (self.codec.describe)(record, &mut self.shape) {
-            // A type may know by itself what comes next.
-            Err(_) if self.is_plain => Ok(true),
+            // A type may know by itself what comes next. What was seen of the record says
+            // nothing of others.
+            Err(_) if self.is_plain => {
+                self.shape = Shape::Unknown;
+                Ok(true)
+            }
             shows => shows,
         }
     }

@@ -84,7 +84,7 @@ pub static KEYS: &[Key] = &[
         default: "interval",
         meaning: "bytes received and not yet processed, per receiver; the receiver waits when it \
                   is reached; default 5 MiB for each millisecond of the batch interval, from \
-                  256 MiB to 1 GiB",
+                  256 MiB to 1 GiB, or less where there is little memory or many receivers",
         slot: |conf| Slot::OptNumber(&mut conf.ring_bytes),
     },
     Key {

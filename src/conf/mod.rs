@@ -82,8 +82,9 @@ pub struct Conf {
     pub block_bytes: usize,
     /// Bytes received and not yet processed, per receiver; the receiver waits when it is reached.
     /// `None` is room for two batches, one that is received and one that is processed: 5 MiB for
-    /// each millisecond of the batch interval, at least 256 MiB, and at most 1 GiB or an eighth of
-    /// what the process may use. Default: `None`.
+    /// each millisecond of the batch interval, at most 1 GiB, an eighth of what the process may
+    /// use, and a quarter of that for all receivers together; but never less than 256 MiB.
+    /// Default: `None`.
     pub ring_bytes: Option<usize>,
     /// Bytes of processed batches that windows may keep; beyond them receivers wait. `None` is half
     /// of what the process may use. Default: `None`.
@@ -505,13 +506,14 @@ impl Conf {
         self.validate_allocation()
     }
 
-    /// The bound of each ring at this batch interval, where the process may use `available`
-    /// bytes.
-    pub(crate) fn ring_bound(&self, interval: Duration, available: u64) -> usize {
+    /// The bound of each of the `rings` at this batch interval, where the process may use
+    /// `available` bytes.
+    pub(crate) fn ring_bound(&self, interval: Duration, available: u64, rings: usize) -> usize {
         const MIB: u64 = 1 << 20;
         let by_interval = || {
             let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
-            let most = (available / 8).clamp(256 * MIB, 1024 * MIB);
+            let share = (available / 4) / rings.max(1) as u64;
+            let most = share.min(available / 8).clamp(256 * MIB, 1024 * MIB);
             let bytes = millis.saturating_mul(5 * MIB).clamp(256 * MIB, most);
             (bytes as usize).max(self.block_bytes)
         };

@@ -663,14 +663,16 @@ fn validation_checks_fields_and_rules_between_them() {
 fn a_ring_has_room_for_two_batches_of_the_interval() {
     let mut conf = Conf::new();
     let bound = |conf: &Conf, millis, available_gib: u64| {
-        conf.ring_bound(Duration::from_millis(millis), available_gib << 30) >> 20
+        conf.ring_bound(Duration::from_millis(millis), available_gib << 30, 1) >> 20
     };
     assert_eq!(bound(&conf, 1, 16), 256);
     assert_eq!(bound(&conf, 51, 16), 256);
     assert_eq!(bound(&conf, 100, 16), 500);
     assert_eq!(bound(&conf, 1_000, 16), 1024);
     assert_eq!(bound(&conf, u64::MAX, 16), 1024);
-    // No more than an eighth of the memory, as there may be several receivers.
+    // No more than an eighth of the memory, and a quarter for all receivers together.
+    let of_several = |rings| conf.ring_bound(Duration::from_secs(1), 8 << 30, rings) >> 20;
+    assert_eq!([1, 2, 3, 8, 9].map(of_several), [1024, 1024, 682, 256, 256]);
     assert_eq!(bound(&conf, 1_000, 4), 512);
     assert_eq!(bound(&conf, 1_000, 1), 256);
     conf.block_bytes = 512 << 20;

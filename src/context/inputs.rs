@@ -304,7 +304,7 @@ impl StreamingContext {
         let conf = &self.inner.conf;
         RingOptions {
             block: conf.block_bytes,
-            bound: conf.ring_bound(self.batch_interval(), available_bytes()),
+            bound: conf.ring_bound(self.batch_interval(), available_bytes(), 1),
             queue: conf.block_queue_size,
             lossy: conf.receiver_overflow == Overflow::DropNewest,
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::checkpoint::{Checkpoints, Durability, Setup};
 use super::{Inner, StreamingContext, active};
 use crate::conf::MEMORY_AND_DISK;
+use crate::cpu::memory::available_bytes;
 use crate::cpu::thread::{self, Thread};
 use crate::dstream::StreamingContextState;
 use crate::error::{Error, Result};
@@ -324,8 +325,13 @@ impl Running {
             let (clock, bus) = (Arc::clone(&inner.clock), Arc::clone(&inner.bus));
             self.spiller = Some(Spiller::start(graph, jobs, clock, bus)?);
         }
+        let bound = |rings| {
+            let interval = inner.graph.batch_interval();
+            inner.conf.ring_bound(interval, available_bytes(), rings)
+        };
         self.receivers.start(
             &inner.graph,
+            bound,
             &inner.placement,
             &inner.clock,
             &inner.bus,

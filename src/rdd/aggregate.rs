@@ -247,8 +247,8 @@ fn share_keys<K: Hash + Eq, V, C: Combine<V>>(partials: &[Partial<K, V, C>]) -> 
         sample += 1;
         again += others.filter(|(_, partial)| partial.has(key)).count();
     }
-    // To join entries costs about half of what each costs that enters a window and
-    // leaves it.
+    // To join entries costs about half of what each costs that enters a window, where it
+    // is looked up again.
     again > sample / 2
 }
 

@@ -19,13 +19,15 @@ pub(crate) struct ReceiverTracker {
 }
 
 impl ReceiverTracker {
-    /// Starts every declared receiver on a thread of its own.
+    /// Starts every declared receiver on a thread of its own. `ring_bound` tells how many
+    /// bytes each may hold if there are so many of them.
     ///
     /// # Errors
     /// If the thread of one cannot be started; those before it run.
     pub(crate) fn start(
         &mut self,
         graph: &Graph,
+        ring_bound: impl Fn(usize) -> usize,
         placement: &Placement,
         clock: &Arc<dyn Clock>,
         bus: &Arc<Bus>,
@@ -35,7 +37,9 @@ impl ReceiverTracker {
         if let Some(warning) = placement.crowded(receivers.len()) {
             tracing::warn!("{warning}");
         }
+        let bound = ring_bound(receivers.len());
         for (i, declared) in receivers.into_iter().enumerate() {
+            declared.supervisor.budget.narrow(bound);
             let limit = declared.supervisor.limit.clone();
             if let Some(limit) = &limit {
                 jobs.rates().add(declared.stream_id, limit);

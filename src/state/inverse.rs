@@ -21,7 +21,8 @@ use crate::rdd::{Combine, Partition};
 /// enters again with the same pane is joined with it.
 ///
 /// Entries hold the place of their row, so one that leaves finds it without its
-/// key. Each entry costs one look-up and one call of each function.
+/// key. Each entry costs one look-up and one call of each function; what is joined with it
+/// another look-up and two calls.
 ///
 /// An entry stays until those that leave with it are taken out, so what a panic has left
 /// half changed can be made anew of the entries.

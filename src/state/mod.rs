@@ -58,7 +58,8 @@ use crate::error::Result;
 use crate::rdd::Partition;
 
 /// One partition of a window by key, which changes by the panes that enter and
-/// leave: parts of the stream in which each key stands once.
+/// leave: parts of the stream in which each key stands once, or at least as an entry (see
+/// [`takes_repeats`](Self::takes_repeats)).
 ///
 /// Code of the program's may panic in each call. What was called is called again then,
 /// with the same pane, after [`mend`](Self::mend), and goes on from there.

@@ -1,6 +1,11 @@
 //! Memory that a peak leaves behind.
 
 use std::collections::VecDeque;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::table::Table;
+use crate::error::Error;
 
 /// Room for so many entries is nothing to give back.
 const SMALL: usize = 1 << 12;
@@ -23,9 +28,57 @@ pub(super) fn shrink<T>(queue: &mut VecDeque<T>) {
     }
 }
 
+/// Keeps the items whose rows have a new place in `moved`, in their order and with no more
+/// memory than they need. Gives the others, if they are to be dropped.
+pub(super) fn move_together<T>(items: &mut Vec<T>, moved: &[u32]) -> Vec<T> {
+    let is_kept = |place: &&u32| **place != Table::<(), ()>::GONE;
+    let mut kept = Vec::with_capacity(moved.iter().filter(is_kept).count());
+    let mut gone = Vec::new();
+    for (item, place) in mem::take(items).into_iter().zip(moved) {
+        if is_kept(&place) {
+            kept.push(item);
+        } else if mem::needs_drop::<T>() {
+            gone.push(item);
+        }
+    }
+    *items = kept;
+    gone
+}
+
+/// Drops what is not needed any more, when all else is done: a panic in its own `drop` is
+/// told, and changes nothing.
+pub(super) fn drop_in_the_end<T>(gone: Vec<T>) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(gone))) {
+        let error = Error::from_panic(payload, "dropping a key or what is kept for it");
+        tracing::error!(%error, "what is not needed any more was not let go cleanly");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Panics when it is dropped, if it is told to.
+    struct Bomb(u32, bool);
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if self.1 {
+                std::panic::resume_unwind(Box::new("it was dropped"));
+            }
+        }
+    }
+
+    #[test]
+    fn items_that_panic_when_they_go_leave_the_others_where_they_belong() {
+        let bombs = [(0, false), (1, true), (2, false), (3, false)];
+        let mut items: Vec<_> = bombs.map(|(n, goes_off)| Bomb(n, goes_off)).into();
+        let gone = move_together(&mut items, &[0, Table::<(), ()>::GONE, 1, 2]);
+        assert_eq!(gone.len(), 1);
+        drop_in_the_end(gone);
+        let left: Vec<_> = items.iter().map(|item| item.0).collect();
+        assert_eq!((left, items.capacity()), (vec![0, 2, 3], 3));
+    }
 
     #[test]
     fn a_queue_gives_back_what_a_peak_took_once() {

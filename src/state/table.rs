@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::bits::Bits;
 use super::index::Index;
 use super::size::{StateSize, room};
-use super::spare::clear;
+use super::spare::{clear, drop_in_the_end, move_together};
 use crate::arch;
 use crate::block::Str;
 use crate::error::Result;
@@ -107,7 +107,7 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
         &self.rows.live
     }
 
-    /// The row at a place that has one, or had one before this step.
+    /// The row at a place that has one, or had one before this step: who asks knows.
     #[inline]
     pub(super) fn row_or_left(&self, place: u32) -> &(K, V) {
         &self.rows.entries[place as usize]
@@ -185,14 +185,12 @@ impl<K: Data + Hash + Eq, V: Data> Table<K, V> {
                 kept += 1;
             }
         }
-        let mut places = moved.iter();
-        rows.entries
-            .retain(|_| places.next().is_some_and(|&place| place != Self::GONE));
-        rows.entries.shrink_to_fit();
+        let gone = move_together(&mut rows.entries, &moved);
         rows.live = Bits::all_below(rows.len);
         self.index = index;
         self.free = Vec::new();
         self.text = rows.entries.iter().map(|(key, _)| own_bytes(key)).sum();
+        drop_in_the_end(gone);
         moved
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::Hash;
+use std::mem;
 use std::sync::Arc;
 
 use super::size::room;
-use super::spare::{clear, shrink};
+use super::spare::{clear, drop_in_the_end, move_together, shrink};
 use super::table::{AHEAD, Editor, Rows, Table, TakeIn};
 use super::{SlidingWindow, StateSize};
 use crate::arch;
@@ -113,8 +114,9 @@ impl<V> Entries<V> {
     }
 
     fn pop(&mut self) {
-        self.queue.pop_front();
+        // First, as a value's own `drop` may panic.
         self.first = self.first.wrapping_add(1);
+        self.queue.pop_front();
     }
 }
 
@@ -386,16 +388,21 @@ where
         let Some(place) = place else {
             let stacks = Stacks::new(number, value.clone());
             let place = edit.insert(hash, key.clone(), value.clone());
-            match self.keys.get_mut(place as usize) {
-                Some(old) => *old = stacks,
+            // Dropped last, which is a value's own code.
+            let old = match self.keys.get_mut(place as usize) {
+                Some(old) => Some(mem::replace(old, stacks)),
                 // Rows are added one at a time.
-                None => self.keys.push(stacks),
-            }
+                None => {
+                    self.keys.push(stacks);
+                    None
+                }
+            };
             self.entries.queue.push_back(Entry {
                 place,
                 link: number,
                 value: own,
             });
+            drop(old);
             return;
         };
         let stacks = &mut self.keys[place as usize];
@@ -553,14 +560,7 @@ where
             for entry in &mut self.entries.queue {
                 entry.place = moved[entry.place as usize];
             }
-            // Rows keep their order when they move together.
-            let mut places = moved.iter();
-            self.keys.retain(|_| {
-                places
-                    .next()
-                    .is_some_and(|&place| place != Table::<K, V>::GONE)
-            });
-            self.keys.shrink_to_fit();
+            drop_in_the_end(move_together(&mut self.keys, &moved));
         }
     }
 

@@ -33,7 +33,8 @@ const MANY: u64 = 1 << 20;
 /// alone adds to one, whoever drops a range adds to the other. A writer that
 /// finds room pays one load and one store for it; the lock is for waiting only.
 pub(crate) struct Budget {
-    bound: u64,
+    /// Set before the writer begins.
+    bound: AtomicU64,
     /// Bytes ever published. The writer stores it, anybody reads it.
     received: CachePadded<AtomicU64>,
     /// Bytes ever dropped again, in units of [`BYTE`], and the two flags: in one
@@ -56,7 +57,7 @@ pub(crate) struct Budget {
 impl Budget {
     fn new(bound: usize) -> Self {
         Self {
-            bound: bound as u64,
+            bound: AtomicU64::new(bound as u64),
             received: CachePadded::new(AtomicU64::new(0)),
             released: CachePadded::new(AtomicU64::new(0)),
             lock: Mutex::new(()),
@@ -80,7 +81,19 @@ impl Budget {
 
     /// Whether more than half of the bytes that may be are published and not released.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.used() as u64 > self.bound / 2
+        self.used() as u64 > self.bound() / 2
+    }
+
+    #[inline]
+    fn bound(&self) -> u64 {
+        // Relaxed: whoever starts the writer orders it.
+        self.bound.load(Ordering::Relaxed)
+    }
+
+    /// Lowers the bound, before the writer begins.
+    pub(crate) fn narrow(&self, bound: usize) {
+        let bound = self.bound().min(bound as u64);
+        self.bound.store(bound, Ordering::Relaxed);
     }
 
     /// Bytes that were ever published.
@@ -165,7 +178,7 @@ impl Budget {
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Budget")
-            .field("bound", &self.bound)
+            .field("bound", &self.bound())
             .field("used", &self.used())
             .field("waits", &self.waits())
             .finish_non_exhaustive()
@@ -265,7 +278,7 @@ impl Intake {
         let used = self.received - word / BYTE;
         let free = self
             .budget
-            .bound
+            .bound()
             .saturating_sub(used.saturating_add(held as u64));
         if free >= least as u64 {
             Some(free as usize)
