@@ -27,6 +27,7 @@ use std::time::Instant;
 use common::args;
 use common::generate::{Random, SEED, spread};
 use common::rounds::median;
+use millstream::listener::{CheckpointInfo, StreamingListener};
 use millstream::prelude::*;
 use millstream::receiver::{Receiver, ReceiverHandle};
 use millstream::time::ManualClock;
@@ -59,10 +60,21 @@ impl Receiver<Pair> for Given {
     fn on_stop(&mut self) {}
 }
 
+/// Tells of each checkpoint that is written.
+struct Saved(mpsc::Sender<BatchTime>);
+
+impl StreamingListener for Saved {
+    fn on_checkpoint(&self, checkpoint: &CheckpointInfo) {
+        assert!(checkpoint.error.is_none(), "all checkpoints are written");
+        let _ = self.0.send(checkpoint.batch_time);
+    }
+}
+
 struct Program {
     ssc: StreamingContext,
     clock: ManualClock,
     handle: ReceiverHandle<Pair>,
+    saved: mpsc::Receiver<BatchTime>,
     /// Pairs that batches had.
     seen: Arc<AtomicU64>,
 }
@@ -96,12 +108,15 @@ impl Program {
         let sums = pairs.map_with_state(StateSpec::function(add));
         let sums = sums.checkpoint(SAVED_EVERY).unwrap();
         sums.foreach_rdd(|rdd, _| rdd.count().map(|_| ()));
+        let (tell, saved) = mpsc::channel();
+        ssc.add_listener(Saved(tell));
         ssc.start().unwrap();
         let handle = handle.recv().unwrap();
         Self {
             ssc,
             clock,
             handle,
+            saved,
             seen,
         }
     }
@@ -129,6 +144,8 @@ fn run(dir: &Path, load: &Load) {
     }
     program.batch(before);
     program.batch(saved_at());
+    // It is written while batches run, and these are over soon.
+    assert!(program.saved.iter().any(|time| time == saved_at()));
     let mut random = Random::new(SEED);
     let mut time = saved_at();
     for _ in 0..load.batches {
