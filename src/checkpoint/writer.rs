@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-
 use std::sync::Arc;
 
 use super::attempts::attempt;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use super::StreamingContext;
 use crate::block::{Budget, RingOptions, Str, text_ring, typed_ring};
 use crate::conf::Overflow;
-use crate::cpu::memory::available_bytes;
 use crate::dstream::input::constant::ConstantIngest;
 use crate::dstream::input::queue::QueueIngest;
 use crate::dstream::input::receiver::ReceiverIngest;
@@ -304,7 +303,8 @@ impl StreamingContext {
         let conf = &self.inner.conf;
         RingOptions {
             block: conf.block_bytes,
-            bound: conf.ring_bound(self.batch_interval(), available_bytes(), 1),
+            // Where it is not set it follows when all receivers are known, at the start.
+            bound: conf.ring_bytes.unwrap_or(usize::MAX),
             queue: conf.block_queue_size,
             lossy: conf.receiver_overflow == Overflow::DropNewest,
         }

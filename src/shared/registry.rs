@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
-
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::accumulator::{Accumulate, Accumulator, Shared};

@@ -6,7 +6,7 @@ use std::mem;
 
 use super::bits::Bits;
 use super::size::room;
-use super::spare::clear;
+use super::spare::{clear, move_together};
 use super::table::Table;
 use crate::arch;
 use crate::time::{BatchTime, Duration};
@@ -154,22 +154,14 @@ impl Idle {
 
     /// The rows have moved together: `moved` has the new place of each old one.
     pub(super) fn rows_moved(&mut self, moved: &[u32]) {
-        const GONE: u32 = Table::<(), ()>::GONE;
-        // They keep their order.
-        let mut places = moved.iter();
-        self.last
-            .retain(|_| places.next().is_some_and(|&place| place != GONE));
-        self.last.shrink_to_fit();
-        self.filed = Bits::default();
+        move_together(&mut self.last, moved);
+        self.filed.rows_moved(moved);
         for file in self.files.values_mut() {
             file.retain_mut(|place| {
                 *place = moved[*place as usize];
-                *place != GONE
+                *place != Table::<(), ()>::GONE
             });
             file.shrink_to_fit();
-            for &place in &*file {
-                self.filed.insert(place);
-            }
         }
         self.files.retain(|_, file| !file.is_empty());
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::bits::Bits;
 use super::size::room;
-use super::spare::shrink;
+use super::spare::{move_together, shrink};
 use super::table::{AHEAD, Editor, Rows, Table, TakeIn};
 use super::{SlidingWindow, StateSize};
 use crate::arch;
@@ -229,13 +229,7 @@ where
             for place in &mut self.places {
                 *place = moved[*place as usize];
             }
-            let mut newest = vec![0; self.table.places()];
-            for (number, place) in self.newest.iter().zip(moved) {
-                if let Some(slot) = newest.get_mut(place as usize) {
-                    *slot = *number;
-                }
-            }
-            self.newest = newest;
+            move_together(&mut self.newest, &moved);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
