@@ -42,7 +42,7 @@ fn main() -> millstream::Result<()> {
             let input = Input::served(Duration::from_millis(200), common::send_lines)?;
 
             let (ssc, _) = start(&input, &checkpoints, &output)?;
-            ssc.await_termination_or_timeout(input.run_for / 2)?;
+            ssc.await_termination_or_timeout(input.run_for / 5)?;
             // Not gracefully: what it is at is neither finished nor saved.
             ssc.stop(false)?;
 

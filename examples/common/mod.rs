@@ -20,8 +20,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub(crate) const TEXT: &str = include_str!("../text/alice.txt");
 
-/// How long a program runs on its own source.
-const DEMO: Duration = Duration::from_secs(3);
+/// How long a program runs on its own source, which has sent all after a second and a half.
+const DEMO: Duration = Duration::from_secs(5);
 
 /// Where the input comes from, and what follows from that.
 pub(crate) struct Input {
