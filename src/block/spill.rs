@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::disk::{AppendFile, DirLock, Disk, EntryKind, ReadFile};
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::lock;
 
 /// What the directories of all processes begin with.
 const PREFIX: &str = "millstream-spill-";
@@ -172,7 +173,7 @@ impl SpillStore {
     }
 
     fn own(&self) -> MutexGuard<'_, Option<Own>> {
-        self.own.lock().unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.own)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::codec::Codec;
 use crate::disk::Disk;
 use crate::dstream::durable::{Noted, Notes};
 use crate::error::Result;
-use crate::sync::engine::{Mutex, MutexGuard};
+use crate::sync::engine::{Mutex, MutexGuard, lock};
 use crate::time::{BatchTime, Clock};
 use crate::wal::{OnCorruption, WalOptions, WriteAheadLog};
 
@@ -90,9 +90,7 @@ impl BatchLog {
     }
 
     fn records(&self) -> MutexGuard<'_, VecDeque<(BatchTime, u64)>> {
-        self.records
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.records)
     }
 }
 

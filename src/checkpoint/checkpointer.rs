@@ -15,7 +15,7 @@ use crate::dstream::{Control, Graph};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::{Bus, CheckpointInfo, Event};
 use crate::shared::Registry;
-use crate::sync::engine::{Mutex, MutexGuard};
+use crate::sync::engine::{Mutex, MutexGuard, lock};
 use crate::time::{BatchTime, Clock, Deadline, Duration, first_batch_time};
 
 /// In the log of batches, in place of the name of an input: the batch was cut.
@@ -321,11 +321,7 @@ impl Checkpointer {
             Ok(())
         };
         self.desk.close();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
-            .take();
+        let thread = lock(&self.thread).take();
         if thread.is_some_and(|thread| !thread.join(deadline.rest())) {
             let what = "the thread that writes checkpoints has not ended";
             return Err(Error::new(ErrorKind::Timeout, what));
@@ -334,15 +330,11 @@ impl Checkpointer {
     }
 
     fn recovery(&self) -> MutexGuard<'_, Option<Recovery>> {
-        self.recovery
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.recovery)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 }
 

@@ -12,7 +12,8 @@ use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::{Error, Result};
 use crate::listener::{Bus, CheckpointInfo, Event};
 use crate::shared::SavedAccumulator;
-use crate::sync::engine::{Condvar, Mutex, MutexGuard};
+use crate::sync::engine::{Condvar, Mutex, MutexGuard, lock};
+use crate::sync::unpoisoned;
 use crate::time::{BatchTime, Clock, Duration};
 
 /// Checkpoints that are kept, the newest ones.
@@ -70,12 +71,9 @@ impl Desk {
 
     /// Waits until all is written; the error of the last checkpoint, if it has one.
     pub(super) fn wait(&self) -> Result<()> {
-        let state = self
-            .changed
-            .wait_while(self.lock(), |state| {
-                !state.is_closed && (state.next.is_some() || state.is_writing)
-            })
-            .unwrap_or_else(|poison| poison.into_inner());
+        let state = unpoisoned(self.changed.wait_while(self.lock(), |state| {
+            !state.is_closed && (state.next.is_some() || state.is_writing)
+        }));
         state.failed.clone().map_or(Ok(()), Err)
     }
 
@@ -86,12 +84,9 @@ impl Desk {
     }
 
     fn take(&self) -> Option<Snapshot> {
-        let mut state = self
-            .changed
-            .wait_while(self.lock(), |state| {
-                state.next.is_none() && !state.is_closed
-            })
-            .unwrap_or_else(|poison| poison.into_inner());
+        let mut state = unpoisoned(self.changed.wait_while(self.lock(), |state| {
+            state.next.is_none() && !state.is_closed
+        }));
         let next = state.next.take();
         state.is_writing = next.is_some();
         next
@@ -106,9 +101,7 @@ impl Desk {
     }
 
     fn lock(&self) -> MutexGuard<'_, DeskState> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 }
 

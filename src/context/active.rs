@@ -4,19 +4,20 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::{Inner, StreamingContext};
 use crate::error::{Error, Result};
+use crate::sync::lock;
 
 static ACTIVE: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
 
 /// The running contexts; locks out starts and stops while it is held.
-fn lock() -> MutexGuard<'static, Vec<Weak<Inner>>> {
-    let mut active = ACTIVE.lock().unwrap_or_else(|poison| poison.into_inner());
+fn active() -> MutexGuard<'static, Vec<Weak<Inner>>> {
+    let mut active = lock(&ACTIVE);
     active.retain(|context| context.strong_count() > 0);
     active
 }
 
 /// Enters a context that is about to start.
 pub(super) fn enter(context: &Arc<Inner>) -> Result<()> {
-    let mut active = lock();
+    let mut active = active();
     if context.conf.one_active_context
         && let Some(other) = active.iter().find_map(Weak::upgrade)
     {
@@ -36,7 +37,7 @@ pub(super) fn enter(context: &Arc<Inner>) -> Result<()> {
 
 /// Removes a context that stopped.
 pub(super) fn leave(context: &Inner) {
-    lock().retain(|other| !std::ptr::eq(other.as_ptr(), context));
+    active().retain(|other| !std::ptr::eq(other.as_ptr(), context));
 }
 
 impl StreamingContext {
@@ -44,7 +45,7 @@ impl StreamingContext {
     #[doc(alias = "getActive")]
     #[must_use]
     pub fn active() -> Option<Self> {
-        let newest = lock().iter().rev().find_map(Weak::upgrade);
+        let newest = active().iter().rev().find_map(Weak::upgrade);
         newest.map(|inner| Self { inner })
     }
 

@@ -16,7 +16,7 @@ use crate::scheduler::{
     CutTimes, Generator, JobScheduler, Learners, Logger, OnDone, OnDrained, RateControl,
     ReceiverTracker, Scaling, ScalingOptions, Spiller,
 };
-use crate::sync::engine::MutexGuard;
+use crate::sync::engine::{MutexGuard, lock};
 use crate::task::in_task;
 use crate::time::{BatchTime, Duration, first_batch_time};
 
@@ -155,15 +155,11 @@ impl StreamingContext {
 
 impl Inner {
     pub(super) fn setup(&self) -> MutexGuard<'_, Setup> {
-        self.checkpoints
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.checkpoints)
     }
 
     pub(super) fn running(&self) -> MutexGuard<'_, Option<Running>> {
-        self.running
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.running)
     }
 
     pub(super) fn site(&self) -> &'static Location<'static> {
@@ -171,16 +167,11 @@ impl Inner {
     }
 
     fn site_mut(&self) -> MutexGuard<'_, &'static Location<'static>> {
-        self.site
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.site)
     }
 
     fn stop(&self, graceful: bool) -> Result<()> {
-        let _alone = self
-            .stopping
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
+        let _alone = lock(&self.stopping);
         let running = {
             let mut running = self.running();
             // With the lock in hand: a start finds either both or neither.

@@ -5,7 +5,7 @@
 //! model as a deadlock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use shuttle::thread::{self, JoinHandle};
 
@@ -14,7 +14,7 @@ use crate::dstream::StreamingContextState;
 use crate::error::{ErrorKind, Result};
 use crate::id::BlockId;
 use crate::receiver::{BlockGeneratorListener, Receiver, ReceiverHandle};
-use crate::sync::{engine, explore};
+use crate::sync::{engine, explore, lock};
 use crate::time::{BatchTime, Duration, ManualClock};
 
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -161,7 +161,7 @@ struct Seen(Arc<Mutex<Vec<(BatchTime, Vec<u64>)>>>);
 impl Seen {
     /// All records, after a look at the order of the batches.
     fn records(&self) -> Vec<u64> {
-        let batches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let batches = lock(&self.0);
         assert!(batches.is_sorted_by(|a, b| a.0 < b.0), "{batches:?}");
         let records = batches.iter().flat_map(|batch| &batch.1);
         let mut records: Vec<_> = records.copied().collect();

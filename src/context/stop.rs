@@ -1,6 +1,6 @@
 //! Ending the threads of a context, within a time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::Inner;
 use super::life::Running;
@@ -9,6 +9,7 @@ use crate::dstream::Graph;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listener::Bus;
 use crate::scheduler::Logger;
+use crate::sync::lock;
 use crate::time::{Deadline, Duration};
 
 /// The least time that a graceful stop has by default.
@@ -127,11 +128,11 @@ fn stop_inputs(context: &Inner, all_ended: bool, limit: Duration) -> Option<Stri
     let now_at = Arc::clone(&at);
     let stopping = thread::spawn("inputs", &[], move || {
         graph.stop_inputs(all_ended, |name| {
-            name.clone_into(&mut now_at.lock().unwrap_or_else(PoisonError::into_inner));
+            name.clone_into(&mut lock(&now_at));
         });
     });
     let ended = stopping.is_ok_and(|thread| thread.join(limit));
-    let at = at.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = lock(&at);
     (!ended).then(|| format!("the stop of the input {at}"))
 }
 

@@ -4,16 +4,12 @@
 //! crate can be told apart in `top -H` and in a debugger. Pool workers are started by their pool,
 //! which calls [`pin_current`].
 
-use std::{
-    cell::Cell,
-    io,
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{cell::Cell, io, sync::Arc, time::Duration};
 
 use super::affinity;
 use super::topology::allowed_cpus;
-use crate::sync::engine::{Builder, Condvar, JoinHandle, Mutex, thread_local};
+use crate::sync::engine::{Builder, Condvar, JoinHandle, Mutex, lock, thread_local};
+use crate::sync::unpoisoned;
 
 /// What all names of our threads begin with, to find them in a program that embeds us.
 const NAME_PREFIX: &str = "ms-";
@@ -95,11 +91,11 @@ struct Ended {
 
 impl Ended {
     fn wait(&self, limit: Duration) -> bool {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let (ended, _) = self
-            .changed
-            .wait_timeout_while(ended, limit, |ended| !*ended)
-            .unwrap_or_else(PoisonError::into_inner);
+        let ended = lock(&self.ended);
+        let (ended, _) = unpoisoned(
+            self.changed
+                .wait_timeout_while(ended, limit, |ended| !*ended),
+        );
         *ended
     }
 }
@@ -108,7 +104,7 @@ struct SignalOnDrop(Arc<Ended>);
 
 impl Drop for SignalOnDrop {
     fn drop(&mut self) {
-        *self.0.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *lock(&self.0.ended) = true;
         self.0.changed.notify_all();
     }
 }

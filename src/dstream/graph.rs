@@ -16,6 +16,7 @@ use crate::id::{NodeId, OutputId, StreamId};
 use crate::listener::StateInfo;
 use crate::state::StateBound;
 use crate::sync::engine::AtomicU8;
+use crate::sync::lock;
 use crate::time::{BatchTime, Duration};
 
 /// The life of a context. It only goes forward.
@@ -340,9 +341,7 @@ impl Graph {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::id::NodeId;
 use crate::listener::StateInfo;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
-use crate::sync::engine::{Mutex, MutexGuard, thread_local};
+use crate::sync::engine::{Mutex, MutexGuard, lock, thread_local};
 use crate::time::{BatchTime, Duration};
 
 /// What the graph does with every node.
@@ -90,9 +90,7 @@ impl Meta {
     }
 
     fn demand(&self) -> MutexGuard<'_, Demand> {
-        self.demand
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.demand)
     }
 
     /// How long before the present a batch may still be asked for.
@@ -236,9 +234,7 @@ impl<O: Operator> Node<O> {
     }
 
     fn memo(&self) -> MutexGuard<'_, Memo<O::Item>> {
-        self.memo
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.memo)
     }
 }
 

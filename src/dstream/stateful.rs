@@ -16,7 +16,7 @@ use crate::listener::StateInfo;
 use crate::rdd::pipe::{Data, Step};
 use crate::rdd::{Rdd, blame};
 use crate::state::StateSize;
-use crate::sync::engine::{Mutex, MutexGuard};
+use crate::sync::engine::{Mutex, MutexGuard, lock};
 use crate::time::{BatchTime, Duration};
 
 /// What a stateful node does from one of its times to the next.
@@ -99,9 +99,7 @@ impl<A: Advance> StatefulNode<A> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<A>> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 
     fn note_size(&self, kept: &dyn Kept) {
@@ -109,9 +107,7 @@ impl<A: Advance> StatefulNode<A> {
     }
 
     fn size(&self) -> MutexGuard<'_, StateSize> {
-        self.size
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.size)
     }
 
     /// What was given for `time`; nothing if that is no time of this stream, is

@@ -32,14 +32,14 @@ mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::block::Memory;
 use crate::cpu::placement::Placement;
 use crate::cpu::topology::Topology;
 use crate::error::{Error, Result};
-use crate::sync::lock;
+use crate::sync::{lock, unpoisoned};
 use crate::task::{self, Scope, Stage, in_task};
 use paces::Paces;
 use pool::NodePool;
@@ -285,7 +285,7 @@ impl Executor {
             } else {
                 pool::run_on_all(&self.pools, active, &|worker| join_in(worker, active));
             }
-            states.extend(shared.into_inner().unwrap_or_else(PoisonError::into_inner));
+            states.extend(unpoisoned(shared.into_inner()));
         }
         let spent = work.spent();
         work.commit()?;

@@ -2,15 +2,15 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::paces::Kind;
 use super::stopwatch::Stopwatch;
 use super::{Pieces, pool};
 use crate::error::{Error, Result};
-use crate::sync::lock;
+use crate::sync::{lock, unpoisoned};
 use crate::task::{self, Effects, Scope};
 
 /// What is tried again when a task fails.
@@ -203,16 +203,9 @@ impl Work {
     /// # Errors
     /// The first error of a task; then nothing of any counts.
     pub(super) fn commit(self) -> Result<()> {
-        match self
-            .error
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-        {
+        match unpoisoned(self.error.into_inner()) {
             Some(error) => Err(error),
-            None => {
-                let effects = self.effects.into_inner();
-                task::commit(effects.unwrap_or_else(PoisonError::into_inner))
-            }
+            None => task::commit(unpoisoned(self.effects.into_inner())),
         }
     }
 

@@ -10,7 +10,8 @@ use super::{
     BatchInfo, CheckpointInfo, ReceiverInfo, RecoveryInfo, SkippedBatchInfo, SpillInfo,
     StreamingListener, StuckBatchInfo,
 };
-use crate::sync::engine::{Condvar, Mutex, MutexGuard};
+use crate::sync::engine::{Condvar, Mutex, MutexGuard, lock};
+use crate::sync::unpoisoned;
 
 /// Events that may wait for a slow listener.
 const QUEUE: usize = 10_000;
@@ -111,10 +112,7 @@ impl Bus {
                 if state.closed {
                     return;
                 }
-                state = self
-                    .wake
-                    .wait(state)
-                    .unwrap_or_else(|poison| poison.into_inner());
+                state = unpoisoned(self.wake.wait(state));
             };
             drop(state);
             for listener in &listeners {
@@ -160,9 +158,7 @@ impl Bus {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 }
 

@@ -8,6 +8,7 @@ use super::pipe::{Chunk, Data, Pipe, Step};
 use crate::block::{Memory, SpillStore};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
+use crate::sync::lock;
 
 /// What an Rdd reads: immutable partitions behind a boundary.
 pub(crate) trait Dataset<T>: Send + Sync {
@@ -97,11 +98,7 @@ where
 
     fn partitions(&self, executor: &Executor) -> Result<Partitions<T>> {
         let compute = || {
-            let compute = self
-                .compute
-                .lock()
-                .unwrap_or_else(|poison| poison.into_inner())
-                .take();
+            let compute = lock(&self.compute).take();
             match compute {
                 Some(compute) => executor.stage(|| compute(executor)),
                 None => Err(Error::illegal_state(

@@ -28,7 +28,7 @@ use super::{ReceiverHandle, weight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::BlockId;
 use crate::rdd::Data;
-use crate::sync::engine::{Mutex, MutexGuard};
+use crate::sync::engine::{Mutex, MutexGuard, lock};
 
 /// Is told what a [`BlockGenerator`] stores.
 ///
@@ -243,9 +243,7 @@ impl<T: Data, L: BlockGeneratorListener> BlockGenerator<T, L> {
 
 impl<T: Data, L: BlockGeneratorListener> Inner<T, L> {
     fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 
     /// Waits until so many records may be added, for the rate limit first: no

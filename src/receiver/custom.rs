@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::fault::kill_point;
 use crate::id::{BlockId, StreamId};
 use crate::rdd::Data;
-use crate::sync::engine::{Mutex, MutexGuard};
+use crate::sync::engine::{Mutex, MutexGuard, lock};
 use crate::time::Duration;
 
 /// A source of records that the program brings
@@ -135,7 +135,7 @@ impl<T: Data> ReceiverHandle<T> {
         let Some(limiter) = &self.shared.limiter else {
             return Some(());
         };
-        let mut limiter = limiter.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut limiter = lock(limiter);
         while records > 0 {
             records -= limiter.take(records)?;
         }
@@ -314,15 +314,11 @@ impl<T: Data> ReceiverHandle<T> {
 
 impl<T: Send + Sync + 'static> Shared<T> {
     fn generators(&self) -> MutexGuard<'_, Option<Vec<Arc<dyn Blocks>>>> {
-        self.generators
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.generators)
     }
 
     fn writer(&self) -> MutexGuard<'_, TypedWriter<T>> {
-        self.writer
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.writer)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::sync::engine::{Mutex, MutexGuard};
+use crate::sync::engine::{Mutex, MutexGuard, lock};
 use crate::time::{Clock, Duration, Wake};
 
 /// The rate that stands for no limit.
@@ -90,9 +90,7 @@ impl RateLimit {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.waiting)
     }
 }
 

@@ -9,7 +9,8 @@ use super::{Exit, RateLimit};
 use crate::error::Error;
 use crate::id::StreamId;
 use crate::listener::{Bus, Event, ReceiverInfo};
-use crate::sync::engine::{Condvar, Mutex, MutexGuard};
+use crate::sync::engine::{Condvar, Mutex, MutexGuard, lock};
+use crate::sync::unpoisoned;
 use crate::time::{Clock, Wake};
 
 /// The running of one source, from the start of the context to its stop.
@@ -94,10 +95,10 @@ impl Session {
     /// connection, to end a read on it. None if the session is shut down.
     pub(crate) fn await_connection(&self) -> Option<Result<TcpStream>> {
         let state = self.lock();
-        let mut state = self
-            .changed
-            .wait_while(state, |state| state.outcome.is_none() && !state.shut_down)
-            .unwrap_or_else(|poison| poison.into_inner());
+        let mut state = unpoisoned(
+            self.changed
+                .wait_while(state, |state| state.outcome.is_none() && !state.shut_down),
+        );
         if state.shut_down {
             return None;
         }
@@ -146,10 +147,7 @@ impl Session {
             state = self.lock();
             state.waiting = None;
         } else {
-            state = self
-                .changed
-                .wait_while(state, |state| !state.is_called())
-                .unwrap_or_else(|poison| poison.into_inner());
+            state = unpoisoned(self.changed.wait_while(state, |state| !state.is_called()));
         }
         state.nudged = false;
         if state.shut_down {
@@ -168,9 +166,7 @@ impl Session {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 }
 
@@ -246,9 +242,7 @@ impl Reporter {
     }
 
     fn info(&self) -> MutexGuard<'_, ReceiverInfo> {
-        self.info
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.info)
     }
 }
 

@@ -14,7 +14,8 @@ use crate::error::{Error, ErrorKind};
 use crate::listener::{
     BatchInfo, Bus, Event, InputInfo, OutputOperationInfo, SkippedBatchInfo, StuckBatchInfo,
 };
-use crate::sync::engine::{AtomicUsize, Condvar, Mutex, MutexGuard};
+use crate::sync::engine::{AtomicUsize, Condvar, Mutex, MutexGuard, lock};
+use crate::sync::unpoisoned;
 use crate::time::{BatchTime, Clock, Deadline, Duration};
 
 /// Runs the jobs of batches in order.
@@ -125,10 +126,7 @@ impl JobScheduler {
     /// so, or else the queue was closed.
     pub(crate) fn await_room(&self, most: usize) -> bool {
         let is_full = |state: &mut State| !state.closed && state.pending.len() >= most;
-        let state = self
-            .settled
-            .wait_while(self.lock(), is_full)
-            .unwrap_or_else(|poison| poison.into_inner());
+        let state = unpoisoned(self.settled.wait_while(self.lock(), is_full));
         !state.closed
     }
 
@@ -264,10 +262,10 @@ impl JobScheduler {
 
     fn next(&self) -> Option<Arc<Job>> {
         let state = self.lock();
-        let mut state = self
-            .queued
-            .wait_while(state, |state| state.jobs.is_empty() && !state.closed)
-            .unwrap_or_else(|poison| poison.into_inner());
+        let mut state = unpoisoned(
+            self.queued
+                .wait_while(state, |state| state.jobs.is_empty() && !state.closed),
+        );
         let job = state.jobs.pop_front();
         state.running.extend(job.clone());
         state.begun = job.as_ref().map(|job| job.batch.time).max(state.begun);
@@ -385,22 +383,17 @@ impl JobScheduler {
                         .first()
                         .is_some_and(|&oldest| oldest <= time))
         };
-        drop(
-            self.settled
-                .wait_while(self.lock(), waiting)
-                .unwrap_or_else(|poison| poison.into_inner()),
-        );
+        drop(unpoisoned(self.settled.wait_while(self.lock(), waiting)));
     }
 
     /// Waits until the last batch was cut and none is left, or until the
     /// deadline; says whether none is.
     pub(crate) fn drain(&self, deadline: Deadline) -> bool {
-        let (state, timeout) = self
-            .settled
-            .wait_timeout_while(self.lock(), deadline.rest(), |state| {
-                !state.sealed || !state.unsettled.is_empty()
-            })
-            .unwrap_or_else(|poison| poison.into_inner());
+        let (state, timeout) = unpoisoned(self.settled.wait_timeout_while(
+            self.lock(),
+            deadline.rest(),
+            |state| !state.sealed || !state.unsettled.is_empty(),
+        ));
         drop(state);
         !timeout.timed_out()
     }
@@ -439,9 +432,7 @@ impl JobScheduler {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 }
 
@@ -458,9 +449,7 @@ impl Job {
 
 impl Batch {
     fn info(&self) -> MutexGuard<'_, BatchInfo> {
-        self.info
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.info)
     }
 }
 

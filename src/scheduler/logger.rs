@@ -18,7 +18,8 @@ use crate::dstream::input::logged::Part;
 use crate::error::{Error, Result};
 use crate::listener::InputInfo;
 use crate::receiver::log::{Place, ReceiverLog};
-use crate::sync::engine::{Condvar, Mutex, MutexGuard};
+use crate::sync::engine::{Condvar, Mutex, MutexGuard, lock};
+use crate::sync::unpoisoned;
 use crate::time::{BatchTime, Clock, Deadline, Duration, WaitResult, Wake};
 
 /// Bytes of blocks that are written at a time.
@@ -88,19 +89,14 @@ impl Desk {
     }
 
     fn take(&self) -> Option<Task> {
-        let mut state = self
-            .changed
-            .wait_while(self.lock(), |state| {
-                state.tasks.is_empty() && !state.is_closed
-            })
-            .unwrap_or_else(|poison| poison.into_inner());
+        let mut state = unpoisoned(self.changed.wait_while(self.lock(), |state| {
+            state.tasks.is_empty() && !state.is_closed
+        }));
         state.tasks.pop_front()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 }
 

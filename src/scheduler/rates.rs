@@ -17,6 +17,7 @@ use crate::id::StreamId;
 use crate::listener::{BatchInfo, InputInfo};
 use crate::rate::PidRateEstimator;
 use crate::receiver::RateLimit;
+use crate::sync::lock;
 use crate::time::Duration;
 
 /// Sets the rate of each receiver by the batches that have ended.
@@ -131,9 +132,7 @@ impl RateControl {
     }
 
     fn receivers(&self) -> MutexGuard<'_, Vec<Controlled>> {
-        self.receivers
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.receivers)
     }
 }
 

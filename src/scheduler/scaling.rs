@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::executor::Executor;
 use crate::listener::BatchInfo;
+use crate::sync::lock;
 use crate::time::Duration;
 
 /// When the number of workers changes, and how far.
@@ -63,10 +64,7 @@ impl Scaling {
         let Some(end) = batch.processing_end_nanos else {
             return;
         };
-        let mut measured = self
-            .measured
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
+        let mut measured = lock(&self.measured);
         measured.processing += batch.processing_delay();
         measured.batches += 1;
         let elapsed = Duration::from_nanos(end.abs_diff(measured.since_nanos));

@@ -15,6 +15,7 @@ use crate::cpu::thread::{self, Thread};
 use crate::dstream::Graph;
 use crate::error::{Error, Result};
 use crate::listener::{Bus, Event, SpillInfo};
+use crate::sync::{lock, unpoisoned};
 use crate::time::{Clock, Deadline, Duration};
 
 /// The pause after a failure.
@@ -48,10 +49,10 @@ impl Bell {
 
     /// Waits for a ring; says whether there was one, and no close.
     fn wait(&self) -> bool {
-        let mut state = self
-            .changed
-            .wait_while(self.lock(), |state| !state.is_rung && !state.is_closed)
-            .unwrap_or_else(|poison| poison.into_inner());
+        let mut state = unpoisoned(
+            self.changed
+                .wait_while(self.lock(), |state| !state.is_rung && !state.is_closed),
+        );
         state.is_rung = false;
         !state.is_closed
     }
@@ -61,9 +62,7 @@ impl Bell {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::sync::engine::{Condvar, Mutex, MutexGuard};
+use crate::sync::engine::{Condvar, Mutex, MutexGuard, lock};
+use crate::sync::unpoisoned;
 
 /// The end of a context, and the first error on the way.
 #[derive(Debug, Default)]
@@ -34,15 +35,9 @@ impl Waiter {
     pub(crate) fn wait(&self, limit: Option<Duration>) -> Result<bool> {
         let waiting = |state: &mut State| !state.stopped && state.error.is_none();
         let state = match limit {
-            None => self
-                .changed
-                .wait_while(self.lock(), waiting)
-                .unwrap_or_else(|poison| poison.into_inner()),
+            None => unpoisoned(self.changed.wait_while(self.lock(), waiting)),
             Some(limit) => {
-                self.changed
-                    .wait_timeout_while(self.lock(), limit, waiting)
-                    .unwrap_or_else(|poison| poison.into_inner())
-                    .0
+                unpoisoned(self.changed.wait_timeout_while(self.lock(), limit, waiting)).0
             }
         };
         match &state.error {
@@ -52,8 +47,6 @@ impl Waiter {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 }

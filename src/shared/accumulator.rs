@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::{Error, Result};
+use crate::sync::lock;
 use crate::task::{self, Effect, in_task};
 
 /// What an [`Accumulator`] keeps.
@@ -270,9 +271,7 @@ impl<A: Accumulate> Accumulator<A> {
 
 impl<A> Shared<A> {
     pub(super) fn lock(&self) -> MutexGuard<'_, A> {
-        self.value
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.value)
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::Result;
+use crate::sync::lock;
 use crate::time::{Clock, Duration, SystemClock};
 
 /// Connections, or other things that are dear to make, for tasks to use in turn.
@@ -143,9 +144,7 @@ impl<T: Send> Pool<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Idle<T>>> {
-        self.idle
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.idle)
     }
 }
 

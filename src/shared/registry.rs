@@ -9,6 +9,7 @@ use super::accumulator::{Accumulate, Accumulator, Shared};
 use crate::codec::records::{RecordReader, RecordWriter};
 use crate::codec::{Codec, RecordCodec};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::lock;
 
 /// From so many entries on it is looked for those that nobody holds any more.
 const PRUNE: usize = 64;
@@ -237,7 +238,7 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.0)
     }
 }
 

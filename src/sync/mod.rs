@@ -14,7 +14,7 @@ mod explore;
 #[cfg(all(test, shuttle))]
 pub(crate) use explore::explore;
 
-pub(crate) use lock::lock;
+pub(crate) use lock::{lock, unpoisoned};
 
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use {
@@ -66,7 +66,7 @@ pub(crate) mod engine {
 
     /// As [`lock`](super::lock()), of these locks.
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-        mutex.lock().unwrap_or_else(|poison| poison.into_inner())
+        super::unpoisoned(mutex.lock())
     }
 
     /// For the write-ahead log, and for what is saved of state.

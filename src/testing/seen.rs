@@ -8,6 +8,7 @@ use crate::dstream::DStream;
 use crate::error::{Error, Result};
 use crate::rdd::Rdd;
 use crate::rdd::pipe::{Data, Pipe};
+use crate::sync::lock;
 use crate::time::BatchTime;
 
 /// What an output operation saw: the batch times in milliseconds, and what was in
@@ -93,9 +94,7 @@ impl<T> Seen<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Reading the time and waiting for it.
 
 use std::fmt::Debug;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::duration::whole_nanos;
-use crate::sync::engine::{Condvar, Mutex};
+use crate::sync::engine::{Condvar, Mutex, lock};
+use crate::sync::unpoisoned;
 
 /// Where the engine gets the time from.
 ///
@@ -72,14 +73,14 @@ impl Wake {
 
     /// Ends all waits on this flag, now and later.
     pub fn wake(&self) {
-        *self.0.woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *lock(&self.0.woken) = true;
         self.0.changed.notify_all();
     }
 
     /// Whether [`wake`](Self::wake) was called.
     #[must_use]
     pub fn is_woken(&self) -> bool {
-        *self.0.woken.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.0.woken)
     }
 
     /// Sleeps until the flag is woken, for `limit` at most and possibly for less; returns whether
@@ -88,22 +89,18 @@ impl Wake {
     /// This is what a [`Clock`] waits with: it looks at its time again after each call.
     #[must_use]
     pub fn wait_timeout(&self, limit: Duration) -> bool {
-        let woken = self.0.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        let woken = lock(&self.0.woken);
         if *woken {
             return true;
         }
-        let (woken, _) = self
-            .0
-            .changed
-            .wait_timeout(woken, limit)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (woken, _) = unpoisoned(self.0.changed.wait_timeout(woken, limit));
         *woken
     }
 
     /// Sleeps until the flag is woken or `reached` holds. Who makes it hold must
     /// [`nudge`](Self::nudge) afterwards.
     pub(super) fn wait_for(&self, reached: impl Fn() -> bool) -> WaitResult {
-        let mut woken = self.0.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut woken = lock(&self.0.woken);
         loop {
             if *woken {
                 return WaitResult::Woken;
@@ -111,11 +108,7 @@ impl Wake {
             if reached() {
                 return WaitResult::Reached;
             }
-            woken = self
-                .0
-                .changed
-                .wait(woken)
-                .unwrap_or_else(PoisonError::into_inner);
+            woken = unpoisoned(self.0.changed.wait(woken));
         }
     }
 
@@ -123,7 +116,7 @@ impl Wake {
     pub(super) fn nudge(&self) {
         // A waiter holds the lock from its look to its sleep: with the lock in hand, it cannot be
         // in between and miss this.
-        drop(self.0.woken.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(lock(&self.0.woken));
         self.0.changed.notify_all();
     }
 }

@@ -1,12 +1,13 @@
 //! A clock that a test moves.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch_time::BatchTime;
 use super::clock::{Clock, WaitResult, Wake};
 use super::duration::whole_nanos;
-use crate::sync::engine::{Condvar, Mutex, MutexGuard};
+use crate::sync::engine::{Condvar, Mutex, MutexGuard, lock};
+use crate::sync::unpoisoned;
 
 /// A clock that stands still until it is told the time. Its clones are the same clock.
 ///
@@ -101,7 +102,7 @@ impl ManualClock {
             .0
             .arrived
             .wait_while(state, |state| state.waiters.len() < count);
-        drop(enough.unwrap_or_else(PoisonError::into_inner));
+        drop(unpoisoned(enough));
     }
 
     fn move_to(mut state: MutexGuard<'_, State>, to_nanos: i64) {
@@ -119,7 +120,7 @@ impl ManualClock {
     // A refused `set` panics with the lock in hand, before it has changed anything: the state stays
     // good.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.state)
     }
 }
 

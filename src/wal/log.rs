@@ -14,7 +14,8 @@ use super::{RecordPlace, SyncMode, WalOptions, WalReader};
 use crate::disk::{Content, DirLock, Disk};
 use crate::error::{Error, Result};
 use crate::fault::kill_point;
-use crate::sync::engine::{Condvar, Mutex, MutexGuard, yield_now};
+use crate::sync::engine::{Condvar, Mutex, MutexGuard, lock, yield_now};
+use crate::sync::unpoisoned;
 use crate::time::Clock;
 
 /// How often who writes a group lets others go first, if not all of those are in it who
@@ -279,10 +280,7 @@ impl WriteAheadLog {
     /// # Errors
     /// Those of the disk. What was not removed is removed the next time.
     pub fn remove_below(&self, superseded: u64) -> Result<()> {
-        let _cleaning = self
-            .cleaning
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
+        let _cleaning = lock(&self.cleaning);
         loop {
             let state = self.state();
             let superseded = state.superseded_segment(superseded);
@@ -344,15 +342,11 @@ impl WriteAheadLog {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // The state is whole whenever the lock is given up.
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed
-            .wait(state)
-            .unwrap_or_else(|poison| poison.into_inner())
+        unpoisoned(self.changed.wait(state))
     }
 
     /// Waits until the log has room for so many bytes.

@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_utils::CachePadded;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard, unpoisoned};
 
 /// The ring was closed: the stream stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +171,7 @@ impl Budget {
 
     fn lock(&self) -> MutexGuard<'_, ()> {
         // The lock protects no data that a panic could leave half changed.
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.lock.lock())
     }
 }
 
@@ -323,11 +323,7 @@ impl Intake {
                 self.budget.waits.fetch_add(1, Ordering::Release);
                 waited = true;
             }
-            guard = self
-                .budget
-                .changed
-                .wait(guard)
-                .unwrap_or_else(PoisonError::into_inner);
+            guard = unpoisoned(self.budget.changed.wait(guard));
         }
     }
 }

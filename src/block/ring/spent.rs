@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::PoisonError;
 
 use crate::block::TextBlock;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, unpoisoned};
 
 /// Blocks that a search for a free one looks at. The oldest are free first, unless
 /// somebody keeps strings of them.
@@ -75,7 +74,7 @@ impl Spent {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.kept.lock())
     }
 }
 

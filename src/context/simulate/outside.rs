@@ -1,7 +1,7 @@
 //! What is outside of the program: its sources, and a store with transactions.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::events::{Refusal, Stores};
 use super::truth::{Truth, of_positions};
@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::id::BlockId;
 use crate::rdd::Rdd;
 use crate::receiver::{BlockGenerator, BlockGeneratorListener, Receiver, ReceiverHandle};
+use crate::sync::lock;
 use crate::time::BatchTime;
 
 /// One life of the program, which is heard outside until it is over.
@@ -45,7 +46,7 @@ impl Life {
 
     /// What is outside, whichever life goes on.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Truth) -> R) -> R {
-        f(&mut self.truth.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut lock(&self.truth))
     }
 
     /// Does something outside.
@@ -82,12 +83,11 @@ impl Received {
     }
 
     fn handles(&self) -> Option<Handles> {
-        let handles = self.handles.lock();
-        handles.unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.handles).clone()
     }
 
     fn set(&self, handles: Option<Handles>) {
-        let mut now = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = lock(&self.handles);
         let before = std::mem::replace(&mut *now, handles);
         drop(now);
         drop(before);

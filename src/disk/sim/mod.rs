@@ -43,6 +43,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{AppendFile, DirLock, Disk, Entry, ReadFile};
 use crate::sync::engine::step;
+use crate::sync::lock;
 use contents::{Contents, FileId};
 pub use crash::Survives;
 
@@ -220,9 +221,7 @@ impl SimDisk {
 
     fn state(&self) -> MutexGuard<'_, State> {
         step();
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 }
 

@@ -29,7 +29,7 @@ use crate::id::{NodeId, StreamId};
 use crate::listener::InputInfo;
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
-use crate::sync::engine::{AtomicBool, Mutex, MutexGuard};
+use crate::sync::engine::{AtomicBool, Mutex, MutexGuard, lock};
 use crate::time::BatchTime;
 
 /// Where the batches of such an input come from.
@@ -143,21 +143,15 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
     }
 
     fn pending(&self) -> MutexGuard<'_, VecDeque<BatchTime>> {
-        self.pending
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.pending)
     }
 
     fn batches(&self) -> MutexGuard<'_, BTreeMap<BatchTime, Made<T>>> {
-        self.batches
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.batches)
     }
 
     fn source(&self) -> MutexGuard<'_, Option<S>> {
-        self.source
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.source)
     }
 
     /// Makes the batches up to `until` that were not made yet.
@@ -246,7 +240,7 @@ impl<T: Data, S: Direct<T>> DirectNode<T, S> {
     }
 
     fn due(&self) -> MutexGuard<'_, Due> {
-        self.due.lock().unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.due)
     }
 
     fn fail(&self, time: BatchTime, error: Error) -> Made<T> {
@@ -334,10 +328,7 @@ impl<T: Data, S: Direct<T>> Durable for DirectNode<T, S> {
             Some(source) => Error::caught("saving the input", || source.save(time))?,
             None => Vec::new(),
         };
-        let mut saved = self
-            .saved
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
+        let mut saved = lock(&self.saved);
         if bytes == *saved && !all {
             return Ok(Saved {
                 keep: Keep::All,

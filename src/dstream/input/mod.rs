@@ -33,7 +33,7 @@ use crate::listener::{InputInfo, Received};
 use crate::rdd::Rdd;
 use crate::rdd::pipe::Data;
 use crate::receiver::log::{Logging, ReceiverLog, RestoredStream, Resume};
-use crate::sync::engine::{Mutex, MutexGuard};
+use crate::sync::engine::{Mutex, MutexGuard, lock};
 use crate::time::BatchTime;
 use logged::{LoggedInput, Part};
 
@@ -283,9 +283,7 @@ impl<T: Data, I: Ingest<T>> InputNode<T, I> {
     }
 
     fn batches(&self) -> MutexGuard<'_, Batches<T>> {
-        self.batches
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.batches)
     }
 }
 

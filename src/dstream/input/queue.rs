@@ -10,6 +10,7 @@ use crate::dstream::{DStream, Graph};
 use crate::error::Result;
 use crate::rdd::pipe::Data;
 use crate::rdd::{Rdd, Union};
+use crate::sync::lock;
 use crate::time::BatchTime;
 
 /// A queue of Rdds for [`queue_stream`](crate::StreamingContext::queue_stream).
@@ -61,9 +62,7 @@ impl<T: Data> RddQueue<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Rdd<T>>> {
-        self.waiting
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.waiting)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::executor::Executor;
 use crate::rdd::pipe::Chunk;
 use crate::rdd::{Dataset, Partition, Partitions};
 use crate::receiver::log::Logging;
+use crate::sync::lock;
 
 /// The partitions of a batch of a receiver.
 pub(super) struct ReceivedBlocks<B: IntoPartition> {
@@ -60,9 +61,7 @@ impl<B: IntoPartition> ReceivedBlocks<B> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<B>> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 
     fn parts(&self) -> Partitions<B::Record> {

@@ -19,7 +19,7 @@ use crate::rdd::pipe::Data;
 use crate::rdd::{AtRest, Lines, Partition, Rdd, Reading};
 use crate::receiver::log::{Logging, ReceiverLog, RestoredStream, Resume};
 use crate::receiver::{RateLimit, Supervisor};
-use crate::sync::engine::{Mutex, MutexGuard};
+use crate::sync::engine::{Mutex, MutexGuard, lock};
 use crate::time::{BatchTime, Duration};
 
 /// A receiver that was declared, for the tracker to start.
@@ -183,10 +183,7 @@ impl<B: IntoPartition> ReceiverIngest<B> {
 
     /// The ring, with all that was published in it cut.
     fn cut_ring(&self) -> MutexGuard<'_, Ring<B>> {
-        let mut ring = self
-            .ring
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
+        let mut ring = lock(&self.ring);
         let Ring {
             cutter,
             blocks,
@@ -200,9 +197,7 @@ impl<B: IntoPartition> ReceiverIngest<B> {
     }
 
     fn restored(&self) -> MutexGuard<'_, Restored<B::Record>> {
-        self.restored
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.restored)
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Again, RestoredBlock, RestoredStream, StreamBlocks};
 use crate::disk::{Content, Disk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
-use crate::sync::engine::{Mutex, MutexGuard};
+use crate::sync::engine::{Mutex, MutexGuard, lock};
 use crate::time::{BatchTime, Clock, Duration};
 use crate::wal::{OnCorruption, RecordPlace, SyncMode, WalOptions, WriteAheadLog};
 
@@ -258,9 +258,7 @@ impl ReceiverLog {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        lock(&self.state)
     }
 }
 
