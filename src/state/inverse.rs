@@ -6,8 +6,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::bits::Bits;
-use super::size::room;
-use super::spare::{move_together, shrink};
+use super::size::{check_entries, room};
+use super::spare::{move_together, put, shrink};
 use super::table::{AHEAD, Editor, Rows, Table, TakeIn};
 use super::{SlidingWindow, StateSize};
 use crate::arch;
@@ -109,7 +109,7 @@ struct Entering<'w, V, C> {
     combine: &'w C,
 }
 
-impl<K, V, C> TakeIn<K, V, V> for Entering<'_, V, C>
+impl<K, V, C> TakeIn<K, V> for Entering<'_, V, C>
 where
     K: Data + Hash + Eq,
     V: Data,
@@ -121,39 +121,35 @@ where
     }
 
     #[inline(always)]
-    fn take(
-        &mut self,
-        edit: &mut Editor<'_, K, V>,
-        hash: u64,
-        place: Option<u32>,
-        (key, value): &(K, V),
-    ) {
-        let entered = self.places.len() - self.before;
-        let number = self.begin.wrapping_add(entered as u32);
-        let place = match place {
-            Some(place) => {
-                self.combine.value(edit.value_mut(place), value.clone());
-                let newest = &mut self.newest[place as usize];
-                let at = newest.wrapping_sub(self.begin) as usize;
-                if at < entered {
-                    let own = &mut self.values[self.before + at];
-                    return self.combine.value(own, value.clone());
-                }
-                *newest = number;
-                place
-            }
-            None => {
-                let place = edit.insert(hash, key.clone(), value.clone());
-                match self.newest.get_mut(place as usize) {
-                    Some(newest) => *newest = number,
-                    // Rows are added one at a time.
-                    None => self.newest.push(number),
-                }
-                place
-            }
-        };
+    fn join(&mut self, edit: &mut Editor<'_, K, V>, place: u32, value: &V) {
+        self.combine.value(edit.value_mut(place), value.clone());
+        let number = self.next();
+        let newest = &mut self.newest[place as usize];
+        let at = newest.wrapping_sub(self.begin) as usize;
+        if at < self.places.len() - self.before {
+            let own = &mut self.values[self.before + at];
+            return self.combine.value(own, value.clone());
+        }
+        *newest = number;
         self.places.push_back(place);
         self.values.push_back(value.clone());
+    }
+
+    #[inline(always)]
+    fn add(&mut self, edit: &mut Editor<'_, K, V>, hash: u64, (key, value): &(K, V)) {
+        let place = edit.insert(hash, key.clone(), value.clone());
+        put(self.newest, place, self.next());
+        self.places.push_back(place);
+        self.values.push_back(value.clone());
+    }
+}
+
+impl<V, C> Entering<'_, V, C> {
+    /// The number of the next entry.
+    #[inline(always)]
+    fn next(&self) -> u32 {
+        let entered = self.places.len() - self.before;
+        self.begin.wrapping_add(entered as u32)
     }
 }
 
@@ -178,6 +174,7 @@ where
             return Ok(());
         }
         let before = self.places.len();
+        check_entries(before, pane.count())?;
         let mut entering = Entering {
             newest: &mut self.newest,
             places: &mut self.places,
@@ -186,10 +183,7 @@ where
             begin: self.first.wrapping_add(before as u32),
             combine: &*self.combine,
         };
-        self.table.edit().look_up(pane, &mut entering)?;
-        // Or their numbers would not tell them apart.
-        u32::try_from(self.places.len())
-            .expect("a partition of a window has less than 2^32 entries");
+        self.table.edit().look_up(pane, 0, &mut entering)?;
         self.panes.push_back(self.places.len() - before);
         Ok(())
     }

@@ -47,6 +47,23 @@ impl StateBound {
     }
 }
 
+/// Whether a partition of a window that has so many entries can take a pane in. Entries have
+/// numbers of 32 bits, which have to tell them apart.
+///
+/// # Errors
+/// If it cannot.
+pub(super) fn check_entries(there: usize, entering: Option<usize>) -> Result<()> {
+    let all = there as u64 + entering.unwrap_or_default() as u64;
+    if all <= u64::from(u32::MAX) {
+        return Ok(());
+    }
+    let what = format!(
+        "a partition of a window can have less than 2^32 entries, and one would have up to {all}: \
+         more partitions have fewer each"
+    );
+    Err(Error::new(ErrorKind::Limit, what))
+}
+
 /// Bytes that a list has memory for.
 pub(super) fn room<T>(capacity: usize) -> u64 {
     (capacity * size_of::<T>()) as u64
@@ -58,6 +75,23 @@ mod tests {
 
     fn of(bytes: u64) -> StateSize {
         StateSize { keys: 3, bytes }
+    }
+
+    #[test]
+    fn entries_have_numbers_that_tell_them_apart() {
+        let most = u32::MAX as usize;
+        assert!(check_entries(0, Some(most)).is_ok());
+        assert!(check_entries(most, Some(0)).is_ok());
+        assert!(check_entries(most - 7, Some(7)).is_ok());
+        for (there, entering) in [(most, 1), (1, most)] {
+            assert_eq!(
+                check_entries(there, Some(entering))
+                    .unwrap_err()
+                    .to_string(),
+                "limit exceeded: a partition of a window can have less than 2^32 entries, and \
+                 one would have up to 4294967296: more partitions have fewer each"
+            );
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Memory that a peak leaves behind.
+//! Lists beside the rows of a table, and memory that a peak leaves behind.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -25,6 +25,18 @@ pub(super) fn clear<T>(list: &mut Vec<T>) {
 pub(super) fn shrink<T>(queue: &mut VecDeque<T>) {
     if queue.capacity() > SMALL.max(queue.len().saturating_mul(4)) {
         queue.shrink_to(queue.len() * 2);
+    }
+}
+
+/// Puts what belongs to a row into its list, at the row's place. Gives what was there.
+pub(super) fn put<T>(items: &mut Vec<T>, place: u32, item: T) -> Option<T> {
+    match items.get_mut(place as usize) {
+        Some(old) => Some(mem::replace(old, item)),
+        // Rows are added one at a time.
+        None => {
+            items.push(item);
+            None
+        }
     }
 }
 

@@ -205,15 +205,18 @@ pub(crate) struct Editor<'t, K, V> {
     hash: KeyHash,
 }
 
-/// Who takes in what [`Editor::look_up`] hands over. Not a closure: these are in the loop over
+/// Who takes in what [`Editor::look_up`] hands over. Not closures: these are in the loop over
 /// records, and have to be compiled into it.
-pub(super) trait TakeIn<K, V, W> {
+pub(super) trait TakeIn<K, V> {
     /// A record will be found at this place, most likely: the time to ask for what
     /// belongs to it.
     fn ahead(&self, place: u32);
 
-    /// A record, with the hash of its key and its place, if it has one.
-    fn take(&mut self, edit: &mut Editor<'_, K, V>, hash: u64, place: Option<u32>, record: &(K, W));
+    /// A value for the key of this row.
+    fn join(&mut self, edit: &mut Editor<'_, K, V>, place: u32, value: &V);
+
+    /// A record whose key has no row.
+    fn add(&mut self, edit: &mut Editor<'_, K, V>, hash: u64, record: &(K, V));
 }
 
 impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
@@ -335,22 +338,27 @@ impl<K: Data + Hash + Eq, V: Data> Editor<'_, K, V> {
         }
     }
 
-    /// Hands over each record of a pane.
-    pub(super) fn look_up<W: Data>(
+    /// Hands over each record of a pane but the first `known`.
+    pub(super) fn look_up(
         &mut self,
-        pane: &dyn Partition<(K, W)>,
-        into: &mut impl TakeIn<K, V, W>,
+        pane: &dyn Partition<(K, V)>,
+        mut known: usize,
+        into: &mut impl TakeIn<K, V>,
     ) -> Result<()> {
         pane.chunks(&mut |chunk| {
             let records = match chunk {
                 Chunk::Shared(records) => records,
                 Chunk::Owned(records) => records,
             };
-            for records in records.chunks(AHEAD) {
+            let (old, new) = records.split_at(known.min(records.len()));
+            known -= old.len();
+            for records in new.chunks(AHEAD) {
                 let ahead = self.look_ahead(records, |place| into.ahead(place));
                 for (record, (hash, near)) in records.iter().zip(ahead) {
-                    let place = self.find_near(near, hash, &record.0);
-                    into.take(self, hash, place, record);
+                    match self.find_near(near, hash, &record.0) {
+                        Some(place) => into.join(self, place, &record.1),
+                        None => into.add(self, hash, record),
+                    }
                 }
             }
             ControlFlow::Continue(())

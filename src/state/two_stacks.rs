@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::Hash;
-use std::mem;
 use std::sync::Arc;
 
-use super::size::room;
-use super::spare::{clear, drop_in_the_end, move_together, shrink};
+use super::size::{check_entries, room};
+use super::spare::{clear, drop_in_the_end, move_together, put, shrink};
 use super::table::{AHEAD, Editor, Rows, Table, TakeIn};
 use super::{SlidingWindow, StateSize};
 use crate::arch;
@@ -352,15 +351,13 @@ struct Entering<'w, V, F> {
     keys: &'w mut Vec<Stacks<V>>,
     entries: &'w mut Entries<V>,
     flips: &'w mut Flips,
-    /// So many entries of it are there.
-    known: usize,
     cycle: u32,
     /// The keys' turn that it is.
     on_turn: u32,
     combine: &'w Reducer<F>,
 }
 
-impl<K, V, F> TakeIn<K, V, V> for Entering<'_, V, F>
+impl<K, V, F> TakeIn<K, V> for Entering<'_, V, F>
 where
     K: Data + Hash + Eq,
     V: Data,
@@ -372,39 +369,9 @@ where
     }
 
     #[inline(always)]
-    fn take(
-        &mut self,
-        edit: &mut Editor<'_, K, V>,
-        hash: u64,
-        place: Option<u32>,
-        (key, value): &(K, V),
-    ) {
-        if self.known > 0 {
-            self.known -= 1;
-            return;
-        }
+    fn join(&mut self, edit: &mut Editor<'_, K, V>, place: u32, value: &V) {
         let number = self.entries.next();
         let own = value.clone();
-        let Some(place) = place else {
-            let stacks = Stacks::new(number, value.clone());
-            let place = edit.insert(hash, key.clone(), value.clone());
-            // Dropped last, which is a value's own code.
-            let old = match self.keys.get_mut(place as usize) {
-                Some(old) => Some(mem::replace(old, stacks)),
-                // Rows are added one at a time.
-                None => {
-                    self.keys.push(stacks);
-                    None
-                }
-            };
-            self.entries.queue.push_back(Entry {
-                place,
-                link: number,
-                value: own,
-            });
-            drop(old);
-            return;
-        };
         let stacks = &mut self.keys[place as usize];
         self.entries.queue.push_back(Entry {
             place,
@@ -421,6 +388,22 @@ where
             None => stacks.back = Some(value.clone()),
         }
         self.combine.value(edit.value_mut(place), value.clone());
+    }
+
+    #[inline(always)]
+    fn add(&mut self, edit: &mut Editor<'_, K, V>, hash: u64, (key, value): &(K, V)) {
+        let number = self.entries.next();
+        let own = value.clone();
+        let stacks = Stacks::new(number, value.clone());
+        let place = edit.insert(hash, key.clone(), value.clone());
+        // Dropped last, which is a value's own code.
+        let old = put(self.keys, place, stacks);
+        self.entries.queue.push_back(Entry {
+            place,
+            link: number,
+            value: own,
+        });
+        drop(old);
     }
 }
 
@@ -493,6 +476,7 @@ where
 
     fn enter(&mut self, pane: &dyn Partition<(K, V)>) -> Result<()> {
         let known = self.entering();
+        check_entries(self.entries.queue.len() - known, pane.count())?;
         let on_turn = (self.entered % u64::from(self.cycle)) as u32;
         let Self {
             table,
@@ -509,12 +493,11 @@ where
                 keys,
                 entries,
                 flips,
-                known,
                 cycle: self.cycle,
                 on_turn,
                 combine,
             };
-            table.edit().look_up(pane, &mut entering)?;
+            table.edit().look_up(pane, known, &mut entering)?;
         }
         flips.run(keys, entries, combine);
         flips.end();

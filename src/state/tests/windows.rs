@@ -1,39 +1,44 @@
 //! Windows by key against a plain recomputation.
 
+use std::cmp::Ordering as Order;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use crate::rdd::op::reduce_by_key::Reducer;
-use crate::rdd::pipe::Chunk;
+use crate::rdd::pipe::{Chunk, Data};
 use crate::rdd::{Combine, at_rest};
 use crate::state::*;
 
-type Pane = Vec<(u16, i64)>;
+type Pane<K = u16> = Vec<(K, i64)>;
 
 /// Panes of keys out of few, so that keys come, stay and go; in some a key stands
 /// several times.
 fn panes_with_repeats() -> impl Strategy<Value = Vec<Pane>> {
-    let busy = proptest::collection::vec((0..40_u16, -9..9_i64), 0..60);
-    let sparse = proptest::collection::vec((0..1000_u16, -9..9_i64), 0..200);
+    let busy = vec((0..40_u16, -9..9_i64), 0..60);
+    let sparse = vec((0..1000_u16, -9..9_i64), 0..200);
     let empty = Just(Pane::new());
-    proptest::collection::vec(prop_oneof![4 => busy, 2 => sparse, 1 => empty], 0..60)
+    vec(prop_oneof![4 => busy, 2 => sparse, 1 => empty], 0..60)
 }
 
 /// Panes of keys out of few, so that keys come, stay and go.
 fn panes() -> impl Strategy<Value = Vec<Pane>> {
-    let busy = proptest::collection::btree_map(0..40_u16, -9..9_i64, 0..30);
-    let sparse = proptest::collection::btree_map(0..1000_u16, -9..9_i64, 0..200);
+    let busy = btree_map(0..40_u16, -9..9_i64, 0..30);
+    let sparse = btree_map(0..1000_u16, -9..9_i64, 0..200);
     let empty = Just(BTreeMap::new());
     let pane = prop_oneof![4 => busy, 2 => sparse, 1 => empty];
-    proptest::collection::vec(pane.prop_map(|pane| pane.into_iter().collect()), 0..60)
+    vec(pane.prop_map(|pane| pane.into_iter().collect()), 0..60)
 }
 
-fn result(rows: &Rows<u16, i64>) -> BTreeMap<u16, i64> {
+fn result<K: Data + Ord + Debug>(rows: &Rows<K, i64>) -> BTreeMap<K, i64> {
     let mut all = BTreeMap::new();
     rows.chunks(&mut |chunk| {
         let records = match chunk {
@@ -41,7 +46,8 @@ fn result(rows: &Rows<u16, i64>) -> BTreeMap<u16, i64> {
             Chunk::Owned(records) => std::mem::take(records),
         };
         for (key, value) in records {
-            assert_eq!(all.insert(key, value), None, "key {key} stands twice");
+            let twice = all.insert(key.clone(), value);
+            assert_eq!(twice, None, "key {key:?} stands twice");
         }
         ControlFlow::Continue(())
     })
@@ -49,67 +55,140 @@ fn result(rows: &Rows<u16, i64>) -> BTreeMap<u16, i64> {
     all
 }
 
-/// Calls of functions that panic.
+/// Calls of the program's code that panic, counted over all of it, while a step is taken.
+#[derive(Debug, Default)]
+struct Faults {
+    bad: BTreeSet<usize>,
+    calls: AtomicUsize,
+    in_step: AtomicBool,
+}
+
+impl Faults {
+    fn new(bad: &BTreeSet<usize>) -> Arc<Self> {
+        Arc::new(Self {
+            bad: bad.clone(),
+            ..Self::default()
+        })
+    }
+
+    fn call(&self) {
+        // Relaxed: one thread.
+        if self.in_step.load(Ordering::Relaxed) {
+            let call = self.calls.fetch_add(1, Ordering::Relaxed);
+            assert!(!self.bad.contains(&call), "call {call} goes wrong");
+        }
+    }
+
+    /// A function that may panic.
+    fn of<F: Fn(i64, i64) -> i64>(
+        self: &Arc<Self>,
+        f: F,
+    ) -> Arc<Reducer<impl Fn(i64, i64) -> i64 + use<F>>> {
+        let faults = Arc::clone(self);
+        Arc::new(Reducer(move |a, b| {
+            faults.call();
+            f(a, b)
+        }))
+    }
+
+    /// Takes a step until it does not panic.
+    fn surely<W: SlidingWindow<K, i64>, K>(&self, window: &mut W, step: impl Fn(&mut W)) {
+        self.in_step.store(true, Ordering::Relaxed);
+        while catch_unwind(AssertUnwindSafe(|| step(window))).is_err() {
+            while catch_unwind(AssertUnwindSafe(|| window.mend())).is_err() {}
+        }
+        self.in_step.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Calls that panic.
 fn bad_calls() -> impl Strategy<Value = BTreeSet<usize>> {
-    let early = proptest::collection::btree_set(0..300_usize, 0..4);
-    let late = proptest::collection::btree_set(0..5000_usize, 0..6);
+    let early = btree_set(0..300_usize, 0..4);
+    let late = btree_set(0..5000_usize, 0..6);
     (early, late).prop_map(|(early, late)| early.union(&late).copied().collect())
 }
 
-/// A function that panics at some of its calls; `calls` counts those of all that share it.
-fn panics_at<F: Fn(i64, i64) -> i64>(
-    bad: &BTreeSet<usize>,
-    calls: &Arc<AtomicUsize>,
-    f: F,
-) -> impl Fn(i64, i64) -> i64 + use<F> {
-    let (bad, calls) = (bad.clone(), Arc::clone(calls));
-    move |a, b| {
-        let call = calls.fetch_add(1, Ordering::Relaxed);
-        assert!(!bad.contains(&call), "call {call} goes wrong");
-        f(a, b)
+/// A key all of whose code may panic.
+#[derive(Debug)]
+struct Key(u16, Arc<Faults>);
+
+impl Clone for Key {
+    fn clone(&self) -> Self {
+        self.1.call();
+        Self(self.0, Arc::clone(&self.1))
     }
 }
 
-/// Takes a step until it does not panic.
-fn surely<W: SlidingWindow<u16, i64>>(window: &mut W, step: impl Fn(&mut W)) {
-    while catch_unwind(AssertUnwindSafe(|| step(window))).is_err() {
-        while catch_unwind(AssertUnwindSafe(|| window.mend())).is_err() {}
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.1.call();
+        self.0 == other.0
     }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.1.call();
+        self.0.hash(state);
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Order {
+        self.0.cmp(&other.0)
+    }
+}
+
+fn with_keys(panes: &[Pane], faults: &Arc<Faults>) -> Vec<Pane<Key>> {
+    let with_key = |&(key, value): &_| (Key(key, Arc::clone(faults)), value);
+    let panes = panes.iter();
+    panes
+        .map(|pane| pane.iter().map(with_key).collect())
+        .collect()
 }
 
 /// Slides over the panes, `by` at a time, and compares each result.
-fn check<C: Combine<i64, Combined = i64>>(
-    mut window: impl SlidingWindow<u16, i64>,
+fn check<K: Data + Hash + Ord + Debug, C: Combine<i64, Combined = i64>>(
+    mut window: impl SlidingWindow<K, i64>,
     length: usize,
     by: usize,
-    panes: &[Pane],
+    panes: &[Pane<K>],
     combine: &C,
+    faults: &Faults,
 ) {
     let mut inside = VecDeque::new();
     let mut held = Vec::new();
     for (step, entering) in panes.chunks(by).enumerate() {
         for pane in entering {
             if inside.len() == length {
-                let leaving: &Pane = inside.pop_front().unwrap();
+                let leaving: &Pane<K> = inside.pop_front().unwrap();
                 // What came several times in the pane is one entry.
-                let keys: BTreeSet<_> = leaving.iter().map(|&(key, _)| key).collect();
+                let keys: BTreeSet<_> = leaving.iter().map(|(key, _)| key).collect();
                 assert_eq!(window.leaving(), keys.len());
-                surely(&mut window, SlidingWindow::leave);
+                faults.surely(&mut window, SlidingWindow::leave);
             }
             inside.push_back(pane);
         }
         for pane in entering {
             let pane = at_rest([pane.clone()]);
-            surely(&mut window, |window| window.enter(&*pane[0]).unwrap());
+            faults.surely(&mut window, |window| window.enter(&*pane[0]).unwrap());
         }
         let mut expected = BTreeMap::new();
-        for &(key, value) in inside.iter().flat_map(|pane| pane.iter()) {
-            match expected.get_mut(&key) {
-                Some(so_far) => combine.value(so_far, value),
-                None => drop(expected.insert(key, value)),
+        for (key, value) in inside.iter().flat_map(|pane| pane.iter()) {
+            match expected.get_mut(key) {
+                Some(so_far) => combine.value(so_far, *value),
+                None => drop(expected.insert(key.clone(), *value)),
             }
         }
-        window.settle();
+        faults.surely(&mut window, SlidingWindow::settle);
         let rows = window.rows();
         assert_eq!(result(&rows), expected);
         // Every third result is kept by somebody: it must not change.
@@ -122,6 +201,33 @@ fn check<C: Combine<i64, Combined = i64>>(
     }
 }
 
+fn check_inverse<K: Data + Hash + Ord + Debug>(
+    panes: &[Pane<K>],
+    length: usize,
+    by: usize,
+    faults: &Arc<Faults>,
+) {
+    let by = by.min(length);
+    let plus = |a: i64, b: i64| a + b;
+    let window = InverseWindow::new(faults.of(plus), faults.of(|a, b| a - b));
+    check(window, length, by, panes, &Reducer(plus), faults);
+}
+
+fn check_two_stacks<K: Data + Hash + Ord + Debug>(
+    panes: &[Pane<K>],
+    length: usize,
+    by: usize,
+    faults: &Arc<Faults>,
+    f: fn(i64, i64) -> i64,
+) {
+    let by = by.min(length);
+    let window = TwoStacks::new(faults.of(f), length as u32, by as u32);
+    check(window, length, by, panes, &Reducer(f), faults);
+}
+
+/// With the last two the order in time tells as well.
+const JOINS: [fn(i64, i64) -> i64; 3] = [i64::max, |_, b| b, |a, _| a];
+
 proptest! {
     #[test]
     fn inverse_equals_recomputation(
@@ -130,12 +236,18 @@ proptest! {
         by in 1..4_usize,
         bad in bad_calls(),
     ) {
-        let by = by.min(length);
-        let calls = Arc::default();
-        let plus = panics_at(&bad, &calls, |a: i64, b: i64| a + b);
-        let minus = panics_at(&bad, &calls, |a: i64, b: i64| a - b);
-        let window = InverseWindow::new(Arc::new(Reducer(plus)), Arc::new(Reducer(minus)));
-        check(window, length, by, &panes, &Reducer(|a: i64, b: i64| a + b));
+        check_inverse(&panes, length, by, &Faults::new(&bad));
+    }
+
+    #[test]
+    fn inverse_equals_recomputation_whatever_code_of_keys_panics(
+        panes in panes_with_repeats(),
+        length in 1..13_usize,
+        by in 1..4_usize,
+        bad in bad_calls(),
+    ) {
+        let faults = Faults::new(&bad);
+        check_inverse(&with_keys(&panes, &faults), length, by, &faults);
     }
 
     #[test]
@@ -145,16 +257,21 @@ proptest! {
         by in 1..4_usize,
         bad in bad_calls(),
     ) {
-        let by = by.min(length);
-        let check = |f: fn(i64, i64) -> i64| {
-            let combine = Arc::new(Reducer(panics_at(&bad, &Arc::default(), f)));
-            let window = TwoStacks::new(combine, length as u32, by as u32);
-            check(window, length, by, &panes, &Reducer(f));
-        };
-        check(i64::max);
-        // Not commutative: the order in time is kept as well.
-        check(|_, b| b);
-        check(|a, _| a);
+        for join in JOINS {
+            check_two_stacks(&panes, length, by, &Faults::new(&bad), join);
+        }
+    }
+
+    #[test]
+    fn two_stacks_equal_recomputation_whatever_code_of_keys_panics(
+        panes in panes(),
+        length in 1..13_usize,
+        by in 1..4_usize,
+        bad in bad_calls(),
+        join in select(&JOINS[..]),
+    ) {
+        let faults = Faults::new(&bad);
+        check_two_stacks(&with_keys(&panes, &faults), length, by, &faults, join);
     }
 }
 
