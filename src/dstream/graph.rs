@@ -313,6 +313,9 @@ impl Graph {
             (Arc::clone(&state.nodes), state.remember.max(remember))
         };
         let least = least.unwrap_or_default();
+        for output in &*self.outputs() {
+            output.parent().meta().set_read();
+        }
         // Children first: each tells its parents what it needs of them.
         for node in nodes.iter().rev() {
             let durable = node.durable().map(Durable::node);

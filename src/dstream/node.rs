@@ -67,6 +67,15 @@ struct Demand {
     asked_every: Duration,
     /// How long before a checkpoint a batch may be that is asked for behind it.
     history: Duration,
+    /// There is an output operation behind the node.
+    is_read: bool,
+}
+
+impl Demand {
+    /// How late a node may be asked for a batch.
+    fn late(&self, slide: Duration) -> Duration {
+        self.asked_every.saturating_sub(slide)
+    }
 }
 
 impl Meta {
@@ -113,22 +122,37 @@ impl Meta {
     /// of that time; then the node keeps what it needs. So what counts is how late
     /// it may be asked, not how long it remembers.
     pub(crate) fn pass_demand(&self, least: Duration, reach: Duration, is_saved: bool) {
-        let (asked_every, history) = {
+        let own = {
             let mut demand = self.demand();
             demand.remember = demand.remember.max(least);
-            let history = match is_saved {
-                true => Duration::ZERO,
-                false => demand.history.saturating_add(reach),
-            };
-            (demand.asked_every.max(self.slide), history)
+            *demand
         };
-        let late = asked_every.saturating_sub(self.slide);
+        let history = match is_saved {
+            true => Duration::ZERO,
+            false => own.history.saturating_add(reach),
+        };
         for parent in &self.parents {
             let mut demand = parent.meta().demand();
-            demand.remember = demand.remember.max(late.saturating_add(reach));
-            demand.asked_every = demand.asked_every.max(asked_every);
+            let needed = own.late(self.slide).saturating_add(reach);
+            demand.remember = demand.remember.max(needed);
+            demand.asked_every = demand.asked_every.max(own.asked_every.max(self.slide));
             demand.history = demand.history.max(history);
+            demand.is_read |= own.is_read;
         }
+    }
+
+    /// An output operation reads the node's data.
+    pub(crate) fn set_read(&self) {
+        self.demand().is_read = true;
+    }
+
+    /// The latest time that a node which is read must have come to before its parents forget
+    /// what they may, as all batches up to `done` ended.
+    pub(crate) fn due(&self, graph: &Graph, done: BatchTime) -> Option<BatchTime> {
+        let demand = *self.demand();
+        let (zero, until) = (graph.zero(), done.min(graph.last_cut()));
+        let due = (until - demand.late(self.slide)).floor_from(zero, self.slide);
+        (demand.is_read && due > zero).then_some(due)
     }
 
     /// Takes from a table of batches what no later batch needs, as all up to

@@ -77,6 +77,8 @@ struct State<A: Advance> {
     done: BatchTime,
     /// What was given for each time; an error is kept too.
     memo: BTreeMap<BatchTime, Result<A::Output>>,
+    /// What a time failed with that nobody asked for: told with the next one.
+    missed: Option<Error>,
 }
 
 impl<A: Advance> StatefulNode<A> {
@@ -92,6 +94,7 @@ impl<A: Advance> StatefulNode<A> {
                 reached: None,
                 done: BatchTime::from_millis(i64::MIN),
                 memo: BTreeMap::new(),
+                missed: None,
             }),
         });
         graph.add_node(Arc::clone(&node) as Arc<dyn Control>);
@@ -119,11 +122,16 @@ impl<A: Advance> StatefulNode<A> {
             return Ok(None);
         }
         let state = &mut *self.lock();
+        self.move_on(state, time, true);
+        state.memo.get(&time).cloned().transpose()
+    }
+
+    /// Takes all times in up to `time`, which may be asked for.
+    fn move_on(&self, state: &mut State<A>, time: BatchTime, is_asked: bool) {
         let forgotten = state.done - self.meta.remember();
         let mut next = state.reached.unwrap_or(self.graph.zero()) + self.meta.slide;
-        // What a time failed with that nobody asked for is told with the next one.
-        let mut missed = None;
         while next <= time {
+            let is_asked = is_asked && next == time;
             // Times that nobody asked for count too; they are kept only if a stream
             // behind can still ask, as a copy of the state is the price. That may be
             // one in an earlier batch, too, which waits or runs beside this one.
@@ -135,18 +143,17 @@ impl<A: Advance> StatefulNode<A> {
                 });
             self.note_size(state.operator.kept());
             if let Err(error) = &output {
-                missed.get_or_insert_with(|| error.clone());
+                state.missed.get_or_insert_with(|| error.clone());
             }
-            let output = match missed.take_if(|_| next == time) {
+            let output = match state.missed.take_if(|_| is_asked) {
                 Some(error) => Err(error),
                 None => output,
             };
-            if next == time || next > forgotten {
+            if is_asked || next > forgotten {
                 state.memo.insert(next, output);
             }
             next = next + self.meta.slide;
         }
-        state.memo.get(&time).cloned().transpose()
     }
 }
 
@@ -162,6 +169,11 @@ impl<A: Advance> Control for StatefulNode<A> {
     fn clear(&self, done: BatchTime) {
         let mut state = self.lock();
         state.done = state.done.max(done);
+        // Who reads it may have failed before they asked for this time, and what it needs for
+        // that is about to go.
+        if let Some(due) = self.meta.due(&self.graph, done) {
+            self.move_on(&mut state, due, false);
+        }
         let old = self.meta.take_old(&mut state.memo, done);
         drop(state);
         drop(old);

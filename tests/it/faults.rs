@@ -445,3 +445,73 @@ fn f_27_without_threads_a_context_is_refused_and_others_go_on() {
         program.stop();
     });
 }
+
+/// A stream is asked for each batch by what reads it. If that fails before, since another
+/// stream that it reads has failed, the batch must not be missing in what the first one
+/// keeps.
+#[test]
+fn what_is_kept_beside_a_stream_that_failed_misses_nothing() {
+    type Sums = DStream<(u64, u64)>;
+    let sums: [(&str, fn(&Sums) -> Sums, [u64; 2]); 4] = [
+        (
+            "update_state_by_key",
+            |pairs| {
+                pairs.update_state_by_key(|new: &[u64], sum: Option<&u64>| {
+                    Some(sum.copied().unwrap_or_default() + new.iter().sum::<u64>())
+                })
+            },
+            [1004, 1008],
+        ),
+        (
+            "map_with_state",
+            |pairs| {
+                let spec =
+                    StateSpec::function(|key, n: Option<u64>, state: &mut State<'_, u64>| {
+                        let sum = state.get_option().copied().unwrap_or_default();
+                        state.update(sum + n.unwrap_or_default());
+                        (key, sum + n.unwrap_or_default())
+                    });
+                pairs.map_with_state(spec).boxed()
+            },
+            [1004, 1008],
+        ),
+        (
+            "reduce_by_key_and_window",
+            |pairs| {
+                let sums = pairs.reduce_by_key_and_window(|a, b| a + b, 3 * SECOND, SECOND);
+                sums.unwrap()
+            },
+            [1004, 1007],
+        ),
+        (
+            "reduce_by_key_and_window_inverse",
+            |pairs| {
+                let minus = |a, b| a - b;
+                let sums =
+                    pairs.reduce_by_key_and_window_inverse(|a, b| a + b, minus, 3 * SECOND, SECOND);
+                sums.unwrap()
+            },
+            [1004, 1007],
+        ),
+    ];
+    for (name, sums, [third, fourth]) in sums {
+        let program = Program::new();
+        let (queue, pairs) = program.queue::<(u64, u64)>();
+        let pairs = pairs.boxed();
+        let unlucky = pairs.update_state_by_key(|new: &[u64], _: Option<&u64>| {
+            assert!(!new.contains(&1000), "unlucky");
+            None
+        });
+        let seen = watch(&unlucky.union(&sums(&pairs)).unwrap());
+        program.start();
+        for n in [1, 1000, 3, 4] {
+            program.push(&queue, [(7, n)]);
+            program.tick();
+        }
+        let expected = [(1000, 1), (3000, third), (4000, fourth)];
+        let expected = expected.map(|(time, sum)| (time, vec![(7, sum)]));
+        assert_eq!(seen.take(), expected, "{name}");
+        let error = program.first_error().unwrap().to_string();
+        assert!(error.contains("unlucky"), "{name}: {error}");
+    }
+}

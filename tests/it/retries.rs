@@ -6,7 +6,7 @@
 )]
 
 use std::cmp::Ordering as Order;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -43,8 +43,15 @@ impl Fuse {
 }
 
 /// A key all of whose code may panic.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Key(u64, Fuse);
+
+impl Clone for Key {
+    fn clone(&self) -> Self {
+        self.1.touch();
+        Self(self.0, self.1.clone())
+    }
+}
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
@@ -476,36 +483,47 @@ fn windows(numbers: &DStream<u64>, fuse: &Fuse, length: u32, slide: u32) -> Seen
 /// By key a sum, and the least value.
 type Sums = (u64, (u64, u64));
 
+/// What windows of some length and slide give for batches in which keys come, stay and go,
+/// and the first error.
+fn slid<const N: usize>(
+    workers: usize,
+    fuse: &Fuse,
+    windows_of: [(u32, u32); N],
+) -> ([Vec<(i64, Vec<Sums>)>; N], Option<String>) {
+    let program = Program::with(|builder| builder.workers(workers).default_parallelism(3));
+    let (queue, input) = program.queue::<u64>();
+    let input = input.boxed();
+    let seen = windows_of.map(|(length, slide)| windows(&input, fuse, length, slide));
+    program.start();
+    for batch in [
+        vec![vec![0, 10, 3], vec![4, 1]],
+        vec![vec![40, 41], vec![0, 2, 42]],
+        Vec::new(),
+        vec![vec![7], vec![5, 6], vec![1, 2, 3]],
+        vec![vec![100]],
+        vec![(0..12).collect()],
+    ] {
+        program.push_partitions(&queue, batch);
+        program.tick();
+    }
+    let seen = seen.map(|seen| {
+        let mut batches = seen.take();
+        batches
+            .iter_mut()
+            .for_each(|(_, batch)| batch.sort_unstable());
+        batches
+    });
+    (seen, program.first_error().map(|error| error.to_string()))
+}
+
 /// Whichever call of a function of a window panics, or of the code of its keys, the window
 /// is what it would be.
 #[test]
 fn f_3_a_window_is_changed_once() {
     let run = |workers: usize, fuse: &Fuse| {
-        let program = Program::with(|builder| builder.workers(workers).default_parallelism(3));
-        let (queue, input) = program.queue::<u64>();
-        let input = input.boxed();
-        let seen =
-            [(3, 1), (3, 2), (5, 2)].map(|(length, slide)| windows(&input, fuse, length, slide));
-        program.start();
-        for batch in [
-            vec![vec![0, 10, 3], vec![4, 1]],
-            vec![vec![40, 41], vec![0, 2, 42]],
-            Vec::new(),
-            vec![vec![7], vec![5, 6], vec![1, 2, 3]],
-            vec![vec![100]],
-            vec![(0..12).collect()],
-        ] {
-            program.push_partitions(&queue, batch);
-            program.tick();
-        }
-        assert!(program.first_error().is_none());
-        seen.map(|seen| {
-            let mut batches = seen.take();
-            batches
-                .iter_mut()
-                .for_each(|(_, batch)| batch.sort_unstable());
-            batches
-        })
+        let (seen, error) = slid(workers, fuse, [(3, 1), (3, 2), (5, 2)]);
+        assert_eq!(error, None);
+        seen
     };
     for workers in [1, 2] {
         let expected = run(workers, &Fuse::new(0..0));
@@ -520,6 +538,41 @@ fn f_3_a_window_is_changed_once() {
             call += 1 + call / 16;
         }
     }
+}
+
+/// Whichever calls panic until a batch fails: the windows that have its part fail, or what
+/// reads a window, and those behind are right.
+#[test]
+fn f_3_a_window_is_right_when_what_failed_is_over() {
+    let run = |fuse: &Fuse| {
+        let ([seen], error) = slid(1, fuse, [(2, 1)]);
+        (seen, error)
+    };
+    let (expected, _) = run(&Fuse::new(0..0));
+    let mut failed = BTreeSet::new();
+    let mut call = 0;
+    loop {
+        let fuse = Fuse::new(call..call + 4);
+        let (seen, error) = run(&fuse);
+        if fuse.calls.load(Ordering::Relaxed) <= call {
+            break;
+        }
+        let time = |before| {
+            let (_, time) = error.as_ref()?.split_once(before)?;
+            let (time, _) = time.split_once(" ms")?;
+            time.parse::<i64>().ok()
+        };
+        let part = time("the part of the window up to ");
+        let gone = match (part, time("(batch ")) {
+            (Some(end), _) => vec![end, end + 1000],
+            (None, batch) => Vec::from_iter(batch),
+        };
+        let right = expected.iter().filter(|(time, _)| !gone.contains(time));
+        assert!(seen.iter().eq(right), "call {call}: {error:?}: {seen:?}");
+        failed.extend(part);
+        call += 1 + call / 32;
+    }
+    assert_eq!(failed, [1000, 2000, 4000, 5000, 6000].into());
 }
 
 /// What enters or leaves may fail three times. Then the pane that enters has failed, and

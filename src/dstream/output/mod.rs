@@ -53,6 +53,11 @@ impl Output {
         self.site
     }
 
+    /// The node whose data it reads.
+    pub(crate) fn parent(&self) -> &dyn Control {
+        &*self.parent
+    }
+
     /// Whether there is a job in this batch.
     pub(crate) fn is_due(&self, graph: &Graph, time: BatchTime) -> bool {
         self.parent.meta().is_valid(graph, time)
