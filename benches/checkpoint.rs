@@ -1,13 +1,11 @@
-//! What checkpoints cost, and how soon a program goes on from one.
+//! What checkpoints cost. How soon a program goes on from one: the bench `recovery`.
 //!
-//! `cargo bench --bench checkpoint -- [--rounds N] [--restarts N] [--keys N] [--updates N]
-//! [--interval-ms N]`
+//! `cargo bench --bench checkpoint -- [--rounds N] [--keys N] [--updates N] [--interval-ms N]`
 //!
 //! State of `keys` 64-bit keys; a batch every `interval-ms` updates `updates` of them. The
 //! program runs twice, without checkpoints and with one every second, whose batches take
 //! turns: the machine changes its speed from one second to the next. A round is a second
-//! of batches of both, and so has one checkpoint. Then the program starts again, from what
-//! is saved, `restarts` times.
+//! of batches of both, and so has one checkpoint.
 
 #![expect(clippy::print_stdout, reason = "prints its report")]
 #![expect(clippy::disallowed_methods, reason = "measures real time")]
@@ -37,7 +35,6 @@ const BATCHES: usize = 8;
 
 struct Args {
     rounds: usize,
-    restarts: usize,
     keys: usize,
     updates: usize,
     interval_ms: usize,
@@ -87,16 +84,10 @@ struct Program {
 }
 
 impl Program {
-    /// At a time, from what is saved in `dir`, if there is any.
-    fn start(
-        args: &Args,
-        at: BatchTime,
-        dir: Option<&Path>,
-        all: Option<Pairs>,
-        batches: &Arc<[Pairs]>,
-    ) -> Self {
+    /// One that saves to `dir`, if there is such.
+    fn start(args: &Args, dir: Option<&Path>, batches: &Arc<[Pairs]>) -> Self {
         let interval = Duration::from_millis(args.interval_ms as u64);
-        let clock = ManualClock::new(at.as_millis());
+        let clock = ManualClock::new(0);
         let make = || {
             StreamingContext::builder()
                 .batch_interval(interval)
@@ -107,8 +98,9 @@ impl Program {
             Some(dir) => StreamingContext::get_or_create(dir, make).unwrap(),
             None => make().unwrap(),
         };
+        let all = (0..args.keys as u64).map(|key| (spread(key), 0)).collect();
         let source = Updates {
-            all,
+            all: Some(all),
             batches: Arc::clone(batches),
             next: 0,
         };
@@ -126,12 +118,10 @@ impl Program {
         let written = Written::default();
         ssc.add_listener(written.clone());
         ssc.start().unwrap();
-        let zero = ssc.zero_time().unwrap();
-        let next = at.max(zero).floor_from(zero, interval) + interval;
         Self {
             ssc,
             clock,
-            next,
+            next: BatchTime::from_millis(0) + interval,
             written,
         }
     }
@@ -154,12 +144,10 @@ fn scratch() -> PathBuf {
 }
 
 /// The same batches without and with checkpoints, in turn, each of them every
-/// `interval-ms`. Tells when the last one was.
-fn measure(args: &Args, dir: &Path, batches: &Arc<[Pairs]>) -> BatchTime {
-    let all = || Some((0..args.keys as u64).map(|key| (spread(key), 0)).collect());
-    let begin = BatchTime::from_millis(0);
-    let mut plain = Program::start(args, begin, None, all(), batches);
-    let mut saved = Program::start(args, begin, Some(dir), all(), batches);
+/// `interval-ms`.
+fn measure(args: &Args, dir: &Path, batches: &Arc<[Pairs]>) {
+    let mut plain = Program::start(args, None, batches);
+    let mut saved = Program::start(args, Some(dir), batches);
     let rest = Duration::from_millis(args.interval_ms as u64) / 2;
     let per_second = (1_000 / args.interval_ms).max(1);
     let mut sums = Vec::with_capacity(args.rounds);
@@ -193,26 +181,23 @@ fn measure(args: &Args, dir: &Path, batches: &Arc<[Pairs]>) -> BatchTime {
     );
     let (middle, low, high) = median(sums.iter().map(|[without, with]| with / without));
     println!("ratio checkpoint/batch with against without {middle:.2} ({low:.2}..{high:.2})");
-    saved.next
 }
 
 fn main() {
     let mut args = Args {
         rounds: 30,
-        restarts: 5,
         keys: 1_000_000,
         updates: 10_000,
         interval_ms: 100,
     };
     let is_test = args::is_test(&mut [
         ("--rounds", &mut args.rounds),
-        ("--restarts", &mut args.restarts),
         ("--keys", &mut args.keys),
         ("--updates", &mut args.updates),
         ("--interval-ms", &mut args.interval_ms),
     ]);
     if is_test {
-        (args.rounds, args.restarts, args.keys, args.updates) = (1, 1, 3_000, 100);
+        (args.rounds, args.keys, args.updates) = (1, 3_000, 100);
     }
     let mut random = Random::new(SEED);
     let mut pair = |_| {
@@ -224,20 +209,6 @@ fn main() {
     let batches = (0..BATCHES).map(|_| (0..args.updates).map(&mut pair).collect());
     let batches: Arc<[Pairs]> = batches.collect();
     let dir = scratch();
-    let mut at = measure(&args, &dir, &batches);
-    let mut times = Vec::new();
-    for _ in 0..args.restarts {
-        let begin = Instant::now();
-        let mut again = Program::start(&args, at, Some(&dir), None, &batches);
-        let restored = begin.elapsed().as_secs_f64();
-        again.batch();
-        times.push([restored, begin.elapsed().as_secs_f64()]);
-        again.ssc.stop(true).unwrap();
-        at = again.next;
-    }
-    for (name, which) in [("restored", 0), ("first batch", 1)] {
-        let (middle, low, high) = median(times.iter().map(|times| times[which]));
-        println!("time checkpoint/{name} {middle:.3} s ({low:.3}..{high:.3})");
-    }
+    measure(&args, &dir, &batches);
     std::fs::remove_dir_all(&dir).unwrap();
 }

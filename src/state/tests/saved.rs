@@ -108,63 +108,80 @@ fn batch() -> impl Strategy<Value = Batch> {
     })
 }
 
-/// Wherever pieces begin and end, whatever batches change while one is written, and however
-/// many partitions there are after: with each piece the state comes back as it was when that
-/// was begun, with the times of its last touches.
-fn pieces_give_the_state_again<V: Data + Codec + PartialEq + Debug>(
+/// Batches of state that may have a time-out, in so many partitions before it is restored,
+/// and after.
+#[derive(Clone, Debug)]
+struct Life {
     batches: Vec<Batch>,
-    value: fn(u32) -> V,
     timeout: Option<Duration>,
-    (before, after): (usize, usize),
-) {
-    let executor = Arc::new(Executor::of(1));
-    let codec = RecordCodec::<(u16, V)>::of_pairs();
-    let state = KeyedState::new(before, timeout);
-    // Of this one all is written at once.
-    let twin = KeyedState::new(1, timeout);
-    state.note_changes(codec);
-    twin.note_changes(codec);
-    let mut pieces: Vec<Vec<u8>> = Vec::new();
-    let mut check = |saving: Saving<u16, V>, expected: &[u8], mut time| {
-        if saving.is_all() {
-            pieces.clear();
-        }
-        pieces.push(saving.finish().unwrap());
-        let again = KeyedState::new(after, timeout);
-        let slices: Vec<_> = pieces.iter().map(Vec::as_slice).collect();
-        again.restore(&executor, at(time), codec, &slices).unwrap();
-        let twin = KeyedState::new(1, timeout);
-        twin.restore(&executor, at(time), codec, &[expected])
-            .unwrap();
-        // What is idle goes at the same times.
-        for _ in 0..8 {
-            assert_eq!(rows(&again, &executor), rows(&twin, &executor));
-            time += 1;
-            change(&again, &executor, at(time), &[], false);
-            change(&twin, &executor, at(time), &[], false);
-        }
-    };
-    let mut begun: Option<(Saving<u16, V>, Vec<u8>, i64)> = None;
-    for (time, batch) in (1..).zip(batches) {
-        let changes = batch.changes.into_iter();
-        let changes: Vec<_> = changes.map(|(key, new)| (key, new.map(value))).collect();
-        change(&state, &executor, at(time), &changes, batch.fails);
-        change(&twin, &executor, at(time), &changes, batch.fails);
-        if let Some((saving, _, _)) = &begun {
-            for _ in 0..batch.writes {
-                saving.write_some(FEW);
+    partitions: (usize, usize),
+}
+
+fn life() -> impl Strategy<Value = Life> {
+    let timeout = proptest::option::of((1..6_u64).prop_map(Duration::from_secs));
+    let partitions = (1..4_usize, 1..4_usize);
+    (vec(batch(), 1..12), timeout, partitions).prop_map(|(batches, timeout, partitions)| Life {
+        batches,
+        timeout,
+        partitions,
+    })
+}
+
+impl Life {
+    /// Wherever pieces begin and end, whatever batches change while one is written, and
+    /// however many partitions there are after: with each piece the state comes back as it
+    /// was when that was begun, with the times of its last touches.
+    fn gives_its_state_again<V: Data + Codec + PartialEq + Debug>(self, value: fn(u32) -> V) {
+        let (before, after) = self.partitions;
+        let executor = Arc::new(Executor::of(1));
+        let codec = RecordCodec::<(u16, V)>::of_pairs();
+        let state = KeyedState::new(before, self.timeout);
+        // Of this one all is written at once.
+        let twin = KeyedState::new(1, self.timeout);
+        state.note_changes(codec);
+        twin.note_changes(codec);
+        let mut pieces: Vec<Vec<u8>> = Vec::new();
+        let mut check = |saving: Saving<u16, V>, expected: &[u8], mut time| {
+            if saving.is_all() {
+                pieces.clear();
+            }
+            pieces.push(saving.finish().unwrap());
+            let again = KeyedState::new(after, self.timeout);
+            let slices: Vec<_> = pieces.iter().map(Vec::as_slice).collect();
+            again.restore(&executor, at(time), codec, &slices).unwrap();
+            let twin = KeyedState::new(1, self.timeout);
+            twin.restore(&executor, at(time), codec, &[expected])
+                .unwrap();
+            // What is idle goes at the same times.
+            for _ in 0..8 {
+                assert_eq!(rows(&again, &executor), rows(&twin, &executor));
+                time += 1;
+                change(&again, &executor, at(time), &[], false);
+                change(&twin, &executor, at(time), &[], false);
+            }
+        };
+        let mut begun: Option<(Saving<u16, V>, Vec<u8>, i64)> = None;
+        for (time, batch) in (1..).zip(self.batches) {
+            let changes = batch.changes.into_iter();
+            let changes: Vec<_> = changes.map(|(key, new)| (key, new.map(value))).collect();
+            change(&state, &executor, at(time), &changes, batch.fails);
+            change(&twin, &executor, at(time), &changes, batch.fails);
+            if let Some((saving, _, _)) = &begun {
+                for _ in 0..batch.writes {
+                    saving.write_some(FEW);
+                }
+            }
+            if batch.is_saved {
+                if let Some((saving, expected, time)) = begun.take() {
+                    check(saving, &expected, time);
+                }
+                let all = twin.save(true).unwrap().finish().unwrap();
+                begun = state.save(false).map(|saving| (saving, all, time));
             }
         }
-        if batch.is_saved {
-            if let Some((saving, expected, time)) = begun.take() {
-                check(saving, &expected, time);
-            }
-            let all = twin.save(true).unwrap().finish().unwrap();
-            begun = state.save(false).map(|saving| (saving, all, time));
+        if let Some((saving, expected, time)) = begun {
+            check(saving, &expected, time);
         }
-    }
-    if let Some((saving, expected, time)) = begun {
-        check(saving, &expected, time);
     }
 }
 
@@ -172,23 +189,13 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn pieces_of_plain_values(
-        batches in vec(batch(), 1..12),
-        timeout in proptest::option::of(1..6_u64),
-        partitions in (1..4_usize, 1..4_usize),
-    ) {
-        let timeout = timeout.map(Duration::from_secs);
-        pieces_give_the_state_again(batches, |n| n, timeout, partitions);
+    fn pieces_of_plain_values(life in life()) {
+        life.gives_its_state_again(|n| n);
     }
 
     #[test]
-    fn pieces_of_values_that_own_memory(
-        batches in vec(batch(), 1..12),
-        timeout in proptest::option::of(1..6_u64),
-        partitions in (1..4_usize, 1..4_usize),
-    ) {
-        let timeout = timeout.map(Duration::from_secs);
-        pieces_give_the_state_again(batches, |n| n.to_string(), timeout, partitions);
+    fn pieces_of_values_that_own_memory(life in life()) {
+        life.gives_its_state_again(|n| n.to_string());
     }
 
     #[test]
