@@ -66,7 +66,13 @@ impl Sub for Cpu {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
+    use std::thread;
+
     use super::*;
+
+    /// Odd, so that its powers never end.
+    const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
     #[test]
     fn times_are_behind_the_name() {
@@ -80,8 +86,22 @@ mod tests {
 
     #[test]
     fn the_system_tells_them() {
-        let mine = Cpu::of_this_thread().unwrap();
-        let all = Cpu::of_process(std::process::id()).unwrap();
-        assert!(mine.user <= all.user);
+        let mut n = SEED;
+        for _ in 0..100_000_000 {
+            n = black_box(n.wrapping_mul(SEED));
+        }
+        let total = |cpu: Cpu| cpu.user + cpu.system;
+        let mine = total(Cpu::of_this_thread().unwrap());
+        // That takes three cycles each on any machine, and none has more than 10 GHz.
+        assert!(mine >= 3 * TICK, "{mine:?}");
+        // Other threads count in the process, and both parts are rounded down.
+        let all = total(Cpu::of_process(std::process::id()).unwrap());
+        assert!(all + 2 * TICK > mine, "{all:?}, {mine:?}");
+        let idle = thread::spawn(Cpu::of_this_thread).join().unwrap().unwrap();
+        assert_eq!(idle, Cpu::default(), "a thread that did nothing");
+        assert_eq!(
+            Cpu::of_process(0).unwrap_err().to_string(),
+            "/proc/0/stat: No such file or directory (os error 2)"
+        );
     }
 }
