@@ -16,6 +16,7 @@
 //!
 //! Not here: reading the process environment and counting cores. Who owns the [`Conf`] does that.
 
+mod effective;
 mod invalid_utf8;
 mod key;
 mod keys;
@@ -24,14 +25,15 @@ mod overflow;
 mod parse;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 
+pub use effective::{Setting, Source};
 pub use invalid_utf8::InvalidUtf8;
 pub use key::{Key, Kind};
 pub use keys::KEYS;
@@ -215,40 +217,6 @@ pub struct Conf {
     /// was set by the program.
     set_by: BTreeMap<&'static str, (Source, String)>,
     warnings: Vec<String>,
-}
-
-/// Where the value of a setting comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Source {
-    /// Nothing set it.
-    Default,
-    /// The program set it.
-    Program,
-    /// This environment variable set it.
-    Environment(&'static str),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::Program => f.write_str("program"),
-            Self::Environment(name) => write!(f, "environment {name}"),
-        }
-    }
-}
-
-/// One line of the table of effective settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Setting {
-    /// The key's name.
-    pub name: &'static str,
-    /// The value, as [`Conf::set`] takes it; `not set` if it must be given and is not.
-    pub value: String,
-    /// Where the value comes from.
-    pub source: Source,
 }
 
 impl Conf {
@@ -451,61 +419,6 @@ impl Conf {
         &self.warnings
     }
 
-    /// Checks every value, however it was set, and the rules between them.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the setting, its value, where that
-    /// comes from, and the rule.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use millstream::conf::Conf;
-    ///
-    /// let error = Conf::new().validate().unwrap_err();
-    /// assert_eq!(
-    ///     error.to_string(),
-    ///     "configuration error: batch_interval is not set; \
-    ///      set it in the program or by MILLSTREAM_BATCH_INTERVAL, for example to 250ms"
-    /// );
-    /// ```
-    pub fn validate(&self) -> Result<()> {
-        let mut conf = self.clone();
-        for key in KEYS {
-            key.check(&mut conf).map_err(|problem| {
-                Error::config(format!(
-                    "{}: {problem}; {}",
-                    self.describe(key.name),
-                    key.expected()
-                ))
-            })?;
-        }
-        if self.batch_interval.is_none() {
-            return Err(Error::config(
-                "batch_interval is not set; \
-                 set it in the program or by MILLSTREAM_BATCH_INTERVAL, for example to 250ms",
-            ));
-        }
-        if self.ring_bytes.is_some_and(|ring| self.block_bytes > ring) {
-            let (block, ring) = (self.describe("block_bytes"), self.describe("ring_bytes"));
-            return Err(Error::config(format!(
-                "{block} is more than {ring}: no block fits; lower the first or raise the second"
-            )));
-        }
-        if self.receiver_storage_level == MEMORY_AND_DISK
-            && self.receiver_overflow == Overflow::DropOldest
-        {
-            let level = self.describe("receiver_storage_level");
-            let overflow = self.describe("receiver_overflow");
-            return Err(Error::config(format!(
-                "{level} and {overflow}: what is in a file makes no room when it is dropped; \
-                 choose one of them"
-            )));
-        }
-        self.validate_allocation()
-    }
-
     /// The bound of each of the `rings` at this batch interval, where the process may use
     /// `available` bytes.
     pub(crate) fn ring_bound(&self, interval: Duration, available: u64, rings: usize) -> usize {
@@ -519,68 +432,6 @@ impl Conf {
         };
         self.ring_bytes.unwrap_or_else(by_interval)
     }
-
-    fn validate_allocation(&self) -> Result<()> {
-        let describe = |name: &str| self.describe(&format!("dynamic_allocation_{name}"));
-        if self.dynamic_allocation_scaling_up_ratio <= self.dynamic_allocation_scaling_down_ratio {
-            let (up, down) = (describe("scaling_up_ratio"), describe("scaling_down_ratio"));
-            return Err(Error::config(format!(
-                "{up} is not more than {down}: workers would come and go at once"
-            )));
-        }
-        let most = self.dynamic_allocation_max_workers.unwrap_or(usize::MAX);
-        if self.dynamic_allocation_min_workers > most {
-            let (least, most) = (describe("min_workers"), describe("max_workers"));
-            return Err(Error::config(format!("{least} is more than {most}")));
-        }
-        Ok(())
-    }
-
-    /// A setting with its value and source, for messages.
-    fn describe(&self, name: &str) -> String {
-        let setting = self
-            .effective()
-            .into_iter()
-            .find(|setting| setting.name == name);
-        setting.map_or_else(String::new, |s| {
-            format!("{} = {} ({})", s.name, s.value, s.source)
-        })
-    }
-
-    /// All settings with their values and where these come from, in the order of [`KEYS`].
-    ///
-    /// ```
-    /// use millstream::conf::{Conf, Source};
-    ///
-    /// let conf = Conf::new().load_env([("MILLSTREAM_WORKERS".into(), "4".into())])?;
-    /// let workers = conf.effective().into_iter().find(|s| s.name == "workers").unwrap();
-    /// assert_eq!(workers.value, "4");
-    /// assert_eq!(workers.source, Source::Environment("MILLSTREAM_WORKERS"));
-    /// # Ok::<(), millstream::Error>(())
-    /// ```
-    #[must_use]
-    pub fn effective(&self) -> Vec<Setting> {
-        let mut conf = self.clone();
-        let setting = |key: &'static Key| {
-            let value = key.text(&mut conf);
-            let source = match self.set_by.get(key.name) {
-                Some((source, set)) if *set == value => *source,
-                _ if value == key.default => Source::Default,
-                _ => Source::Program,
-            };
-            let value = if value.is_empty() {
-                "not set".to_owned()
-            } else {
-                value
-            };
-            Setting {
-                name: key.name,
-                value,
-                source,
-            }
-        };
-        KEYS.iter().map(setting).collect()
-    }
 }
 
 fn wrong(label: &str, value: &str, problem: &str, key: &Key) -> Error {
@@ -593,23 +444,5 @@ fn wrong(label: &str, value: &str, problem: &str, key: &Key) -> Error {
 impl Default for Conf {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl fmt::Display for Conf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = self.effective();
-        let width = |text: fn(&Setting) -> usize| settings.iter().map(text).max().unwrap_or(0);
-        let (names, values) = (width(|s| s.name.len()), width(|s| s.value.chars().count()));
-        writeln!(f, "{:names$}  {:values$}  source", "name", "value")?;
-        for setting in &settings {
-            let Setting {
-                name,
-                value,
-                source,
-            } = setting;
-            writeln!(f, "{name:names$}  {value:values$}  {source}")?;
-        }
-        Ok(())
     }
 }

@@ -1,12 +1,18 @@
 //! A window over values that can be joined but not taken out again.
 
+mod entries;
+mod flips;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use entries::{Entries, Entry, Stacks};
+use flips::Flips;
+
 use super::size::{check_entries, room};
-use super::spare::{clear, drop_in_the_end, move_together, put, shrink};
+use super::spare::{drop_in_the_end, move_together, put, shrink};
 use super::table::{AHEAD, Editor, Rows, Table, TakeIn};
 use super::{SlidingWindow, StateSize};
 use crate::arch;
@@ -58,109 +64,6 @@ pub(crate) struct TwoStacks<K, V, F> {
     combine: Arc<Reducer<F>>,
 }
 
-struct Stacks<V> {
-    newest: u32,
-    /// Of the front, if there is one.
-    oldest: u32,
-    /// The newest entry of the front, if there is one.
-    front: Option<u32>,
-    back: Option<V>,
-    back_len: u32,
-}
-
-struct Entry<V> {
-    place: u32,
-    /// The next older entry of the key in the back, the next newer one in the
-    /// front; nothing sensible at the ends.
-    link: u32,
-    value: V,
-}
-
-/// Entries by their number, which counts up from the first and may wrap around.
-struct Entries<V> {
-    queue: VecDeque<Entry<V>>,
-    /// The number of the oldest.
-    first: u32,
-}
-
-impl<V> Entries<V> {
-    fn next(&self) -> u32 {
-        self.first.wrapping_add(self.queue.len() as u32)
-    }
-
-    #[inline]
-    fn at(&self, number: u32) -> &Entry<V> {
-        &self.queue[self.before(number)]
-    }
-
-    #[inline]
-    fn at_mut(&mut self, number: u32) -> &mut Entry<V> {
-        let index = self.before(number);
-        &mut self.queue[index]
-    }
-
-    /// How many entries there are before the one of this number.
-    fn before(&self, number: u32) -> usize {
-        number.wrapping_sub(self.first) as usize
-    }
-
-    /// Asks for the cache line of an entry, if there is such a one.
-    #[inline]
-    fn prefetch(&self, number: u32) {
-        if let Some(entry) = self.queue.get(self.before(number)) {
-            arch::prefetch(entry);
-        }
-    }
-
-    fn pop(&mut self) {
-        // First, as a value's own `drop` may panic.
-        self.first = self.first.wrapping_add(1);
-        self.queue.pop_front();
-    }
-}
-
-impl<V: Data> Stacks<V> {
-    fn new(entry: u32, value: V) -> Self {
-        Self {
-            newest: entry,
-            oldest: entry,
-            front: None,
-            back: Some(value),
-            back_len: 1,
-        }
-    }
-
-    /// The back was made the front, or the newer part of it, down to the entry
-    /// `oldest`.
-    fn flipped(&mut self, oldest: u32, entries: &mut Entries<V>) {
-        match self.front {
-            Some(front) => entries.at_mut(front).link = oldest,
-            None => self.oldest = oldest,
-        }
-        self.front = Some(self.newest);
-        self.back = None;
-        self.back_len = 0;
-    }
-
-    /// The joined value of all entries, of which the front's begin with `oldest`.
-    fn total<F>(&self, oldest: u32, entries: &Entries<V>, combine: &Reducer<F>) -> V
-    where
-        F: Fn(V, V) -> V,
-    {
-        let front = &entries.at(oldest).value;
-        match &self.back {
-            Some(back) => join(front, back, combine),
-            None => front.clone(),
-        }
-    }
-}
-
-/// Neither value changes, also if the function panics.
-#[inline(always)]
-fn join<V: Clone, F: Fn(V, V) -> V>(older: &V, newer: &V, combine: &Reducer<F>) -> V {
-    (combine.0)(older.clone(), newer.clone())
-}
-
 impl<K: Data + Hash + Eq, V: Data, F> TwoStacks<K, V, F> {
     /// A window of `length` panes that slides by `slide` of them.
     pub(crate) fn new(combine: Arc<Reducer<F>>, length: u32, slide: u32) -> Self {
@@ -194,156 +97,6 @@ fn turn(place: u32, cycle: u32) -> u32 {
     // Mixed, as rows of keys that came together stand together.
     let mixed = place.wrapping_mul(0x9e37_79b9);
     ((u64::from(mixed) * u64::from(cycle)) >> 32) as u32
-}
-
-/// Keys that are walked at the same time.
-const TOGETHER: usize = 16;
-
-/// Keys whose backs are made the newer part of their fronts, or are about to be.
-#[derive(Default)]
-struct Flips {
-    /// Their rows, and how many of the newest entries of each.
-    keys: Vec<(u32, u32)>,
-    /// How many of them were begun.
-    begun: usize,
-    /// Those at work: first all are joined, and then walked.
-    joins: Vec<Join>,
-    walks: Vec<Walk>,
-}
-
-/// A walk from the oldest entry of a key's front to the newest: each is joined with the back.
-struct Join {
-    place: u32,
-    at: u32,
-    newest: u32,
-}
-
-/// A walk along the entries of a key's back, from `at` over `left` more.
-struct Walk {
-    place: u32,
-    at: u32,
-    left: u32,
-    /// The entry behind, which has its joined value.
-    newer: Option<u32>,
-}
-
-impl Flips {
-    /// Does what is left to do. Each call of the function is one that changes nothing, or an
-    /// entry and how far its walk has come.
-    fn run<V, F>(&mut self, keys: &mut [Stacks<V>], entries: &mut Entries<V>, combine: &Reducer<F>)
-    where
-        V: Data,
-        F: Fn(V, V) -> V,
-    {
-        loop {
-            while !self.joins.is_empty() {
-                step_each(&mut self.joins, |join| join.step(keys, entries, combine));
-            }
-            while !self.walks.is_empty() {
-                step_each(&mut self.walks, |walk| walk.step(keys, entries, combine));
-            }
-            let left = &self.keys[self.begun..];
-            let some = &left[..left.len().min(TOGETHER)];
-            if some.is_empty() {
-                break;
-            }
-            self.joins.extend(some.iter().filter_map(|&(place, _)| {
-                let key = &keys[place as usize];
-                Some(Join {
-                    place,
-                    at: key.oldest,
-                    newest: key.front?,
-                })
-            }));
-            self.walks.extend(some.iter().map(|&(place, left)| Walk {
-                place,
-                at: keys[place as usize].newest,
-                left,
-                newer: None,
-            }));
-            self.begun += some.len();
-        }
-    }
-
-    /// All were run, and what they had to be run for is done.
-    fn end(&mut self) {
-        clear(&mut self.keys);
-        self.begun = 0;
-    }
-}
-
-/// Takes a step with each, and lets those go that have no further one.
-#[inline(always)]
-fn step_each<T>(all: &mut Vec<T>, mut step: impl FnMut(&mut T) -> bool) {
-    let mut i = 0;
-    while i < all.len() {
-        if step(&mut all[i]) {
-            i += 1;
-        } else {
-            all.swap_remove(i);
-        }
-    }
-}
-
-impl Join {
-    #[inline(always)]
-    fn step<V, F>(
-        &mut self,
-        keys: &[Stacks<V>],
-        entries: &mut Entries<V>,
-        combine: &Reducer<F>,
-    ) -> bool
-    where
-        V: Data,
-        F: Fn(V, V) -> V,
-    {
-        let Some(back) = &keys[self.place as usize].back else {
-            return false;
-        };
-        let entry = entries.at_mut(self.at);
-        entry.value = join(&entry.value, back, combine);
-        let more = self.at != self.newest;
-        self.at = entry.link;
-        if more {
-            entries.prefetch(self.at);
-        }
-        more
-    }
-}
-
-impl Walk {
-    #[inline(always)]
-    fn step<V, F>(
-        &mut self,
-        keys: &mut [Stacks<V>],
-        entries: &mut Entries<V>,
-        combine: &Reducer<F>,
-    ) -> bool
-    where
-        V: Data,
-        F: Fn(V, V) -> V,
-    {
-        let older = entries.at(self.at).link;
-        if let Some(newer) = self.newer {
-            let joined = join(
-                &entries.at(self.at).value,
-                &entries.at(newer).value,
-                combine,
-            );
-            let entry = entries.at_mut(self.at);
-            entry.value = joined;
-            entry.link = newer;
-        }
-        self.left -= 1;
-        if self.left == 0 {
-            keys[self.place as usize].flipped(self.at, entries);
-            return false;
-        }
-        self.newer = Some(self.at);
-        self.at = older;
-        entries.prefetch(older);
-        true
-    }
 }
 
 /// A window into which a pane enters.
@@ -507,7 +260,7 @@ where
     }
 
     fn mend(&mut self) {
-        if self.entering() == 0 || self.flips.begun > 0 {
+        if self.entering() == 0 || self.flips.is_begun() {
             return;
         }
         // The last entry may not be in the joined values of its key yet.
