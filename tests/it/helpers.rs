@@ -15,6 +15,16 @@ pub(crate) fn at(millis: i64) -> BatchTime {
     BatchTime::from_millis(millis)
 }
 
+/// The first error of a program says `what`, and that this was declared in this line of
+/// `file`.
+pub(crate) fn assert_fails_with(program: &Program, what: &str, (file, line): (&str, u32)) {
+    let text = program.ssc.await_termination().expect_err("a batch failed");
+    let text = text.to_string();
+    let place = format!("declared at {file}:{line}");
+    assert!(text.contains(what), "{text}");
+    assert!(text.contains(&place), "{text} has not {place}");
+}
+
 /// For tests of what happens while a batch runs.
 pub(crate) trait Cut {
     /// Lets a second pass, and its batch be cut.

@@ -329,10 +329,7 @@ fn trf_21_a_transform_that_fails_runs_once_and_is_named() {
         program.start();
         program.tick();
         assert_eq!(calls.load(Relaxed), 1);
-        let text = program.ssc.await_termination().unwrap_err().to_string();
-        let place = format!("declared at {}:{line}", file!());
-        assert!(text.contains("no such table"), "{text}");
-        assert!(text.contains(&place), "{text} has not {place}");
+        assert_fails_with(&program, "no such table", (file!(), line));
         program.stop();
     }
 }
@@ -349,12 +346,7 @@ fn ctx_19_a_transform_of_many_that_panics_is_named() {
     failing.unwrap().print();
     program.start();
     program.tick();
-    let text = program.ssc.await_termination().unwrap_err().to_string();
-    let place = format!("declared at {}:{line}", file!());
-    assert!(
-        text.contains("no such table") && text.contains(&place),
-        "{text}"
-    );
+    assert_fails_with(&program, "no such table", (file!(), line));
     program.stop();
 }
 

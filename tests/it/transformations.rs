@@ -353,10 +353,7 @@ fn trf_20_a_transform_that_fails_runs_once_and_is_named() {
         program.start();
         program.tick();
         assert_eq!(calls.load(Relaxed), 1);
-        let text = program.ssc.await_termination().unwrap_err().to_string();
-        let place = format!("declared at {}:{line}", file!());
-        assert!(text.contains("no such table"), "{text}");
-        assert!(text.contains(&place), "{text} has not {place}");
+        assert_fails_with(&program, "no such table", (file!(), line));
         program.stop();
     }
 }

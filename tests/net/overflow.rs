@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use millstream::listener::{BatchInfo, StreamingListener};
 use millstream::prelude::*;
+use millstream::receiver::ReceiverHandle;
+use millstream::time::ManualClock;
 
 use crate::helpers::{Events, Gathered, Hands, Server, manual, ms, run_to, spawn};
 
@@ -31,24 +33,36 @@ impl StreamingListener for Counts {
     }
 }
 
-/// Room for so many records of eight bytes.
-fn ring_of(records: usize) -> String {
-    (records * size_of::<u64>()).to_string()
-}
-
-#[test]
-fn o_1_the_newest_records_are_dropped_if_that_was_chosen() {
+/// A started program that has room for a thousand numbers and then does what was chosen:
+/// its handle to store with, its counts, and what `watch` makes of its stream.
+fn overflowing<W>(
+    overflow: &str,
+    watch: impl FnOnce(&DStream<u64>) -> W,
+) -> (
+    StreamingContext,
+    ManualClock,
+    ReceiverHandle<u64>,
+    Counts,
+    W,
+) {
+    let room = (1_000 * size_of::<u64>()).to_string();
     let settings = [
-        ("receiver_overflow", "drop_newest"),
-        ("ring_bytes", &*ring_of(1_000)),
+        ("receiver_overflow", overflow),
+        ("ring_bytes", &*room),
         ("block_bytes", "4KiB"),
     ];
     let (ssc, clock) = manual(1_000, &settings);
     let (hands, held) = Hands::new();
-    let numbers = Gathered::of(&ssc.receiver_stream(hands).unwrap());
+    let watched = watch(&ssc.receiver_stream(hands).unwrap());
     let counts = Counts::of(&ssc);
     ssc.start().unwrap();
     let handle = held.started.recv().unwrap();
+    (ssc, clock, handle, counts, watched)
+}
+
+#[test]
+fn o_1_the_newest_records_are_dropped_if_that_was_chosen() {
+    let (ssc, clock, handle, counts, numbers) = overflowing("drop_newest", Gathered::of);
     for n in 0..1_500_u64 {
         handle.store(n).unwrap();
     }
@@ -99,17 +113,7 @@ fn o_1_lines_that_do_not_fit_are_dropped_whole() {
 /// The source is told that blocks are safe, so they wait for room.
 #[test]
 fn o_1_blocks_are_never_dropped() {
-    let settings = [
-        ("receiver_overflow", "drop_newest"),
-        ("ring_bytes", &*ring_of(1_000)),
-        ("block_bytes", "4KiB"),
-    ];
-    let (ssc, clock) = manual(1_000, &settings);
-    let (hands, held) = Hands::new();
-    let numbers = Gathered::of(&ssc.receiver_stream(hands).unwrap());
-    let counts = Counts::of(&ssc);
-    ssc.start().unwrap();
-    let handle = held.started.recv().unwrap();
+    let (ssc, clock, handle, counts, numbers) = overflowing("drop_newest", Gathered::of);
     handle.store_many((0..1_000_u64).collect()).unwrap();
     let storing = spawn(move || handle.store_many((1_000..1_500).collect()).unwrap());
     run_to(&ssc, &clock, 1_000);
@@ -137,18 +141,8 @@ fn gated(stream: &DStream<u64>) -> (Arc<Gathered<u64>>, mpsc::Receiver<()>, mpsc
 
 #[test]
 fn o_1_what_waits_longest_is_dropped_if_that_was_chosen() {
-    let settings = [
-        ("receiver_overflow", "drop_oldest"),
-        ("ring_bytes", &*ring_of(1_000)),
-        ("block_bytes", "4KiB"),
-    ];
-    let (ssc, clock) = manual(1_000, &settings);
-    let (hands, held) = Hands::new();
-    let stream = ssc.receiver_stream(hands).unwrap();
-    let (numbers, is_begun, open) = gated(&stream);
-    let counts = Counts::of(&ssc);
-    ssc.start().unwrap();
-    let handle = held.started.recv().unwrap();
+    let (ssc, clock, handle, counts, seen) = overflowing("drop_oldest", gated);
+    let (numbers, is_begun, open) = seen;
     let mut numbers_so_far = 0..;
     let mut store = |count| {
         for n in numbers_so_far.by_ref().take(count) {
@@ -185,17 +179,8 @@ fn o_1_what_waits_longest_is_dropped_if_that_was_chosen() {
 /// waits, and no longer than to the next boundary.
 #[test]
 fn o_1_what_is_cut_meanwhile_makes_room() {
-    let settings = [
-        ("receiver_overflow", "drop_oldest"),
-        ("ring_bytes", &*ring_of(1_000)),
-        ("block_bytes", "4KiB"),
-    ];
-    let (ssc, clock) = manual(1_000, &settings);
-    let (hands, held) = Hands::new();
-    let stream = ssc.receiver_stream(hands).unwrap();
-    let (numbers, is_begun, open) = gated(&stream);
-    ssc.start().unwrap();
-    let handle = held.started.recv().unwrap();
+    let (ssc, clock, handle, _, seen) = overflowing("drop_oldest", gated);
+    let (numbers, is_begun, open) = seen;
     handle.store_many((0..600).collect()).unwrap();
     clock.advance(ms(1_000));
     is_begun.recv().unwrap();

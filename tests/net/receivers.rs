@@ -6,11 +6,29 @@ use std::sync::{Arc, mpsc};
 
 use millstream::prelude::*;
 use millstream::receiver::{Receiver, ReceiverHandle};
+use millstream::time::ManualClock;
 use millstream::{Error, ErrorKind};
 
 use crate::helpers::{
     AT_ONCE, Events, Gathered, Hands, Server, context, manual, ms, run_to, send, spawn,
 };
+
+/// A started program: its handle to store with, and what it gathers.
+fn storing<T: Data>(
+    settings: &[(&str, &str)],
+) -> (
+    StreamingContext,
+    ManualClock,
+    ReceiverHandle<T>,
+    Arc<Gathered<T>>,
+) {
+    let (ssc, clock) = manual(1_000, settings);
+    let (hands, held) = Hands::new();
+    let records = Gathered::of(&ssc.receiver_stream(hands).unwrap());
+    ssc.start().unwrap();
+    let handle = held.started.recv().unwrap();
+    (ssc, clock, handle, records)
+}
 
 #[test]
 fn stores_from_several_threads_keep_the_order_of_each() {
@@ -63,11 +81,7 @@ fn what_is_stored_during_a_graceful_stop_is_processed_or_refused() {
 
 #[test]
 fn a_block_of_records_is_a_partition_of_its_own() {
-    let (ssc, clock) = manual(1_000, &[]);
-    let (hands, held) = Hands::new();
-    let records = Gathered::of(&ssc.receiver_stream(hands).unwrap());
-    ssc.start().unwrap();
-    let handle = held.started.recv().unwrap();
+    let (ssc, clock, handle, records) = storing(&[]);
     handle.store(1).unwrap();
     handle.store(2).unwrap();
     handle.store_many(vec![3, 4, 5]).unwrap();
@@ -86,11 +100,7 @@ fn a_block_of_records_is_a_partition_of_its_own() {
 
 #[test]
 fn each_block_interval_with_data_gives_a_partition() {
-    let (ssc, clock) = manual(1_000, &[("spark.streaming.blockInterval", "200ms")]);
-    let (hands, held) = Hands::new();
-    let records = Gathered::of(&ssc.receiver_stream(hands).unwrap());
-    ssc.start().unwrap();
-    let handle = held.started.recv().unwrap();
+    let (ssc, clock, handle, records) = storing(&[("spark.streaming.blockInterval", "200ms")]);
     clock.await_waiters(1);
     for batch in 0..2 {
         for tick in 0..5 {
@@ -239,11 +249,7 @@ fn sizes<T: Data>(records: &Gathered<T>) -> Vec<usize> {
 
 #[test]
 fn the_rate_of_stores_is_limited_exactly() {
-    let (ssc, clock) = manual(1_000, &[("spark.streaming.receiver.maxRate", "10")]);
-    let (hands, held) = Hands::new();
-    let records = Gathered::of(&ssc.receiver_stream(hands).unwrap());
-    ssc.start().unwrap();
-    let handle = held.started.recv().unwrap();
+    let (ssc, clock, handle, records) = storing(&[("spark.streaming.receiver.maxRate", "10")]);
     // Off the grid, so that no permit falls on a cut.
     clock.await_waiters(1);
     clock.advance(ms(50));

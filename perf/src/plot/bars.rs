@@ -13,15 +13,7 @@ pub fn bars(title: &str, unit: &str, rows: &[(&str, Spread)]) -> String {
         .iter()
         .flat_map(|(_, spread)| [spread.low, spread.high]);
     let axis = Axis::over(values, left, right);
-    for (x, text) in axis.ticks() {
-        picture.line((x, top), (x, bottom), "stroke=\"#dddddd\"");
-        picture.text(
-            (x, bottom + 16.0),
-            Anchor::Middle,
-            &text,
-            "fill=\"#555555\"",
-        );
-    }
+    picture.lines_down(&axis, top, bottom);
     picture.text(
         ((left + right) / 2.0, bottom + 34.0),
         Anchor::Middle,

@@ -23,15 +23,7 @@ pub fn curves(title: &str, x_label: &str, y_label: &str, curves: &[Curve]) -> St
     let all = || curves.iter().flat_map(|curve| &curve.points);
     let x_axis = Axis::over(all().map(|point| point.0), left, right);
     let y_axis = Axis::over(all().map(|point| point.1), bottom, top);
-    for (x, text) in x_axis.ticks() {
-        picture.line((x, top), (x, bottom), "stroke=\"#dddddd\"");
-        picture.text(
-            (x, bottom + 16.0),
-            Anchor::Middle,
-            &text,
-            "fill=\"#555555\"",
-        );
-    }
+    picture.lines_down(&x_axis, top, bottom);
     for (y, text) in y_axis.ticks() {
         picture.line((left, y), (right, y), "stroke=\"#dddddd\"");
         picture.text(

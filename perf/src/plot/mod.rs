@@ -61,6 +61,19 @@ impl Picture {
         ));
     }
 
+    /// A line down from each tick of an axis, and its text below.
+    fn lines_down(&mut self, axis: &Axis, top: f64, bottom: f64) {
+        for (x, text) in axis.ticks() {
+            self.line((x, top), (x, bottom), "stroke=\"#dddddd\"");
+            self.text(
+                (x, bottom + 16.0),
+                Anchor::Middle,
+                &text,
+                "fill=\"#555555\"",
+            );
+        }
+    }
+
     fn add(&mut self, element: std::fmt::Arguments<'_>) {
         // Writing to a string does not fail.
         let _ = writeln!(self.body, "{element}");
