@@ -1,11 +1,7 @@
 //! Settings by the variables of the environment.
 
-use std::sync::{Arc, Mutex};
-
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
-
 use super::*;
+use crate::testing::Log;
 
 #[test]
 fn the_environment_overrides_the_program() {
@@ -77,30 +73,6 @@ fn bytes_that_are_no_text() {
     );
 }
 
-/// Keeps the messages of all events.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Log {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let level = *event.metadata().level();
-        let mut log = self.0.lock().unwrap();
-        event.record(&mut |_: &tracing::field::Field, value: &dyn fmt::Debug| {
-            log.push(format!("{level} {value:?}"));
-        });
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
 #[test]
 fn unknown_variables_are_warnings_kept_and_logged() {
     let log = Log::default();
@@ -120,7 +92,7 @@ fn unknown_variables_are_warnings_kept_and_logged() {
     ];
     assert_eq!(conf.warnings(), warnings);
     assert_eq!(
-        *log.0.lock().unwrap(),
+        log.events(),
         warnings.map(|warning| format!("WARN {warning}"))
     );
     assert!(conf.pin);
