@@ -25,22 +25,44 @@ pub(crate) struct Totals {
     pub(crate) distinct: u64,
 }
 
-/// The guide's word count over batches of lines.
-pub(crate) struct WordCount {
+/// A program that has the same lines in each batch.
+struct Lines {
     driver: Driver,
     queue: RddQueue<Str>,
     lines: Rdd<Str>,
+}
+
+impl Lines {
+    fn new(workers: usize, text: &[u8], declare: impl FnOnce(DStream<Str>)) -> Self {
+        let queue = RddQueue::new();
+        let driver = Driver::start(workers, |ssc| {
+            declare(ssc.queue_stream(&queue).expect("not started"));
+        });
+        let lines = driver.ssc.text_lines(text);
+        Self {
+            driver,
+            queue,
+            lines,
+        }
+    }
+
+    fn batch(&mut self) {
+        self.queue.push(self.lines.clone());
+        self.driver.batch();
+    }
+}
+
+/// The guide's word count over batches of lines.
+pub(crate) struct WordCount {
+    lines: Lines,
     totals: Arc<Mutex<Totals>>,
 }
 
 impl WordCount {
     pub(crate) fn new(workers: usize, text: &[u8]) -> Self {
-        let queue = RddQueue::new();
         let totals = Arc::new(Mutex::new(Totals::default()));
-        let driver = Driver::start(workers, |ssc| {
-            let counts = ssc
-                .queue_stream(&queue)
-                .expect("not started")
+        let lines = Lines::new(workers, text, |lines| {
+            let counts = lines
                 .flat_map(|line: Str| line.split(' '))
                 .map(|word| (word, 1_u64))
                 .reduce_by_key(|a, b| a + b);
@@ -56,19 +78,12 @@ impl WordCount {
                 })
             });
         });
-        let lines = driver.ssc.text_lines(text);
-        Self {
-            driver,
-            queue,
-            lines,
-            totals,
-        }
+        Self { lines, totals }
     }
 
     /// One batch.
     pub(crate) fn run(&mut self) -> Totals {
-        self.queue.push(self.lines.clone());
-        self.driver.batch();
+        self.lines.batch();
         std::mem::take(&mut *self.totals.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -86,21 +101,16 @@ pub(crate) fn count_words(lines: &Rdd<Str>, partitions: usize) -> Vec<Vec<(Str, 
 
 /// Counts the lines of each batch that hold a word.
 pub(crate) struct Grep {
-    driver: Driver,
-    queue: RddQueue<Str>,
-    lines: Rdd<Str>,
+    lines: Lines,
     found: Arc<AtomicU64>,
 }
 
 impl Grep {
     pub(crate) fn new(workers: usize, text: &[u8], needle: &str) -> Self {
-        let queue = RddQueue::new();
         let found = Arc::new(AtomicU64::new(0));
-        let driver = Driver::start(workers, |ssc| {
+        let lines = Lines::new(workers, text, |lines| {
             let finder = Finder::new(needle).into_owned();
-            let counts = ssc
-                .queue_stream(&queue)
-                .expect("not started")
+            let counts = lines
                 .filter(move |line: &Str| finder.find(line.as_bytes()).is_some())
                 .count();
             let found = Arc::clone(&found);
@@ -110,19 +120,12 @@ impl Grep {
                 Ok(())
             });
         });
-        let lines = driver.ssc.text_lines(text);
-        Self {
-            driver,
-            queue,
-            lines,
-            found,
-        }
+        Self { lines, found }
     }
 
     /// One batch.
     pub(crate) fn run(&mut self) -> u64 {
-        self.queue.push(self.lines.clone());
-        self.driver.batch();
+        self.lines.batch();
         self.found.swap(0, Ordering::Relaxed)
     }
 }

@@ -211,6 +211,13 @@ mod tests {
     use super::super::{RingOptions, text_ring};
     use super::*;
 
+    const ONE_BLOCK: RingOptions = RingOptions {
+        block: 4096,
+        bound: 4096,
+        queue: 4,
+        lossy: false,
+    };
+
     fn lines(range: &TextRange) -> Vec<Str> {
         let mut lines = Vec::new();
         range.lines_in(0..range.len(), |line| {
@@ -306,13 +313,7 @@ mod tests {
 
     #[test]
     fn a_taken_range_gives_its_bytes_back_and_its_lines_stay() {
-        let options = RingOptions {
-            block: 4096,
-            bound: 4096,
-            queue: 4,
-            lossy: false,
-        };
-        let (mut writer, mut cutter, budget) = text_ring(options, 1024);
+        let (mut writer, mut cutter, budget) = text_ring(ONE_BLOCK, 1024);
         let text = b"first line, not short\nsecond line, not short\n";
         writer.spare(text.len()).unwrap()[..text.len()].copy_from_slice(text);
         assert_eq!(writer.filled(text.len()), 2);
@@ -330,13 +331,7 @@ mod tests {
 
     #[test]
     fn a_kept_range_gives_its_bytes_back_to_the_ring_if_memory_has_room() {
-        let options = RingOptions {
-            block: 4096,
-            bound: 4096,
-            queue: 4,
-            lossy: false,
-        };
-        let (mut writer, mut cutter, budget) = text_ring(options, 1024);
+        let (mut writer, mut cutter, budget) = text_ring(ONE_BLOCK, 1024);
         let mut take = |text: &[u8]| {
             writer.spare(text.len()).unwrap()[..text.len()].copy_from_slice(text);
             writer.filled(text.len());

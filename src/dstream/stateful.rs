@@ -126,7 +126,7 @@ impl<A: Advance> StatefulNode<A> {
         state.memo.get(&time).cloned().transpose()
     }
 
-    /// Takes all times in up to `time`, which may be asked for.
+    /// Takes in all times up to `time`, for somebody who asks for that one or for nobody.
     fn move_on(&self, state: &mut State<A>, time: BatchTime, is_asked: bool) {
         let forgotten = state.done - self.meta.remember();
         let mut next = state.reached.unwrap_or(self.graph.zero()) + self.meta.slide;
