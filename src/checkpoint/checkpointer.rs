@@ -99,7 +99,7 @@ impl Checkpointer {
         check(graph, &streams)?;
         let mut before = before;
         let noted_behind = before.as_ref().map(Recovered::noted_behind);
-        let (batches, noted) = store.batch_log(noted_behind, Arc::clone(&clock))?;
+        let (batches, noted) = store.batch_log(noted_behind, &clock)?;
         let mut recovery = None;
         if let Some(recovered) = &mut before {
             let begun_nanos = clock.now_nanos();

@@ -16,7 +16,7 @@ use crate::error::{ErrorKind, Result};
 use crate::hash::KeyHash;
 use crate::listener::Bus;
 use crate::shared::SavedAccumulator;
-use crate::time::{BatchTime, Duration, ManualClock};
+use crate::time::{BatchTime, Clock, Duration, ManualClock};
 
 const DIR: &str = "/checkpoints";
 
@@ -48,7 +48,7 @@ fn writer_with_log(disk: &SimDisk, desk: &Arc<Desk>, on_kept: OnKept) -> (Writer
         },
     };
     let store = open(disk).unwrap();
-    let (batches, _) = batch_log(&store, None);
+    let (batches, _) = batch_log(&store, None).unwrap();
     let batches = Arc::new(batches);
     let own = (store, Arc::clone(&batches));
     let writer = Writer::new(own, Arc::clone(desk), tell, fixed, None, on_kept);
@@ -58,9 +58,9 @@ fn writer_with_log(disk: &SimDisk, desk: &Arc<Desk>, on_kept: OnKept) -> (Writer
 fn batch_log(
     store: &Store,
     checkpoint: Option<(BatchTime, u64)>,
-) -> (BatchLog, BTreeMap<String, Noted>) {
-    let clock = Arc::new(ManualClock::new(0));
-    store.batch_log(checkpoint, clock).unwrap()
+) -> Result<(BatchLog, BTreeMap<String, Noted>)> {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(0));
+    store.batch_log(checkpoint, &clock)
 }
 
 /// What two streams save at a second: one that adds up changes, and begins anew now
@@ -330,6 +330,54 @@ fn f_10_the_desk_tells_of_the_checkpoint_that_was_written_last() {
     assert!(thread.join(Duration::MAX));
 }
 
+/// The log of batches is opened, with all that was noted, although the disk refuses something
+/// for a moment.
+#[test]
+fn f_12_the_log_of_batches_is_opened_once_more() {
+    let noted = || {
+        let disk = SimDisk::new();
+        let store = open(&disk).unwrap();
+        let (log, _) = batch_log(&store, Some((at(0), 0))).unwrap();
+        // The first one fills a segment.
+        for (second, bytes) in [(1, 1 << 20), (2, 2), (3, 3)] {
+            log.note("files", &[(at(second), vec![7; bytes])]).unwrap();
+        }
+        drop(log);
+        // An end that was not written, so that a segment is made in its place.
+        let last = Path::new(DIR).join("batches/segment-00000000000000000001.wal");
+        disk.damage(&last, |bytes| bytes.push(1)).unwrap();
+        (disk, store)
+    };
+    let calls = {
+        let (disk, store) = noted();
+        let first = disk.calls();
+        drop(batch_log(&store, Some((at(1), 1))).unwrap());
+        disk.calls() - first
+    };
+    for call in 0..calls {
+        for times in 1..=3 {
+            let (disk, store) = noted();
+            let first = disk.calls() + call;
+            disk.fail(first..first + times, Fault::Io);
+            let opened = batch_log(&store, Some((at(1), 1)));
+            disk.mend();
+            if times == 3 {
+                assert_eq!(opened.unwrap_err().kind(), ErrorKind::Io, "call {call}");
+                continue;
+            }
+            let (log, noted) = opened.unwrap();
+            let files = BTreeMap::from([(at(2), vec![7; 2]), (at(3), vec![7; 3])]);
+            assert_eq!(noted, BTreeMap::from([("files".to_owned(), files)]));
+            log.note("files", &[(at(4), vec![])]).unwrap();
+            assert_eq!(
+                [1, 2, 3, 4].map(|it| log.needed_behind(at(it))),
+                [1, 2, 3, 4]
+            );
+        }
+    }
+    assert!(calls > 20, "{calls}");
+}
+
 /// The log of batches has what the kept checkpoints need, and takes no more when the thread
 /// has ended: another process may have the directory.
 #[test]
@@ -360,12 +408,12 @@ fn f_1_the_log_of_batches_goes_with_the_checkpoints() {
     drop(log);
 
     let store = open(&disk).unwrap();
-    let (log, noted) = batch_log(&store, Some((at(12), 12)));
+    let (log, noted) = batch_log(&store, Some((at(12), 12))).unwrap();
     let times: Vec<_> = noted["files"].keys().copied().collect();
     assert_eq!(times, (13..=20).map(at).collect::<Vec<_>>());
     assert_eq!(needed(&log), [12, 12, 12, 19, 20]);
     drop(log);
-    let (log, noted) = batch_log(&store, None);
+    let (log, noted) = batch_log(&store, None).unwrap();
     assert!(noted.is_empty());
     assert_eq!(needed(&log), [20; 5]);
     // The last one stays.

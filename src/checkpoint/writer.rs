@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-use super::attempts::attempt;
 use super::batch_log::BatchLog;
 use super::file::{self, Contents, FileBytes, Partitioning, Place, StreamPieces};
 use super::store::Store;
+use crate::disk::attempt;
 use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::{Error, Result};
 use crate::listener::{Bus, CheckpointInfo, Event};

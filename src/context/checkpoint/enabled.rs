@@ -118,7 +118,7 @@ impl Setup {
             let noted_until = inner.graph.noted_until();
             let fresh_from = fresh_from.max(noted_until + interval);
             let resume = Resume { last, fresh_from };
-            match open_log(inner, place, again, resume, &discarded) {
+            match open_log(inner, &place, again, resume, &discarded) {
                 Ok(opened) => started.log = Some(Arc::clone(log.get_or_init(|| opened))),
                 Err(error) => {
                     started.give_up(inner);
@@ -159,7 +159,7 @@ fn saved(inner: &Inner) -> Option<u64> {
 /// Opens the log, and gives the receivers' inputs what it has of them.
 fn open_log(
     inner: &Inner,
-    (disk, dir): (Arc<dyn Disk>, PathBuf),
+    (disk, dir): &(Arc<dyn Disk>, PathBuf),
     again: Again,
     resume: Resume,
     discarded: &[String],
@@ -173,11 +173,17 @@ fn open_log(
         true => OnCorruption::Skip,
         false => OnCorruption::Fail,
     };
-    let clock = Arc::clone(&inner.clock);
     let inputs = inner.graph.inputs();
     let logged = inputs.iter().filter_map(|input| input.logged());
     let history = logged.map(LoggedInput::history).max().unwrap_or_default();
-    let log = ReceiverLog::open(disk, &dir, again, (sync, on_corruption), history, clock)?;
+    let log = ReceiverLog::open(
+        disk,
+        dir,
+        again,
+        (sync, on_corruption),
+        history,
+        &inner.clock,
+    )?;
     let mut streams = log.restore(resume.last, again)?;
     for input in &*inputs {
         if let Some(logged) = input.logged() {
