@@ -1,5 +1,8 @@
 //! When a checkpoint is taken, and of what.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

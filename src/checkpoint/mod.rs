@@ -47,6 +47,8 @@ mod writer;
 #[cfg(all(test, shuttle))]
 mod model;
 #[cfg(test)]
+mod sample;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use checkpointer::{CheckpointTimes, Checkpointer, Program};

@@ -12,7 +12,7 @@ use crate::cpu::thread;
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk, Survives};
 use crate::dstream::durable::{Keep, NewPiece, Noted, Notes, Piece, Saved};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hash::KeyHash;
 use crate::listener::Bus;
 use crate::shared::SavedAccumulator;
@@ -311,6 +311,38 @@ fn f_12_checkpoints_behind_the_one_that_is_used_stay_until_another_is_written() 
     assert_eq!(there(&crashed), [1, 2, 3].map(at));
 }
 
+/// A stream that cannot be written has no part in what the others told, who do not tell it
+/// again.
+#[test]
+fn f_10_what_the_others_told_is_in_the_next_checkpoint() {
+    let disk = SimDisk::new();
+    let mut writer = writer(&disk);
+    for second in 1..=4 {
+        writer.write(snapshot(second)).unwrap();
+    }
+    let mut bad = snapshot(5);
+    let fails = || Err(Error::illegal_state("no number"));
+    bad.streams[0].saved.pieces = vec![NewPiece::to_make(at(5), Box::new(fails))];
+    let error = writer.write(bad).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "illegal state: the stream sum: illegal state: no number"
+    );
+    // In this one it tells all it has.
+    writer.write(snapshot(6)).unwrap();
+    drop(writer);
+    assert_eq!(recovered(&disk).unwrap(), Some((6, expected(6))));
+}
+
+/// Somebody has copied or renamed files.
+#[test]
+fn f_12_a_checkpoint_under_the_name_of_another_is_none() {
+    let (disk, _) = written(5);
+    let file = |second| Path::new(DIR).join(file_name(at(second)));
+    disk.rename(&file(5), &file(7)).unwrap();
+    assert_eq!(recovered(&disk).unwrap(), Some((4, expected(4))));
+}
+
 /// An error is that of its checkpoint only, and while one is written no other is taken.
 #[test]
 fn f_10_the_desk_tells_of_the_checkpoint_that_was_written_last() {
@@ -392,7 +424,6 @@ fn f_1_the_log_of_batches_goes_with_the_checkpoints() {
         desk.put(snapshot(second));
         desk.wait().unwrap();
     }
-    log.note("files", &[]).unwrap();
     let segments = || {
         let entries = disk.list(&Path::new(DIR).join("batches")).unwrap();
         let names = entries.iter().filter_map(|entry| entry.file_name());
@@ -405,10 +436,13 @@ fn f_1_the_log_of_batches_goes_with_the_checkpoints() {
     desk.close();
     assert!(thread.join(Duration::MAX));
     assert!(note(21).is_err());
+    // Nothing takes no log.
+    log.note("files", &[]).unwrap();
     drop(log);
 
     let store = open(&disk).unwrap();
-    let (log, noted) = batch_log(&store, Some((at(12), 12))).unwrap();
+    // The first of these records is that of the checkpoint's own batch.
+    let (log, noted) = batch_log(&store, Some((at(12), 11))).unwrap();
     let times: Vec<_> = noted["files"].keys().copied().collect();
     assert_eq!(times, (13..=20).map(at).collect::<Vec<_>>());
     assert_eq!(needed(&log), [12, 12, 12, 19, 20]);
@@ -418,6 +452,35 @@ fn f_1_the_log_of_batches_goes_with_the_checkpoints() {
     assert_eq!(needed(&log), [20; 5]);
     // The last one stays.
     assert_eq!(segments(), 1);
+}
+
+/// Without a checkpoint nothing of the log is needed, so it does not matter what became of it.
+/// With one its numbers go on, as a checkpoint says where in the log it begins.
+#[test]
+fn f_1_a_log_of_batches_that_is_damaged_or_gone() {
+    let disk = SimDisk::new();
+    let store = open(&disk).unwrap();
+    let (log, _) = batch_log(&store, None).unwrap();
+    for second in 1..=2 {
+        log.note("files", &[(at(second), vec![7])]).unwrap();
+    }
+    drop(log);
+    let segment = Path::new(DIR).join("batches/segment-00000000000000000000.wal");
+    disk.damage(&segment, |bytes| bytes[50] ^= 1).unwrap();
+    let error = batch_log(&store, Some((at(0), 0))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let (log, noted) = batch_log(&store, None).unwrap();
+    assert!(noted.is_empty());
+    drop(log);
+    let dir = Path::new(DIR).join("batches");
+    for entry in disk.list(&dir).unwrap() {
+        disk.remove(&dir.join(entry.name)).unwrap();
+    }
+
+    let (log, noted) = batch_log(&store, Some((at(3), 5))).unwrap();
+    assert!(noted.is_empty());
+    log.note("files", &[(at(4), vec![7])]).unwrap();
+    assert_eq!([3, 4].map(|it| log.needed_behind(at(it))), [5, 6]);
 }
 
 #[test]

@@ -346,3 +346,42 @@ impl fmt::Debug for Desk {
         f.debug_struct("Desk").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn snapshot() -> Snapshot {
+        Snapshot {
+            time: BatchTime::from_millis(1000),
+            streams: Vec::new(),
+            accumulators: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn who_waits_at_the_desk_waits_for_what_is_being_written() {
+        let desk = Desk::default();
+        desk.put(snapshot());
+        assert!(desk.take().is_some());
+        thread::scope(|scope| {
+            scope.spawn(|| desk.done(Err(Error::illegal_state("not written"))));
+            assert_eq!(
+                desk.wait().unwrap_err().to_string(),
+                "illegal state: not written"
+            );
+        });
+    }
+
+    /// What is put there late is not written any more, and nobody waits for it.
+    #[test]
+    fn nobody_waits_at_a_desk_that_is_closed() {
+        let desk = Desk::default();
+        desk.close();
+        assert!(desk.take().is_none());
+        desk.put(snapshot());
+        assert!(desk.wait().is_ok());
+    }
+}

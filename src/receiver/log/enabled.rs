@@ -1,5 +1,8 @@
 //! The log of a context.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -361,38 +364,5 @@ fn missing(stream: &str, time: BatchTime, number: u64, policy: OnCorruption) -> 
             tracing::error!(%error, "a block is skipped");
             Ok(())
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::disk::sim::SimDisk;
-    use crate::time::ManualClock;
-
-    #[test]
-    fn notes_are_bounded_and_never_say_too_much() {
-        let log = ReceiverLog::open(
-            &(Arc::new(SimDisk::new()) as _),
-            Path::new("/log"),
-            Again::Never,
-            (SyncMode::Os, OnCorruption::Fail),
-            Duration::ZERO,
-            &(Arc::new(ManualClock::new(0)) as _),
-        );
-        let log = log.unwrap();
-        // Nothing new at every third time.
-        let needed = |millis: i64| (millis - i64::from(millis % 3 == 0)) as u64;
-        for millis in 1..=300_000 {
-            log.mark(BatchTime::from_millis(millis), needed(millis));
-        }
-        assert!(log.state().needed.len() <= NOTES);
-        let mut before = 0;
-        for millis in 1..=300_000 {
-            let told = log.needed_behind(BatchTime::from_millis(millis));
-            assert!(told >= before && told <= needed(millis), "{millis}: {told}");
-            before = told;
-        }
-        assert!(before > 290_000, "{before}");
     }
 }
