@@ -215,6 +215,29 @@ fn f_9_a_file_that_could_not_be_written_is_not_left_behind() {
     }
 }
 
+/// What an attempt could not remove is not in the way of the next one, and goes with the next
+/// start.
+#[test]
+fn f_9_a_file_that_cannot_be_removed_is_in_nobodys_way() {
+    let disk = SimDisk::new();
+    let mut writer = writer(&disk);
+    let names = || {
+        let entries = disk.list(Path::new(DIR)).unwrap();
+        let names = entries.into_iter();
+        let names = names.map(|entry| entry.name.into_string().unwrap());
+        names.collect::<Vec<_>>()
+    };
+    // The file is made, and neither written nor removed; and nothing of the second attempt.
+    let first = disk.calls() + 1;
+    disk.fail(first..first + 4, Fault::Io);
+    writer.write(snapshot(1)).unwrap();
+    let left = "checkpoint-1000-0.tmp";
+    assert_eq!(names(), ["batches", "checkpoint-1000", left]);
+    drop(writer);
+    assert_eq!(recovered(&disk).unwrap(), Some((1, expected(1))));
+    assert_eq!(names(), ["batches", "checkpoint-1000"]);
+}
+
 /// A checkpoint is used although the disk refuses it for a moment, and the one before it only
 /// if the disk goes on refusing.
 #[test]
@@ -332,6 +355,18 @@ fn f_10_what_the_others_told_is_in_the_next_checkpoint() {
     writer.write(snapshot(6)).unwrap();
     drop(writer);
     assert_eq!(recovered(&disk).unwrap(), Some((6, expected(6))));
+}
+
+#[test]
+fn f_12_a_checkpoint_that_cannot_be_read_has_been_there() {
+    let has_any = |disk: &SimDisk| open(disk).unwrap().has_any().unwrap();
+    let (disk, _) = written(1);
+    assert!(has_any(&disk));
+    let file = Path::new(DIR).join(file_name(at(1)));
+    disk.damage(&file, |bytes| bytes.truncate(0)).unwrap();
+    assert_eq!(recovered(&disk).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert!(has_any(&disk));
+    assert!(!has_any(&written(0).0));
 }
 
 /// Somebody has copied or renamed files.

@@ -17,6 +17,10 @@ impl Process {
     fn start(disk: &SimDisk, hold: Duration) -> Self {
         let store = store(disk);
         let before = store.recover().unwrap();
+        Self::go_on(store, before, hold)
+    }
+
+    fn go_on(store: Store, before: Option<Recovered>, hold: Duration) -> Self {
         let last = before.as_ref().map_or(at(0), |recovered| recovered.time);
         let graph = graph();
         let batches = Batches::declare(&graph);
@@ -148,6 +152,22 @@ fn f_12_a_process_that_goes_on_leaves_no_checkpoint_behind_its_own() {
     assert_eq!(there(&disk), [1, 2, 3].map(at));
     second.stop(false).unwrap();
     assert_eq!(newest(&disk), (at(3), vec![1, 2, 3]));
+}
+
+/// A stream that begins anew has nothing of what was let go of, also in later checkpoints.
+#[test]
+fn f_13_what_was_let_go_of_does_not_come_back() {
+    let disk = SimDisk::new();
+    let first = Process::start(&disk, Duration::ZERO);
+    first.run(1, false).unwrap();
+    first.stop(false).unwrap();
+    let store = store(&disk);
+    let mut before = store.recover().unwrap().unwrap();
+    before.discard("batches-0");
+    let second = Process::go_on(store, Some(before), Duration::ZERO);
+    second.run(2, false).unwrap();
+    second.stop(false).unwrap();
+    assert_eq!(newest(&disk), (at(2), vec![2]));
 }
 
 /// Batches that were cut before their time are cut again, each at its own, and are no fresh

@@ -155,6 +155,19 @@ fn r_2_a_block_under_way_is_needed() {
     assert_eq!(log.first_under_way(), 2);
 }
 
+/// Notes go with the checkpoints that need them, but for those in which windows reach back.
+#[test]
+fn r_7_what_windows_read_again_behind_a_checkpoint_is_needed() {
+    let log = open(&SimDisk::new(), Again::Never);
+    for second in 1..=5 {
+        log.mark(at(second), second as u64);
+    }
+    let needed = || [1, 2, 3, 4, 5].map(|second| log.needed_behind(at(second)));
+    assert_eq!(needed(), [0, 0, 1, 2, 3]);
+    log.checkpointed(at(3)).unwrap();
+    assert_eq!(needed(), [1, 1, 1, 2, 3]);
+}
+
 #[test]
 fn notes_are_bounded_and_never_say_too_much() {
     let log = ReceiverLog::open(
