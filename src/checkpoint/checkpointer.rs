@@ -489,11 +489,10 @@ fn repeat(
     (last, now): (BatchTime, i64),
     mut noted: BTreeMap<String, Noted>,
 ) -> Result<BatchTime> {
-    let interval = graph.batch_interval();
     let times = noted.values().filter_map(|noted| noted.keys().last());
     let noted_until = times.copied().max().unwrap_or(last);
     graph.set_noted_until(noted_until);
-    let fresh_from = first_batch_time(now, interval).max(noted_until + interval);
+    let fresh_from = graph.fresh_from(first_batch_time(now, graph.batch_interval()));
     for Named { uid, node } in streams {
         let Some(durable) = node.durable() else {
             continue;

@@ -1,6 +1,7 @@
 //! The directory of checkpoints on a simulated disk, with its crashes and faults.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -369,13 +370,16 @@ fn f_12_a_checkpoint_that_cannot_be_read_has_been_there() {
     assert!(!has_any(&written(0).0));
 }
 
-/// Somebody has copied or renamed files.
+/// Somebody has copied a file.
 #[test]
 fn f_12_a_checkpoint_under_the_name_of_another_is_none() {
     let (disk, _) = written(5);
     let file = |second| Path::new(DIR).join(file_name(at(second)));
-    disk.rename(&file(5), &file(7)).unwrap();
-    assert_eq!(recovered(&disk).unwrap(), Some((4, expected(4))));
+    let mut bytes = Vec::new();
+    let mut original = disk.open(&file(5)).unwrap();
+    original.read_to_end(&mut bytes).unwrap();
+    disk.create(&file(7)).unwrap().append(&bytes).unwrap();
+    assert_eq!(recovered(&disk).unwrap(), Some((5, expected(5))));
 }
 
 /// An error is that of its checkpoint only, and while one is written no other is taken.
@@ -395,6 +399,31 @@ fn f_10_the_desk_tells_of_the_checkpoint_that_was_written_last() {
     }
     desk.close();
     assert!(thread.join(Duration::MAX));
+}
+
+/// A directory is taken although the disk refuses something for a moment; but who has it will
+/// have it the next time.
+#[test]
+fn f_12_a_directory_is_asked_for_once_more() {
+    let (disk, _) = written(1);
+    let first = disk.calls();
+    drop(open(&disk).unwrap());
+    let calls = disk.calls() - first;
+    for call in 0..calls {
+        for times in 1..=3 {
+            let first = disk.calls() + call;
+            disk.fail(first..first + times, Fault::Io);
+            let opened = open(&disk);
+            disk.mend();
+            assert_eq!(opened.is_ok(), times < 3, "call {call}, {times} times");
+        }
+    }
+    let taken = open(&disk).unwrap();
+    let first = disk.calls();
+    assert_eq!(open(&disk).unwrap_err().kind(), ErrorKind::Io);
+    // All but the list of what is there.
+    assert_eq!(disk.calls() - first, calls - 1);
+    drop(taken);
 }
 
 /// The log of batches is opened, with all that was noted, although the disk refuses something

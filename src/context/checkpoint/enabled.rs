@@ -114,9 +114,7 @@ impl Setup {
                 None if has_checkpoints => Again::Nothing,
                 None => Again::Never,
             };
-            // As what is known of some input holds for all: a batch comes again as a whole.
-            let noted_until = inner.graph.noted_until();
-            let fresh_from = fresh_from.max(noted_until + interval);
+            let fresh_from = inner.graph.fresh_from(fresh_from);
             let resume = Resume { last, fresh_from };
             match open_log(inner, &place, again, resume, &discarded) {
                 Ok(opened) => started.log = Some(Arc::clone(log.get_or_init(|| opened))),

@@ -333,3 +333,25 @@ fn batches_write_nothing_for_a_piece_that_nobody_wants() {
     set(3, 2);
     assert_eq!(written(), 0);
 }
+
+/// A piece has all rows, wherever most of them are: they are written in many turns.
+#[test]
+fn a_piece_has_all_rows_of_each_partition() {
+    let executor = Arc::new(Executor::of(1));
+    let codec = RecordCodec::<(u16, u32)>::new();
+    for largest in 0..3 {
+        let state = KeyedState::new(3, None);
+        state.note_changes(codec);
+        let partition_of = state.partitioner().by_key::<u16, ()>();
+        let is_there = |&key: &u16| key < 10 || partition_of(&(key, ())) == largest;
+        let keys = (0..6000).filter(is_there);
+        let changes: Vec<_> = keys.map(|key| (key, Some(u32::from(key)))).collect();
+        assert!(changes.len() > 1500);
+        change(&state, &executor, at(1), &changes, false);
+        let piece = state.save(false).unwrap().finish().unwrap();
+        let again = KeyedState::new(1, None);
+        again.restore(&executor, at(1), codec, &[&piece]).unwrap();
+        assert_eq!(rows(&again, &executor), rows(&state, &executor));
+        assert_eq!(rows(&again, &executor).len(), changes.len());
+    }
+}

@@ -1,6 +1,6 @@
 use super::super::Place;
 use super::*;
-use crate::disk::sim::SimDisk;
+use crate::disk::sim::{Fault, SimDisk};
 use crate::time::ManualClock;
 
 const STREAM: &str = "numbers";
@@ -131,6 +131,39 @@ fn f_15_a_program_that_begins_anew_gets_nothing() {
     let error = log.restore(at(9), Again::Never).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::IllegalState);
     assert!(error.to_string().contains("/log has data"), "{error}");
+}
+
+#[test]
+fn f_15_a_disk_that_fails_for_a_moment_is_asked_again() {
+    let logged = || {
+        let disk = SimDisk::new();
+        let log = open(&disk, Again::Never);
+        log.append_blocks(vec![block(&log).into(), block(&log).into()])
+            .unwrap();
+        batch(&log, 1, &[0]);
+        disk
+    };
+    let again = Again::Behind(at(0), Some(0));
+    let expected = (vec![], vec![(1, vec![0])], vec![1]);
+    let calls = {
+        let disk = logged();
+        let first = disk.calls();
+        assert_eq!(restored(&open(&disk, again), again), expected);
+        disk.calls() - first
+    };
+    assert!(calls > 10, "{calls}");
+    for call in 0..calls {
+        for times in 1..=2 {
+            let disk = logged();
+            let first = disk.calls() + call;
+            disk.fail(first..first + times, Fault::Io);
+            assert_eq!(
+                restored(&open(&disk, again), again),
+                expected,
+                "call {call}"
+            );
+        }
+    }
 }
 
 /// A checkpoint says where in the log it begins, also if the log has been lost.
