@@ -17,6 +17,7 @@ use millstream::checkpoint::inspect;
 use millstream::prelude::*;
 
 fn main() -> millstream::Result<()> {
+    common::log_to_stderr();
     match &common::arguments()[..] {
         [] => {
             let own = OwnDirectory::new("checkpoint-inspect")?;

@@ -25,6 +25,7 @@ use millstream::prelude::*;
 use millstream::receiver::{Receiver, ReceiverHandle};
 
 fn main() -> millstream::Result<()> {
+    common::log_to_stderr();
     let input = Input::socket(
         "custom_receiver",
         Duration::from_millis(200),
@@ -46,8 +47,9 @@ fn main() -> millstream::Result<()> {
 
     common::stop_at_ctrl_c(&ssc)?;
     ssc.start()?;
-    ssc.await_termination_or_timeout(input.run_for)?;
-    ssc.stop(true)?;
+    if !ssc.await_termination_or_timeout(input.run_for)? {
+        ssc.stop(true)?;
+    }
     input.report(format_args!("{} words", words.value()));
     Ok(())
 }

@@ -22,6 +22,7 @@ use common::{Input, OwnDirectory, TEXT};
 use millstream::prelude::*;
 
 fn main() -> millstream::Result<()> {
+    common::log_to_stderr();
     let (input, own) = match &common::arguments()[..] {
         [] => {
             let own = OwnDirectory::new("file-wordcount")?;
@@ -51,8 +52,9 @@ fn main() -> millstream::Result<()> {
         let lines: Vec<_> = TEXT.lines().collect();
         common::move_files_to(directory, "part", &lines)?;
     }
-    ssc.await_termination_or_timeout(input.run_for)?;
-    ssc.stop(true)?;
+    if !ssc.await_termination_or_timeout(input.run_for)? {
+        ssc.stop(true)?;
+    }
     input.report(format_args!("{} words", words.value()));
     Ok(())
 }

@@ -25,6 +25,7 @@ use common::Input;
 use millstream::prelude::*;
 
 fn main() -> millstream::Result<()> {
+    common::log_to_stderr();
     let input = Input::socket(
         "network_word_join_sentiments",
         Duration::from_millis(100),
@@ -72,6 +73,8 @@ fn main() -> millstream::Result<()> {
 
     common::stop_at_ctrl_c(&ssc)?;
     ssc.start()?;
-    ssc.await_termination_or_timeout(input.run_for)?;
-    ssc.stop(true)
+    if !ssc.await_termination_or_timeout(input.run_for)? {
+        ssc.stop(true)?;
+    }
+    Ok(())
 }

@@ -25,6 +25,7 @@ use millstream::prelude::*;
 use millstream::time::{Clock, SystemClock};
 
 fn main() -> millstream::Result<()> {
+    common::log_to_stderr();
     let text = TEXT.repeat(20);
     let input = Input::socket(
         "network_wordcount",
@@ -54,8 +55,9 @@ fn main() -> millstream::Result<()> {
     let clock = SystemClock::new();
     let started = clock.now_nanos();
     ssc.start()?;
-    ssc.await_termination_or_timeout(input.run_for)?;
-    ssc.stop(true)?;
+    if !ssc.await_termination_or_timeout(input.run_for)? {
+        ssc.stop(true)?;
+    }
     input.report(summary.report(words.value(), clock.now_nanos() - started));
     Ok(())
 }

@@ -30,6 +30,7 @@ use millstream::prelude::*;
 use millstream::rdd::pipe::Pipe;
 
 fn main() -> millstream::Result<()> {
+    common::log_to_stderr();
     let second = Duration::from_millis(100);
     let input = Input::socket("page_view_stream", second, send_page_views)?;
     let seconds = |n: u32| n * input.second;
@@ -86,8 +87,9 @@ fn main() -> millstream::Result<()> {
 
     common::stop_at_ctrl_c(&ssc)?;
     ssc.start()?;
-    ssc.await_termination_or_timeout(input.run_for)?;
-    ssc.stop(true)?;
+    if !ssc.await_termination_or_timeout(input.run_for)? {
+        ssc.stop(true)?;
+    }
     input.report(format_args!(
         "{} page views, {} by users of the list",
         views.value(),

@@ -83,6 +83,7 @@ impl TransactionalSink<(Str, u64)> for Words {
 }
 
 fn main() -> millstream::Result<()> {
+    common::log_to_stderr();
     match &common::arguments()[..] {
         [address] => {
             let mut words = Words::connect(address)?;
@@ -103,8 +104,9 @@ fn main() -> millstream::Result<()> {
 
             let ssc = start(&input, &checkpoints, address)?;
             common::move_files_to(&files, "second", second)?;
-            ssc.await_termination_or_timeout(input.run_for)?;
-            ssc.stop(true)?;
+            if !ssc.await_termination_or_timeout(input.run_for)? {
+                ssc.stop(true)?;
+            }
             input.report(summary(&mut words)?);
         }
         [address, directory] => {

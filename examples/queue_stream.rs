@@ -14,6 +14,7 @@ use millstream::prelude::*;
 const INTERVAL: Duration = Duration::from_millis(100);
 
 fn main() -> millstream::Result<()> {
+    common::log_to_stderr();
     let ssc = StreamingContext::builder()
         .app_name("QueueStream")
         .batch_interval(INTERVAL)

@@ -27,6 +27,7 @@ use millstream::prelude::*;
 const STREAMS: usize = 3;
 
 fn main() -> millstream::Result<()> {
+    common::log_to_stderr();
     let input = Input::socket("raw_network_grep", Duration::from_millis(200), send_frames)?;
 
     let ssc = StreamingContext::builder()
@@ -52,8 +53,9 @@ fn main() -> millstream::Result<()> {
 
     common::stop_at_ctrl_c(&ssc)?;
     ssc.start()?;
-    ssc.await_termination_or_timeout(input.run_for)?;
-    ssc.stop(true)?;
+    if !ssc.await_termination_or_timeout(input.run_for)? {
+        ssc.stop(true)?;
+    }
     input.report(format_args!(
         "{} of {} lines from {STREAMS} streams have the word",
         found.value(),

@@ -35,6 +35,7 @@ use millstream::shared::LongAccumulator;
 const EXCLUDED: [&str; 3] = ["a", "b", "c"];
 
 fn main() -> millstream::Result<()> {
+    common::log_to_stderr();
     match &common::arguments()[..] {
         [] => {
             let own = OwnDirectory::new("recoverable-network-wordcount")?;
@@ -48,8 +49,9 @@ fn main() -> millstream::Result<()> {
 
             let (ssc, dropped) = start(&input, &checkpoints, &output)?;
             let before = dropped.value();
-            ssc.await_termination_or_timeout(input.run_for)?;
-            ssc.stop(true)?;
+            if !ssc.await_termination_or_timeout(input.run_for)? {
+                ssc.stop(true)?;
+            }
             input.report(format_args!(
                 "{} batches in the file, {before} words dropped before the restart and {} in all",
                 fs::read_to_string(output)?.lines().count(),

@@ -95,6 +95,7 @@ impl TransactionalSink<(Str, u64)> for Words {
 }
 
 fn main() -> millstream::Result<()> {
+    common::log_to_stderr();
     match &common::arguments()[..] {
         [] => {
             let own = OwnDirectory::new("sqlite-sink")?;
@@ -111,8 +112,9 @@ fn main() -> millstream::Result<()> {
 
             let ssc = start(&input, &database)?;
             common::move_files_to(&files, "second", second)?;
-            ssc.await_termination_or_timeout(input.run_for)?;
-            ssc.stop(true)?;
+            if !ssc.await_termination_or_timeout(input.run_for)? {
+                ssc.stop(true)?;
+            }
             input.report(summary(&database)?);
         }
         [directory, database] => {

@@ -23,6 +23,7 @@ use common::Input;
 use millstream::prelude::*;
 
 fn main() -> millstream::Result<()> {
+    common::log_to_stderr();
     let input = Input::socket(
         "stateful_network_wordcount",
         Duration::from_millis(200),
@@ -69,8 +70,9 @@ fn main() -> millstream::Result<()> {
 
     common::stop_at_ctrl_c(&ssc)?;
     ssc.start()?;
-    ssc.await_termination_or_timeout(input.run_for)?;
-    ssc.stop(true)?;
+    if !ssc.await_termination_or_timeout(input.run_for)? {
+        ssc.stop(true)?;
+    }
     input.report(latest.lock().expect("nobody panics with the lock"));
     Ok(())
 }

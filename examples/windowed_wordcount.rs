@@ -21,6 +21,7 @@ use common::Input;
 use millstream::prelude::*;
 
 fn main() -> millstream::Result<()> {
+    common::log_to_stderr();
     let input = Input::socket(
         "windowed_wordcount",
         Duration::from_millis(20),
@@ -49,8 +50,9 @@ fn main() -> millstream::Result<()> {
 
     common::stop_at_ctrl_c(&ssc)?;
     ssc.start()?;
-    ssc.await_termination_or_timeout(input.run_for)?;
-    ssc.stop(true)?;
+    if !ssc.await_termination_or_timeout(input.run_for)? {
+        ssc.stop(true)?;
+    }
     input.report(format_args!(
         "{} words, each in three windows: {} counted",
         words.value(),

@@ -14,6 +14,7 @@ use millstream::rdd::pipe::Pipe;
 use millstream::shared::LongAccumulator;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use tracing_subscriber::filter::LevelFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -95,6 +96,18 @@ impl Input {
     }
 }
 
+/// What goes wrong, as a source that cannot be reached, is told on standard error;
+/// `RUST_LOG=info` tells more.
+pub(crate) fn log_to_stderr() {
+    let level = env::var("RUST_LOG")
+        .ok()
+        .and_then(|level| level.parse().ok());
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_max_level(level.unwrap_or(LevelFilter::WARN))
+        .init();
+}
+
 pub(crate) fn arguments() -> Vec<String> {
     env::args().skip(1).collect()
 }
@@ -109,8 +122,9 @@ pub(crate) fn stop_at_ctrl_c(ssc: &StreamingContext) -> millstream::Result<()> {
     let ssc = ssc.clone();
     spawn("signals", move || {
         signals.forever().next();
-        // The program's own stop waits for this one and has the same result.
-        let _ = ssc.stop(true);
+        if let Err(error) = ssc.stop(true) {
+            tracing::error!(%error, "not all was stopped cleanly");
+        }
     })
 }
 

@@ -1,10 +1,6 @@
-use std::sync::{Arc, Mutex};
-
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
-
 use super::*;
 use crate::error::ErrorKind;
+use crate::testing::Log;
 
 fn env<const N: usize>(variables: [(&str, &str); N]) -> [(OsString, OsString); N] {
     variables.map(|(name, value)| (name.into(), value.into()))
@@ -488,30 +484,6 @@ fn bytes_that_are_no_text() {
     );
 }
 
-/// Keeps the messages of all events.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Log {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let level = *event.metadata().level();
-        let mut log = self.0.lock().unwrap();
-        event.record(&mut |_: &tracing::field::Field, value: &dyn fmt::Debug| {
-            log.push(format!("{level} {value:?}"));
-        });
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
 #[test]
 fn unknown_variables_are_warnings_kept_and_logged() {
     let log = Log::default();
@@ -531,7 +503,7 @@ fn unknown_variables_are_warnings_kept_and_logged() {
     ];
     assert_eq!(conf.warnings(), warnings);
     assert_eq!(
-        *log.0.lock().unwrap(),
+        log.events(),
         warnings.map(|warning| format!("WARN {warning}"))
     );
     assert!(conf.pin);

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::id::StreamId;
 use crate::listener::{Bus, Event, ReceiverInfo};
 use crate::sync::engine::{Condvar, Mutex, MutexGuard};
-use crate::time::{Clock, Wake};
+use crate::time::{Clock, Duration, Wake};
 
 /// The running of one source, from the start of the context to its stop.
 pub(crate) struct Session {
@@ -231,10 +231,32 @@ impl Reporter {
         self.tell(&mut info, Event::ReceiverError);
     }
 
-    pub(crate) fn stopped(&self, message: String, error: Option<Error>) {
+    /// It ended by itself, and begins again after the pause.
+    pub(crate) fn restarts(&self, message: String, error: Option<Error>, pause: Duration) {
+        let receiver = self.name();
+        match &error {
+            Some(error) => tracing::warn!(
+                receiver,
+                %error,
+                "a receiver ended and starts again after {pause:?}: {message}"
+            ),
+            None => tracing::warn!(
+                receiver,
+                "a receiver ended and starts again after {pause:?}: {message}"
+            ),
+        }
+        self.ended(message, error);
+    }
+
+    /// It ended with the context.
+    pub(crate) fn stopped(&self) {
+        tracing::info!(receiver = self.name(), "receiver stopped");
+        self.ended("the context stops".into(), None);
+    }
+
+    fn ended(&self, message: String, error: Option<Error>) {
         let mut info = self.info();
         info.active = false;
-        tracing::info!(receiver = info.name, message, ?error, "receiver stopped");
         info.last_message = message;
         info.last_error = error;
         self.tell(&mut info, Event::ReceiverStopped);
@@ -255,5 +277,39 @@ impl Reporter {
 impl fmt::Debug for Reporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Reporter").field(&self.info()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Log;
+
+    #[test]
+    fn the_log_says_why_a_receiver_starts_again() {
+        let reporter = Reporter::new(Arc::default(), StreamId(3), "words".into(), None);
+        let log = Log::default();
+        tracing::subscriber::with_default(log.clone(), || {
+            reporter.started();
+            let (refused, pause) = (
+                std::io::ErrorKind::ConnectionRefused,
+                Duration::from_secs(2),
+            );
+            let error = Error::io("connecting to a:1", refused.into());
+            reporter.restarts("no server".into(), Some(error), pause);
+            reporter.restarts("no more data".into(), None, Duration::from_millis(500));
+            reporter.stopped();
+        });
+        assert_eq!(
+            log.events(),
+            [
+                "INFO receiver started receiver=\"words\"",
+                "WARN a receiver ended and starts again after 2s: no server receiver=\"words\" \
+                 error=input/output error: connecting to a:1: connection refused",
+                "WARN a receiver ended and starts again after 500ms: no more data \
+                 receiver=\"words\"",
+                "INFO receiver stopped receiver=\"words\"",
+            ]
+        );
     }
 }

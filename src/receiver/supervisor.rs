@@ -72,12 +72,12 @@ impl Supervisor {
                     error,
                     delay,
                 } => {
-                    session.reporter().stopped(message, error);
                     let now = clock.now_nanos();
                     let lasted = Duration::from_nanos(now.abs_diff(started));
                     let before = std::mem::replace(&mut received, self.budget.received());
                     let gave_data = received > before;
                     let pause = delay.unwrap_or_else(|| self.backoff.pause(gave_data, lasted));
+                    session.reporter().restarts(message, error, pause);
                     let nanos = i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX);
                     // Woken or not: the loop looks at the session itself.
                     let _ = clock.wait_until(now.saturating_add(nanos), session.shutdown_wake());
@@ -86,7 +86,7 @@ impl Supervisor {
         }
         self.source.settle();
         if session.reporter().is_active() {
-            session.reporter().stopped("the context stops".into(), None);
+            session.reporter().stopped();
         }
     }
 }

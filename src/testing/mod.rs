@@ -34,9 +34,13 @@
 //! ```
 
 mod context;
+#[cfg(test)]
+mod log;
 mod seen;
 
 pub use context::TestContext;
+#[cfg(test)]
+pub(crate) use log::Log;
 pub use seen::Seen;
 
 use crate::dstream::DStream;
