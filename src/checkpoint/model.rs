@@ -29,7 +29,7 @@ impl StreamingListener for Written {
 /// The first so many calls of the disk fail.
 fn run(stop_early: bool, faults: u64) -> Written {
     let disk = SimDisk::new();
-    let store = || Store::open(Arc::new(disk.clone()) as Arc<dyn Disk>, Path::new(DIR));
+    let store = || Store::open(&(Arc::new(disk.clone()) as Arc<dyn Disk>), Path::new(DIR));
     let graph = graph();
     let batches = Batches::declare(&graph);
     let bus = Arc::<Bus>::default();

@@ -103,8 +103,8 @@ impl Store {
     ///
     /// # Errors
     /// If it cannot be made or is no directory, or another process has it.
-    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self> {
-        attempt(|| Self::open_once(&disk, dir))
+    pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Self> {
+        attempt(|| Self::open_once(disk, dir))
     }
 
     fn open_once(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Self> {

@@ -26,7 +26,7 @@ fn at(seconds: i64) -> BatchTime {
 }
 
 fn open(disk: &SimDisk) -> Result<Store> {
-    Store::open(Arc::new(disk.clone()) as Arc<dyn Disk>, Path::new(DIR))
+    Store::open(&(Arc::new(disk.clone()) as Arc<dyn Disk>), Path::new(DIR))
 }
 
 fn writer(disk: &SimDisk) -> Writer {

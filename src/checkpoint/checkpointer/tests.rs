@@ -59,7 +59,7 @@ impl Process {
 }
 
 fn store(disk: &SimDisk) -> Store {
-    Store::open(Arc::new(disk.clone()), Path::new(DIR)).unwrap()
+    Store::open(&(Arc::new(disk.clone()) as _), Path::new(DIR)).unwrap()
 }
 
 /// The checkpoints that there are.

@@ -59,7 +59,7 @@ impl Setup {
                 ));
             }
             (None, "" | "none") => return Ok(Durability::default()),
-            (None, dir) => Store::open(disk::of_contexts(), Path::new(dir))?,
+            (None, dir) => Store::open(&disk::of_contexts(), Path::new(dir))?,
             (Some(store), _) => store,
         };
         if inner.conf.concurrent_jobs != 1 {
@@ -249,7 +249,7 @@ impl StreamingContext {
         self.check_initialized("checkpoint")?;
         let mut setup = self.inner.setup();
         if setup.store.is_none() {
-            setup.store = Some(Store::open(disk::of_contexts(), directory.as_ref())?);
+            setup.store = Some(Store::open(&disk::of_contexts(), directory.as_ref())?);
         }
         Ok(())
     }
@@ -325,7 +325,7 @@ impl StreamingContext {
         recover: impl FnOnce(&Store) -> Result<Option<Recovered>>,
         make: impl FnOnce() -> Result<Self>,
     ) -> Result<Self> {
-        let store = Store::open(disk::of_contexts(), directory)?;
+        let store = Store::open(&disk::of_contexts(), directory)?;
         // There is no context yet whose clock it could be.
         let clock = SystemClock::new();
         let begun = clock.now_nanos();
