@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::codec::Codec;
-use crate::disk::Disk;
+use crate::disk::{Disk, attempt};
 use crate::dstream::durable::{Noted, Notes};
 use crate::error::Result;
 use crate::sync::engine::{Mutex, MutexGuard, lock};
@@ -35,8 +35,18 @@ pub(crate) struct BatchLog {
 
 impl BatchLog {
     /// Opens the log, and gives what it has of batches behind a checkpoint, which has that
-    /// number of the first record; without one nothing of it is needed.
+    /// number of the first record; without one nothing of it is needed. What the disk
+    /// refuses is tried again.
     pub(super) fn open(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        checkpoint: Option<(BatchTime, u64)>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<(Self, BTreeMap<String, Noted>)> {
+        attempt(|| Self::open_once(Arc::clone(disk), dir, checkpoint, Arc::clone(clock)))
+    }
+
+    fn open_once(
         disk: Arc<dyn Disk>,
         dir: &Path,
         checkpoint: Option<(BatchTime, u64)>,

@@ -1,5 +1,8 @@
 //! When a checkpoint is taken, and of what.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -99,7 +102,7 @@ impl Checkpointer {
         check(graph, &streams)?;
         let mut before = before;
         let noted_behind = before.as_ref().map(Recovered::noted_behind);
-        let (batches, noted) = store.batch_log(noted_behind, Arc::clone(&clock))?;
+        let (batches, noted) = store.batch_log(noted_behind, &clock)?;
         let mut recovery = None;
         if let Some(recovered) = &mut before {
             let begun_nanos = clock.now_nanos();
@@ -478,11 +481,10 @@ fn repeat(
     (last, now): (BatchTime, i64),
     mut noted: BTreeMap<String, Noted>,
 ) -> Result<BatchTime> {
-    let interval = graph.batch_interval();
     let times = noted.values().filter_map(|noted| noted.keys().last());
     let noted_until = times.copied().max().unwrap_or(last);
     graph.set_noted_until(noted_until);
-    let fresh_from = first_batch_time(now, interval).max(noted_until + interval);
+    let fresh_from = graph.fresh_from(first_batch_time(now, graph.batch_interval()));
     for Named { uid, node } in streams {
         let Some(durable) = node.durable() else {
             continue;

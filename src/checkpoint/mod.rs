@@ -11,7 +11,6 @@
 //! | the thread that writes them, one after the other | `writer` |
 //! | the directory: names, the newest one that is whole, what can go | `store` |
 //! | the bytes of a file | `file` |
-//! | how often the disk is asked | `attempts` |
 //! | how long it takes to go on from one | `recovery` |
 //! | what inputs gave to the batches since | `batch_log` |
 //! | what is in a directory, for people | [`inspect`] |
@@ -37,7 +36,6 @@
 //! goes into the next one. A file is removed when none of the newest checkpoints
 //! needs it.
 
-mod attempts;
 mod batch_log;
 mod checkpointer;
 mod file;
@@ -48,6 +46,8 @@ mod writer;
 
 #[cfg(all(test, shuttle))]
 mod model;
+#[cfg(test)]
+mod sample;
 #[cfg(test)]
 mod tests;
 

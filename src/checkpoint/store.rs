@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::attempts::attempt;
 use super::batch_log::BatchLog;
 use super::file::{self, Contents, Partitioning, Place};
-use crate::disk::{DirLock, Disk, create_all};
+use crate::disk::{DirLock, Disk, attempt, create_all};
 use crate::dstream::Graph;
 use crate::dstream::durable::{Noted, Piece};
 use crate::error::{Error, ErrorKind, Result};
@@ -104,16 +103,20 @@ impl Store {
     ///
     /// # Errors
     /// If it cannot be made or is no directory, or another process has it.
-    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self> {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Self> {
+        attempt(|| Self::open_once(disk, dir))
+    }
+
+    fn open_once(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Self> {
         let fail = |cause| {
             let what = format!("the checkpoint directory {} cannot be used", dir.display());
             Error::io(what, cause)
         };
         let dir = std::path::absolute(dir).map_err(fail)?;
-        create_all(&*disk, &dir).map_err(fail)?;
+        create_all(&**disk, &dir).map_err(fail)?;
         let lock = disk.lock(&dir).map_err(fail)?;
         let store = Self {
-            disk,
+            disk: Arc::clone(disk),
             dir,
             begun: AtomicU64::new(0),
             _lock: lock,
@@ -136,9 +139,9 @@ impl Store {
     pub(super) fn batch_log(
         &self,
         checkpoint: Option<(BatchTime, u64)>,
-        clock: Arc<dyn Clock>,
+        clock: &Arc<dyn Clock>,
     ) -> Result<(BatchLog, BTreeMap<String, Noted>)> {
-        BatchLog::open(Arc::clone(&self.disk), &self.dir, checkpoint, clock)
+        BatchLog::open(&self.disk, &self.dir, checkpoint, clock)
     }
 
     /// The times of the checkpoints that are there, whole or not.

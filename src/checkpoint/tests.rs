@@ -1,6 +1,7 @@
 //! The directory of checkpoints on a simulated disk, with its crashes and faults.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,11 +13,11 @@ use crate::cpu::thread;
 use crate::disk::Disk;
 use crate::disk::sim::{Fault, SimDisk, Survives};
 use crate::dstream::durable::{Keep, NewPiece, Noted, Notes, Piece, Saved};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hash::KeyHash;
 use crate::listener::Bus;
 use crate::shared::SavedAccumulator;
-use crate::time::{BatchTime, Duration, ManualClock};
+use crate::time::{BatchTime, Clock, Duration, ManualClock};
 
 const DIR: &str = "/checkpoints";
 
@@ -25,7 +26,7 @@ fn at(seconds: i64) -> BatchTime {
 }
 
 fn open(disk: &SimDisk) -> Result<Store> {
-    Store::open(Arc::new(disk.clone()) as Arc<dyn Disk>, Path::new(DIR))
+    Store::open(&(Arc::new(disk.clone()) as Arc<dyn Disk>), Path::new(DIR))
 }
 
 fn writer(disk: &SimDisk) -> Writer {
@@ -48,7 +49,7 @@ fn writer_with_log(disk: &SimDisk, desk: &Arc<Desk>, on_kept: OnKept) -> (Writer
         },
     };
     let store = open(disk).unwrap();
-    let (batches, _) = batch_log(&store, None);
+    let (batches, _) = batch_log(&store, None).unwrap();
     let batches = Arc::new(batches);
     let own = (store, Arc::clone(&batches));
     let writer = Writer::new(own, Arc::clone(desk), tell, fixed, None, on_kept);
@@ -58,9 +59,9 @@ fn writer_with_log(disk: &SimDisk, desk: &Arc<Desk>, on_kept: OnKept) -> (Writer
 fn batch_log(
     store: &Store,
     checkpoint: Option<(BatchTime, u64)>,
-) -> (BatchLog, BTreeMap<String, Noted>) {
-    let clock = Arc::new(ManualClock::new(0));
-    store.batch_log(checkpoint, clock).unwrap()
+) -> Result<(BatchLog, BTreeMap<String, Noted>)> {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(0));
+    store.batch_log(checkpoint, &clock)
 }
 
 /// What two streams save at a second: one that adds up changes, and begins anew now
@@ -215,6 +216,29 @@ fn f_9_a_file_that_could_not_be_written_is_not_left_behind() {
     }
 }
 
+/// What an attempt could not remove is not in the way of the next one, and goes with the next
+/// start.
+#[test]
+fn f_9_a_file_that_cannot_be_removed_is_in_nobodys_way() {
+    let disk = SimDisk::new();
+    let mut writer = writer(&disk);
+    let names = || {
+        let entries = disk.list(Path::new(DIR)).unwrap();
+        let names = entries.into_iter();
+        let names = names.map(|entry| entry.name.into_string().unwrap());
+        names.collect::<Vec<_>>()
+    };
+    // The file is made, and neither written nor removed; and nothing of the second attempt.
+    let first = disk.calls() + 1;
+    disk.fail(first..first + 4, Fault::Io);
+    writer.write(snapshot(1)).unwrap();
+    let left = "checkpoint-1000-0.tmp";
+    assert_eq!(names(), ["batches", "checkpoint-1000", left]);
+    drop(writer);
+    assert_eq!(recovered(&disk).unwrap(), Some((1, expected(1))));
+    assert_eq!(names(), ["batches", "checkpoint-1000"]);
+}
+
 /// A checkpoint is used although the disk refuses it for a moment, and the one before it only
 /// if the disk goes on refusing.
 #[test]
@@ -311,6 +335,53 @@ fn f_12_checkpoints_behind_the_one_that_is_used_stay_until_another_is_written() 
     assert_eq!(there(&crashed), [1, 2, 3].map(at));
 }
 
+/// A stream that cannot be written has no part in what the others told, who do not tell it
+/// again.
+#[test]
+fn f_10_what_the_others_told_is_in_the_next_checkpoint() {
+    let disk = SimDisk::new();
+    let mut writer = writer(&disk);
+    for second in 1..=4 {
+        writer.write(snapshot(second)).unwrap();
+    }
+    let mut bad = snapshot(5);
+    let fails = || Err(Error::illegal_state("no number"));
+    bad.streams[0].saved.pieces = vec![NewPiece::to_make(at(5), Box::new(fails))];
+    let error = writer.write(bad).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "illegal state: the stream sum: illegal state: no number"
+    );
+    // In this one it tells all it has.
+    writer.write(snapshot(6)).unwrap();
+    drop(writer);
+    assert_eq!(recovered(&disk).unwrap(), Some((6, expected(6))));
+}
+
+#[test]
+fn f_12_a_checkpoint_that_cannot_be_read_has_been_there() {
+    let has_any = |disk: &SimDisk| open(disk).unwrap().has_any().unwrap();
+    let (disk, _) = written(1);
+    assert!(has_any(&disk));
+    let file = Path::new(DIR).join(file_name(at(1)));
+    disk.damage(&file, |bytes| bytes.truncate(0)).unwrap();
+    assert_eq!(recovered(&disk).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert!(has_any(&disk));
+    assert!(!has_any(&written(0).0));
+}
+
+/// Somebody has copied a file.
+#[test]
+fn f_12_a_checkpoint_under_the_name_of_another_is_none() {
+    let (disk, _) = written(5);
+    let file = |second| Path::new(DIR).join(file_name(at(second)));
+    let mut bytes = Vec::new();
+    let mut original = disk.open(&file(5)).unwrap();
+    original.read_to_end(&mut bytes).unwrap();
+    disk.create(&file(7)).unwrap().append(&bytes).unwrap();
+    assert_eq!(recovered(&disk).unwrap(), Some((5, expected(5))));
+}
+
 /// An error is that of its checkpoint only, and while one is written no other is taken.
 #[test]
 fn f_10_the_desk_tells_of_the_checkpoint_that_was_written_last() {
@@ -330,6 +401,79 @@ fn f_10_the_desk_tells_of_the_checkpoint_that_was_written_last() {
     assert!(thread.join(Duration::MAX));
 }
 
+/// A directory is taken although the disk refuses something for a moment; but who has it will
+/// have it the next time.
+#[test]
+fn f_12_a_directory_is_asked_for_once_more() {
+    let (disk, _) = written(1);
+    let first = disk.calls();
+    drop(open(&disk).unwrap());
+    let calls = disk.calls() - first;
+    for call in 0..calls {
+        for times in 1..=3 {
+            let first = disk.calls() + call;
+            disk.fail(first..first + times, Fault::Io);
+            let opened = open(&disk);
+            disk.mend();
+            assert_eq!(opened.is_ok(), times < 3, "call {call}, {times} times");
+        }
+    }
+    let taken = open(&disk).unwrap();
+    let first = disk.calls();
+    assert_eq!(open(&disk).unwrap_err().kind(), ErrorKind::Io);
+    // All but the list of what is there.
+    assert_eq!(disk.calls() - first, calls - 1);
+    drop(taken);
+}
+
+/// The log of batches is opened, with all that was noted, although the disk refuses something
+/// for a moment.
+#[test]
+fn f_12_the_log_of_batches_is_opened_once_more() {
+    let noted = || {
+        let disk = SimDisk::new();
+        let store = open(&disk).unwrap();
+        let (log, _) = batch_log(&store, Some((at(0), 0))).unwrap();
+        // The first one fills a segment.
+        for (second, bytes) in [(1, 1 << 20), (2, 2), (3, 3)] {
+            log.note("files", &[(at(second), vec![7; bytes])]).unwrap();
+        }
+        drop(log);
+        // An end that was not written, so that a segment is made in its place.
+        let last = Path::new(DIR).join("batches/segment-00000000000000000001.wal");
+        disk.damage(&last, |bytes| bytes.push(1)).unwrap();
+        (disk, store)
+    };
+    let calls = {
+        let (disk, store) = noted();
+        let first = disk.calls();
+        drop(batch_log(&store, Some((at(1), 1))).unwrap());
+        disk.calls() - first
+    };
+    for call in 0..calls {
+        for times in 1..=3 {
+            let (disk, store) = noted();
+            let first = disk.calls() + call;
+            disk.fail(first..first + times, Fault::Io);
+            let opened = batch_log(&store, Some((at(1), 1)));
+            disk.mend();
+            if times == 3 {
+                assert_eq!(opened.unwrap_err().kind(), ErrorKind::Io, "call {call}");
+                continue;
+            }
+            let (log, noted) = opened.unwrap();
+            let files = BTreeMap::from([(at(2), vec![7; 2]), (at(3), vec![7; 3])]);
+            assert_eq!(noted, BTreeMap::from([("files".to_owned(), files)]));
+            log.note("files", &[(at(4), vec![])]).unwrap();
+            assert_eq!(
+                [1, 2, 3, 4].map(|it| log.needed_behind(at(it))),
+                [1, 2, 3, 4]
+            );
+        }
+    }
+    assert!(calls > 20, "{calls}");
+}
+
 /// The log of batches has what the kept checkpoints need, and takes no more when the thread
 /// has ended: another process may have the directory.
 #[test]
@@ -344,7 +488,6 @@ fn f_1_the_log_of_batches_goes_with_the_checkpoints() {
         desk.put(snapshot(second));
         desk.wait().unwrap();
     }
-    log.note("files", &[]).unwrap();
     let segments = || {
         let entries = disk.list(&Path::new(DIR).join("batches")).unwrap();
         let names = entries.iter().filter_map(|entry| entry.file_name());
@@ -357,19 +500,51 @@ fn f_1_the_log_of_batches_goes_with_the_checkpoints() {
     desk.close();
     assert!(thread.join(Duration::MAX));
     assert!(note(21).is_err());
+    // Nothing takes no log.
+    log.note("files", &[]).unwrap();
     drop(log);
 
     let store = open(&disk).unwrap();
-    let (log, noted) = batch_log(&store, Some((at(12), 12)));
+    // The first of these records is that of the checkpoint's own batch.
+    let (log, noted) = batch_log(&store, Some((at(12), 11))).unwrap();
     let times: Vec<_> = noted["files"].keys().copied().collect();
     assert_eq!(times, (13..=20).map(at).collect::<Vec<_>>());
     assert_eq!(needed(&log), [12, 12, 12, 19, 20]);
     drop(log);
-    let (log, noted) = batch_log(&store, None);
+    let (log, noted) = batch_log(&store, None).unwrap();
     assert!(noted.is_empty());
     assert_eq!(needed(&log), [20; 5]);
     // The last one stays.
     assert_eq!(segments(), 1);
+}
+
+/// Without a checkpoint nothing of the log is needed, so it does not matter what became of it.
+/// With one its numbers go on, as a checkpoint says where in the log it begins.
+#[test]
+fn f_1_a_log_of_batches_that_is_damaged_or_gone() {
+    let disk = SimDisk::new();
+    let store = open(&disk).unwrap();
+    let (log, _) = batch_log(&store, None).unwrap();
+    for second in 1..=2 {
+        log.note("files", &[(at(second), vec![7])]).unwrap();
+    }
+    drop(log);
+    let segment = Path::new(DIR).join("batches/segment-00000000000000000000.wal");
+    disk.damage(&segment, |bytes| bytes[50] ^= 1).unwrap();
+    let error = batch_log(&store, Some((at(0), 0))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let (log, noted) = batch_log(&store, None).unwrap();
+    assert!(noted.is_empty());
+    drop(log);
+    let dir = Path::new(DIR).join("batches");
+    for entry in disk.list(&dir).unwrap() {
+        disk.remove(&dir.join(entry.name)).unwrap();
+    }
+
+    let (log, noted) = batch_log(&store, Some((at(3), 5))).unwrap();
+    assert!(noted.is_empty());
+    log.note("files", &[(at(4), vec![7])]).unwrap();
+    assert_eq!([3, 4].map(|it| log.needed_behind(at(it))), [5, 6]);
 }
 
 #[test]

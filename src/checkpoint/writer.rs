@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-use super::attempts::attempt;
 use super::batch_log::BatchLog;
 use super::file::{self, Contents, FileBytes, Partitioning, Place, StreamPieces};
 use super::store::Store;
+use crate::disk::attempt;
 use crate::dstream::durable::{Keep, Piece, Saved};
 use crate::error::{Error, Result};
 use crate::listener::{Bus, CheckpointInfo, Event};
@@ -337,5 +337,44 @@ impl fmt::Debug for Writer {
 impl fmt::Debug for Desk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn snapshot() -> Snapshot {
+        Snapshot {
+            time: BatchTime::from_millis(1000),
+            streams: Vec::new(),
+            accumulators: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn who_waits_at_the_desk_waits_for_what_is_being_written() {
+        let desk = Desk::default();
+        desk.put(snapshot());
+        assert!(desk.take().is_some());
+        thread::scope(|scope| {
+            scope.spawn(|| desk.done(Err(Error::illegal_state("not written"))));
+            assert_eq!(
+                desk.wait().unwrap_err().to_string(),
+                "illegal state: not written"
+            );
+        });
+    }
+
+    /// What is put there late is not written any more, and nobody waits for it.
+    #[test]
+    fn nobody_waits_at_a_desk_that_is_closed() {
+        let desk = Desk::default();
+        desk.close();
+        assert!(desk.take().is_none());
+        desk.put(snapshot());
+        assert!(desk.wait().is_ok());
     }
 }

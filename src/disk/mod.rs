@@ -29,12 +29,14 @@
 //! * Checksums are up to the caller, and find accidents only: who can write to the
 //!   directory can put in anything.
 
+mod attempts;
 mod content;
 mod local;
 mod shared;
 #[cfg(any(test, feature = "fault-inject"))]
 pub mod sim;
 
+pub(crate) use attempts::attempt;
 pub(crate) use content::{Content, SharedBytes};
 pub use local::LocalDisk;
 pub(crate) use shared::SharedDisk;

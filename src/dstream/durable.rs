@@ -364,3 +364,59 @@ impl<K: Data + Hash + Eq, S: Data> Kept for KeptState<K, S> {
 pub(crate) fn no_codec() -> Error {
     Error::illegal_state("the records of the stream cannot be read: see DStream::checkpoint")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> BatchTime {
+        BatchTime::from_millis(1000 * seconds)
+    }
+
+    /// What was saved one behind the other, with nothing written between, is what was saved at
+    /// once.
+    #[test]
+    fn what_was_saved_twice_is_written_once() {
+        use Keep::{All, From, None};
+        let saved = |keep, seconds: &[i64]| Saved {
+            keep,
+            pieces: seconds
+                .iter()
+                .map(|&second| NewPiece::new(at(second), vec![second as u8]))
+                .collect(),
+        };
+        let then = |before, later| {
+            let both = saved(before, &[3, 4, 5]).then(saved(later, &[6]));
+            let pieces = both.pieces.into_iter().map(NewPiece::into_piece);
+            let pieces = pieces.map(|piece| piece.unwrap().bytes).collect::<Vec<_>>();
+            (both.keep, pieces.concat())
+        };
+        let (third, fourth) = (From(at(3)), From(at(4)));
+        for before in [All, None, third] {
+            assert_eq!(then(before, All), (before, vec![3, 4, 5, 6]));
+            assert_eq!(then(before, None), (None, vec![6]));
+        }
+        assert_eq!(then(All, fourth), (fourth, vec![4, 5, 6]));
+        assert_eq!(then(None, fourth), (None, vec![4, 5, 6]));
+        assert_eq!(then(third, fourth), (fourth, vec![4, 5, 6]));
+        // What is gone stays so.
+        assert_eq!(then(From(at(5)), fourth), (From(at(5)), vec![4, 5, 6]));
+    }
+
+    /// State is written as a whole when more has changed than twice of that.
+    #[test]
+    fn what_changed_is_written_until_it_is_more_than_all() {
+        let sizes = Sizes::default();
+        for whole in [1000, 3000, 0] {
+            sizes.note(true, whole);
+            for _ in 0..2 {
+                assert!(!sizes.is_due());
+                // Half of what may have changed.
+                sizes.note(false, whole + 8 * Sizes::PIECE - Sizes::PIECE);
+            }
+            assert!(!sizes.is_due());
+            sizes.note(false, 0);
+            assert!(sizes.is_due());
+        }
+    }
+}

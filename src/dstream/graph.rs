@@ -136,6 +136,12 @@ impl Graph {
         self.noted_until.store(time.as_millis(), Ordering::Release);
     }
 
+    /// The first batch that no process before can have made, if the clock says `by_clock`.
+    pub(crate) fn fresh_from(&self, by_clock: BatchTime) -> BatchTime {
+        // What is known of some input holds for all: a batch comes again as a whole.
+        by_clock.max(self.noted_until() + self.batch_interval)
+    }
+
     /// A batch failed that has to come again: no later checkpoint is to be taken.
     pub(crate) fn set_must_repeat(&self) {
         // Relaxed: the count of the batch's jobs orders it for who ends the batch.

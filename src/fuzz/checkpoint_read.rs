@@ -85,7 +85,7 @@ fn decode(mut bytes: &[u8]) -> Option<Contents> {
 }
 
 fn recover(disk: &SimDisk, bytes: &[u8]) -> Result<Option<Recovered>, String> {
-    let store = Store::open(Arc::new(disk.clone()) as Arc<dyn Disk>, Path::new(DIR));
+    let store = Store::open(&(Arc::new(disk.clone()) as Arc<dyn Disk>), Path::new(DIR));
     let store = store.map_err(|error| error.to_string())?;
     let path = Path::new(DIR).join(format!("checkpoint-{TIME}"));
     if disk.open(&path).is_err() {

@@ -15,7 +15,7 @@ use millstream::dstream::{InputBatch, InputSource};
 use millstream::listener::{CheckpointInfo, StreamingListener};
 use millstream::prelude::*;
 use millstream::time::ManualClock;
-use millstream::{State, StateSpec};
+use millstream::{State, StateSpec, UpdateOptions};
 
 use crate::helpers::*;
 
@@ -399,6 +399,35 @@ fn ctx_12_a_graceful_stop_takes_a_last_checkpoint() {
     drop(run);
     let ssc = StreamingContext::get_or_create(&*dir, || context(&ManualClock::new(9_000), 1));
     assert_eq!(ssc.unwrap().recovered_time(), Some(at(1000)));
+}
+
+/// The state of a checkpoint is what the initial one had become: a key that went stays away.
+#[test]
+fn sta_2_the_initial_state_counts_once_for_all_processes() {
+    let dir = Scratch::new("checkpoints-initial");
+    let log = Log::default();
+    let run = |millis, pairs: &[Pair]| {
+        let program = recover(&dir, millis, |builder| builder.workers(2));
+        let initial = program.ssc.parallelize([(1, 10), (2, 20)], 2);
+        let input = program.ssc.input_stream(log.reader()).unwrap();
+        let sums = input.update_state_by_key_with(
+            |_, _, new: &[i64], old: Option<&i64>| {
+                let sum = old.unwrap_or(&0) + new.iter().sum::<i64>();
+                (sum != 0).then_some(sum)
+            },
+            UpdateOptions::new().initial_state(initial),
+        );
+        let seen = watch(&sums.checkpoint(SECOND).unwrap());
+        program.start();
+        log.add(pairs);
+        program.tick();
+        program.ssc.stop(true).unwrap();
+        let (_, mut sums) = seen.take().pop().unwrap();
+        sums.sort_unstable();
+        sums
+    };
+    assert_eq!(run(0, &[(1, 5), (2, -20)]), [(1, 15)]);
+    assert_eq!(run(1000, &[(1, 1), (3, 5)]), [(1, 16), (3, 5)]);
 }
 
 fn error_of<T>(result: millstream::Result<T>) -> String {

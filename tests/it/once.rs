@@ -244,6 +244,7 @@ pub(crate) mod recovered {
     use millstream::time::ManualClock;
 
     use super::*;
+    use crate::own_process::in_own_process_under;
 
     /// Numbers from 0 on; in each batch all that are there by then, unless it comes again.
     pub(crate) struct Numbers {
@@ -444,6 +445,42 @@ pub(crate) mod recovered {
         let why = "a shuffle made 2 partitions, and makes 3 now: set default_parallelism to 2";
         assert!(text.contains(why), "{text}");
         program(&dir, &store, &there, 5000, 2).unwrap().stop();
+    }
+
+    /// A process hashes keys as the one before it did, if it has not hashed any. Otherwise it
+    /// says so: its batches would come again with other partitions.
+    #[test]
+    fn g_14_partitions_are_those_of_the_process_before() {
+        const NAME: &str = "once::recovered::g_14_partitions_are_those_of_the_process_before";
+        const DIR: &str = "ONCE_PARTITIONS";
+        let dir = Scratch::new("once-hashes");
+        let variable = format!("{DIR}={}", dir.display());
+        let process = || {
+            let had = in_own_process_under(&["env", &variable], NAME, || {
+                let dir = std::env::var_os(DIR).unwrap();
+                let (store, there) = (Store::default(), Arc::new(AtomicU64::new(50)));
+                let program = program(dir.as_ref(), &store, &there, 0, 2).unwrap();
+                program.tick();
+                program.ssc.stop(false).unwrap();
+                let mut parts = store.batches().remove(&1000).unwrap();
+                parts.iter_mut().for_each(|part| part.sort_unstable());
+                println!("had {parts:?}");
+            })?;
+            let line = had.lines().find(|line| line.contains("had "));
+            Some(line.unwrap().to_owned())
+        };
+        let Some(first) = process() else { return };
+        assert_eq!(process().unwrap(), first);
+
+        // This one has hashed some.
+        let pairs = Program::new().ssc.parallelize([(1, ())], 1);
+        pairs.reduce_by_key(|(), ()| ()).collect().unwrap();
+        let (store, there) = (Store::default(), Arc::<AtomicU64>::default());
+        let error = program(&dir, &store, &there, 0, 2).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::IllegalState);
+        let text = error.to_string();
+        let why = "this process has hashed keys, or recovered another context, before";
+        assert!(text.contains(why), "{text}");
     }
 
     /// A program that reads files, from the newest checkpoint on.

@@ -59,7 +59,7 @@ impl Setup {
                 ));
             }
             (None, "" | "none") => return Ok(Durability::default()),
-            (None, dir) => Store::open(disk::of_contexts(), Path::new(dir))?,
+            (None, dir) => Store::open(&disk::of_contexts(), Path::new(dir))?,
             (Some(store), _) => store,
         };
         if inner.conf.concurrent_jobs != 1 {
@@ -114,11 +114,9 @@ impl Setup {
                 None if has_checkpoints => Again::Nothing,
                 None => Again::Never,
             };
-            // As what is known of some input holds for all: a batch comes again as a whole.
-            let noted_until = inner.graph.noted_until();
-            let fresh_from = fresh_from.max(noted_until + interval);
+            let fresh_from = inner.graph.fresh_from(fresh_from);
             let resume = Resume { last, fresh_from };
-            match open_log(inner, place, again, resume, &discarded) {
+            match open_log(inner, &place, again, resume, &discarded) {
                 Ok(opened) => started.log = Some(Arc::clone(log.get_or_init(|| opened))),
                 Err(error) => {
                     started.give_up(inner);
@@ -159,7 +157,7 @@ fn saved(inner: &Inner) -> Option<u64> {
 /// Opens the log, and gives the receivers' inputs what it has of them.
 fn open_log(
     inner: &Inner,
-    (disk, dir): (Arc<dyn Disk>, PathBuf),
+    (disk, dir): &(Arc<dyn Disk>, PathBuf),
     again: Again,
     resume: Resume,
     discarded: &[String],
@@ -173,11 +171,17 @@ fn open_log(
         true => OnCorruption::Skip,
         false => OnCorruption::Fail,
     };
-    let clock = Arc::clone(&inner.clock);
     let inputs = inner.graph.inputs();
     let logged = inputs.iter().filter_map(|input| input.logged());
     let history = logged.map(LoggedInput::history).max().unwrap_or_default();
-    let log = ReceiverLog::open(disk, &dir, again, (sync, on_corruption), history, clock)?;
+    let log = ReceiverLog::open(
+        disk,
+        dir,
+        again,
+        (sync, on_corruption),
+        history,
+        &inner.clock,
+    )?;
     let mut streams = log.restore(resume.last, again)?;
     for input in &*inputs {
         if let Some(logged) = input.logged() {
@@ -245,7 +249,7 @@ impl StreamingContext {
         self.check_initialized("checkpoint")?;
         let mut setup = self.inner.setup();
         if setup.store.is_none() {
-            setup.store = Some(Store::open(disk::of_contexts(), directory.as_ref())?);
+            setup.store = Some(Store::open(&disk::of_contexts(), directory.as_ref())?);
         }
         Ok(())
     }
@@ -321,7 +325,7 @@ impl StreamingContext {
         recover: impl FnOnce(&Store) -> Result<Option<Recovered>>,
         make: impl FnOnce() -> Result<Self>,
     ) -> Result<Self> {
-        let store = Store::open(disk::of_contexts(), directory)?;
+        let store = Store::open(&disk::of_contexts(), directory)?;
         // There is no context yet whose clock it could be.
         let clock = SystemClock::new();
         let begun = clock.now_nanos();

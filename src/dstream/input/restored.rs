@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use super::logged::Part;
 use super::received::How;
 use super::receiver::IntoPartition;
-use crate::disk::Content;
+use crate::disk::{Content, attempt};
 use crate::error::{ErrorKind, Result};
 use crate::executor::UNKNOWN;
 use crate::rdd::Partition;
@@ -176,14 +176,14 @@ impl<T: Data> Restored<T> {
         }
     }
 
-    /// Reads the first block.
+    /// Reads the first block. What the disk refuses is tried again.
     ///
     /// # Errors
     /// If it cannot be read, or is none of this type.
     pub(super) fn read_first(&self) -> Result<()> {
         let mut parts = self.batches.values().flatten().chain(&self.rest);
         parts.next().map_or(Ok(()), |part| {
-            part.partition.chunks(&mut |_| ControlFlow::Break(()))
+            attempt(|| part.partition.chunks(&mut |_| ControlFlow::Break(())))
         })
     }
 

@@ -1,5 +1,8 @@
 //! The log of a context.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -8,7 +11,7 @@ use std::sync::Arc;
 
 use super::record::{self, Block, Record};
 use super::{Again, RestoredBlock, RestoredStream, StreamBlocks};
-use crate::disk::{Content, Disk};
+use crate::disk::{Content, Disk, attempt};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::kill_point;
 use crate::sync::engine::{Mutex, MutexGuard, lock};
@@ -57,21 +60,24 @@ pub(crate) struct Flight {
 }
 
 impl ReceiverLog {
-    /// Opens the log in `dir`.
+    /// Opens the log in `dir`. What the disk refuses is tried again.
     pub(crate) fn open(
-        disk: Arc<dyn Disk>,
+        disk: &Arc<dyn Disk>,
         dir: &Path,
         again: Again,
         (sync, on_corruption): (SyncMode, OnCorruption),
         history: Duration,
-        clock: Arc<dyn Clock>,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Arc<Self>> {
         let superseded = match again {
             Again::Behind(_, from) => from.unwrap_or(0),
             Again::Nothing | Again::Never => 0,
         };
         let options = WalOptions::new().sync(sync).on_corruption(on_corruption);
-        let wal = WriteAheadLog::open(disk, dir, superseded, options, clock)?;
+        let wal = attempt(|| {
+            let (disk, clock) = (Arc::clone(disk), Arc::clone(clock));
+            WriteAheadLog::open(disk, dir, superseded, options.clone(), clock)
+        })?;
         Ok(Arc::new(Self {
             wal,
             dir: dir.to_owned(),
@@ -82,8 +88,17 @@ impl ReceiverLog {
     }
 
     /// What there is of each stream that comes again, for a program that begins behind
-    /// the batch `last`. Called once, before anything is logged.
+    /// the batch `last`. Called once, before anything is logged. What the disk refuses is
+    /// tried again.
     pub(crate) fn restore(
+        &self,
+        last: BatchTime,
+        again: Again,
+    ) -> Result<BTreeMap<String, RestoredStream>> {
+        attempt(|| self.restore_once(last, again))
+    }
+
+    fn restore_once(
         &self,
         last: BatchTime,
         again: Again,
@@ -347,38 +362,5 @@ fn missing(stream: &str, time: BatchTime, number: u64, policy: OnCorruption) -> 
             tracing::error!(%error, "a block is skipped");
             Ok(())
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::disk::sim::SimDisk;
-    use crate::time::ManualClock;
-
-    #[test]
-    fn notes_are_bounded_and_never_say_too_much() {
-        let log = ReceiverLog::open(
-            Arc::new(SimDisk::new()),
-            Path::new("/log"),
-            Again::Never,
-            (SyncMode::Os, OnCorruption::Fail),
-            Duration::ZERO,
-            Arc::new(ManualClock::new(0)),
-        );
-        let log = log.unwrap();
-        // Nothing new at every third time.
-        let needed = |millis: i64| (millis - i64::from(millis % 3 == 0)) as u64;
-        for millis in 1..=300_000 {
-            log.mark(BatchTime::from_millis(millis), needed(millis));
-        }
-        assert!(log.state().needed.len() <= NOTES);
-        let mut before = 0;
-        for millis in 1..=300_000 {
-            let told = log.needed_behind(BatchTime::from_millis(millis));
-            assert!(told >= before && told <= needed(millis), "{millis}: {told}");
-            before = told;
-        }
-        assert!(before > 290_000, "{before}");
     }
 }

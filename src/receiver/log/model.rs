@@ -29,12 +29,12 @@ fn at(batch: u8) -> BatchTime {
 
 fn open(disk: &SimDisk, again: Again, clock: &ManualClock) -> Result<Arc<ReceiverLog>> {
     ReceiverLog::open(
-        Arc::new(disk.clone()) as Arc<dyn Disk>,
+        &(Arc::new(disk.clone()) as Arc<dyn Disk>),
         Path::new("/log"),
         again,
         (SyncMode::Always, OnCorruption::Fail),
         Duration::ZERO,
-        Arc::new(clock.clone()) as Arc<dyn Clock>,
+        &(Arc::new(clock.clone()) as Arc<dyn Clock>),
     )
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::panic;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -301,4 +301,64 @@ fn behind_a_piece_that_nobody_finished_comes_all_of_it() {
         .unwrap();
     assert_eq!(rows(&restored, &executor), [(1, 3), (2, 2)].into());
     assert!(state.save(false).is_none(), "nothing has changed");
+}
+
+/// Tells how often such numbers were written.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct Counted(u32);
+
+static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+
+impl Serialize for Counted {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Relaxed: one thread.
+        WRITTEN.fetch_add(1, Ordering::Relaxed);
+        serializer.serialize_u32(self.0)
+    }
+}
+
+/// A batch writes what a row was if that is not written yet, but not for a piece that was
+/// given up.
+#[test]
+fn batches_write_nothing_for_a_piece_that_nobody_wants() {
+    let executor = Arc::new(Executor::of(1));
+    let state = KeyedState::new(2, None);
+    state.note_changes(RecordCodec::<(u16, Counted)>::new());
+    let set = |time, key| {
+        let change_of_one = [(key, Some(Counted(7)))];
+        change(&state, &executor, at(time), &change_of_one, false);
+    };
+    let written = || WRITTEN.swap(0, Ordering::Relaxed);
+    set(1, 1);
+    set(1, 2);
+    state.save(false).unwrap().finish().unwrap();
+    assert!(written() > 0);
+    let saving = state.save(true).unwrap();
+    set(2, 1);
+    assert!(written() > 0);
+    drop(saving);
+    set(3, 2);
+    assert_eq!(written(), 0);
+}
+
+/// A piece has all rows, wherever most of them are: they are written in many turns.
+#[test]
+fn a_piece_has_all_rows_of_each_partition() {
+    let executor = Arc::new(Executor::of(1));
+    let codec = RecordCodec::<(u16, u32)>::new();
+    for largest in 0..3 {
+        let state = KeyedState::new(3, None);
+        state.note_changes(codec);
+        let partition_of = state.partitioner().by_key::<u16, ()>();
+        let is_there = |&key: &u16| key < 10 || partition_of(&(key, ())) == largest;
+        let keys = (0..6000).filter(is_there);
+        let changes: Vec<_> = keys.map(|key| (key, Some(u32::from(key)))).collect();
+        assert!(changes.len() > 1500);
+        change(&state, &executor, at(1), &changes, false);
+        let piece = state.save(false).unwrap().finish().unwrap();
+        let again = KeyedState::new(1, None);
+        again.restore(&executor, at(1), codec, &[&piece]).unwrap();
+        assert_eq!(rows(&again, &executor), rows(&state, &executor));
+        assert_eq!(rows(&again, &executor).len(), changes.len());
+    }
 }

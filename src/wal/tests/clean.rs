@@ -47,6 +47,15 @@ fn whole_segments_go_and_only_what_is_superseded() {
     assert_eq!(open_with(&disk, 0, options()).unwrap().end(), 10);
 }
 
+/// Somebody else may have the directory by then.
+#[test]
+fn a_closed_log_removes_nothing() {
+    let (disk, log) = ten();
+    log.close();
+    log.remove_below(10).unwrap();
+    assert_eq!(files(&disk).len(), 4);
+}
+
 #[test]
 fn clean_up_that_fails_is_done_later() {
     let (disk, log) = ten();

@@ -272,3 +272,39 @@ fn the_next_good_record_is_found_far_behind() {
         assert_eq!(reader.skipped(), 1);
     }
 }
+
+/// What is damaged in the last segment is found at once, and not when it is read.
+#[test]
+fn damage_of_what_was_durable_is_an_error_of_the_start() {
+    let disk = damaged(1, |bytes| bytes[60] ^= 1);
+    let error = open_with(&disk, 0, WalOptions::new()).unwrap_err();
+    let what = "record 2 is missing, at byte 40 of /log/segment-00000000000000000001.wal";
+    assert!(error.to_string().contains(what), "{error}");
+    assert_eq!(skipped(&disk), ("abdef".to_owned(), 1));
+}
+
+#[test]
+fn whole_records_in_another_order_are_damage() {
+    let disk = damaged(1, |bytes| bytes[40..90].rotate_left(25));
+    let error = failure(&disk).unwrap();
+    assert!(
+        error.contains("record 3 is missing, at byte 90 of"),
+        "{error}"
+    );
+    assert_eq!(skipped(&disk), ("abcf".to_owned(), 2));
+}
+
+/// A segment that does not count is removed, and a torn end is cut off also where nothing of
+/// it is needed.
+#[test]
+fn a_new_segment_takes_the_place_of_what_was_torn() {
+    let name = |number| format!("segment-{number:020}.wal");
+    let disk = damaged(1, |bytes| bytes.truncate(50));
+    drop(open(&disk));
+    assert_eq!(files(&disk), [0, 2].map(name));
+    let disk = damaged(1, |bytes| bytes.push(1));
+    let log = open_with(&disk, 6, WalOptions::new()).unwrap();
+    assert_eq!(files(&disk), [0, 1, 2].map(name));
+    assert_eq!(append(&log, &["g"]).unwrap(), 6..7);
+    assert_eq!(bodies(&log, 6), ["g"]);
+}

@@ -164,6 +164,36 @@ fn what_one_start_did_not_find_does_not_come_back() {
     }
 }
 
+/// What a start finds, the next ones find, wherever the process before it crashed and whatever
+/// a crash of the machine leaves: also where a segment was just begun in place of one whose
+/// sync had failed.
+#[test]
+fn what_one_start_found_the_next_ones_find() {
+    let disk = SimDisk::new();
+    let log = open(&disk);
+    append(&log, &["a"]).unwrap();
+    // Behind the append.
+    let sync = disk.calls() + 1;
+    disk.fail(sync..=sync, Fault::Io);
+    append(&log, &["b"]).unwrap();
+    append(&log, &["c"]).unwrap();
+    drop(log);
+    let mut different = Vec::new();
+    for operations in 0..=disk.operations() {
+        let restarted = disk.crash(operations, Survives::Written);
+        let found = bodies(&open(&restarted), 0).concat();
+        for seed in 0..20 {
+            let crashed = restarted.crash(restarted.operations(), Survives::Some(seed));
+            let what = format!("{operations} operations, seed {seed}");
+            assert_eq!(bodies(&open(&crashed), 0).concat(), found, "{what}");
+        }
+        different.push(found);
+    }
+    different.dedup();
+    // The second one is written twice, and counts first where it was not durable.
+    assert_eq!(different, ["", "a", "ab", "a", "ab", "abc"]);
+}
+
 #[test]
 fn a_disk_that_panics_is_an_error() {
     let disk = HookedDisk {

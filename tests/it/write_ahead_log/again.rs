@@ -3,6 +3,9 @@
 use super::*;
 use std::fs;
 use std::ops::BitAndAssign;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use crate::once::recovered::Numbers;
 
 /// What was in batches since the last checkpoint comes again in the same batches, in
 /// the same partitions, with the same things said about them; before anything else, and
@@ -57,6 +60,80 @@ fn rerun_batch_is_identical() {
             assert_eq!(again.of(1000), ["two and three"]);
         }
     }
+}
+
+/// Without a checkpoint that can be read nothing of the log comes, and what is stored then
+/// does.
+#[test]
+fn f_12_a_program_that_begins_anew_gets_nothing_of_the_log() {
+    let dir = Scratch::new("log-anew");
+    let run = Run::start(&dir, 0, NEVER);
+    run.handle.store_many(vec![1]).unwrap();
+    run.program.tick();
+    run.handle.store_many(vec![2]).unwrap();
+    assert_eq!(run.crash(), 1000);
+    fs::write(dir.join("checkpoint-0"), "nothing").unwrap();
+
+    let clock = ManualClock::new(1000);
+    let make = || context(&clock, NEVER);
+    let ssc = StreamingContext::get_or_create_on_error(&*dir, make).unwrap();
+    let run = Run::begin(Program { ssc, clock });
+    run.handle.store_many(vec![3]).unwrap();
+    run.program.tick();
+    assert_eq!(run.batches.take(), [(2000, vec![vec![3]])]);
+    assert_eq!(run.counts(), once([3]));
+    assert_eq!(run.crash(), 2000);
+    // What was given up does not come back.
+    let run = Run::start(&dir, 2000, NEVER);
+    run.program.tick();
+    let batches = [(2000, vec![vec![3]]), (3000, vec![])];
+    assert_eq!(run.batches.take(), batches);
+    run.crash();
+}
+
+/// Batches come again as a whole: what is in none yet is not in one that another input had,
+/// also if the clock was set back.
+#[test]
+fn g_14_a_batch_that_another_input_had_gets_nothing_new() {
+    let dir = Scratch::new("log-others");
+    let there = Arc::<AtomicU64>::default();
+    let start = |millis| {
+        let program = recover(&dir, millis, |builder| {
+            let builder = builder.workers(1).set("checkpoint_interval", "1h");
+            builder.set("receiver_write_ahead_log", "true")
+        });
+        let there = Arc::clone(&there);
+        let others = program.ssc.input_stream(Numbers { there, next: 0 });
+        others.unwrap().foreach_rdd(|_, _| Ok(()));
+        let (given, handle) = mpsc::channel();
+        let numbers = program.ssc.receiver_stream(Given(given)).unwrap();
+        let numbers = numbers.checkpoint(SECOND).unwrap();
+        let batches = watch_partitions(&numbers);
+        program.start();
+        (program, handle.recv().unwrap(), batches)
+    };
+    let (first, handle, _) = start(0);
+    handle.store_many(vec![1]).unwrap();
+    for n in 1..=3 {
+        there.store(n, SeqCst);
+        first.tick();
+    }
+    handle.store_many(vec![2]).unwrap();
+    first.ssc.stop(false).unwrap();
+    drop((first, handle));
+
+    let (second, _, batches) = start(500);
+    for _ in 0..4 {
+        second.tick();
+    }
+    let expected = [
+        (1000, vec![vec![1]]),
+        (2000, vec![]),
+        (3000, vec![]),
+        (4000, vec![vec![2]]),
+    ];
+    assert_eq!(batches.take(), expected);
+    second.ssc.stop(false).unwrap();
 }
 
 /// Blocks that are stored while earlier ones come again belong to no batch yet: a

@@ -243,6 +243,54 @@ fn f_15_a_disk_that_fails_for_a_moment_is_asked_again() {
     }
 }
 
+/// Whatever the disk refuses for a moment while a program starts, it does start, and what was
+/// there comes again (F-12, F-15).
+#[test]
+fn f_12_a_start_asks_a_disk_that_fails_for_a_moment_again() {
+    let start = |disk: &SimDisk, millis| {
+        with_disk(disk, || {
+            Run::start(Path::new("/checkpoints"), millis, NEVER)
+        })
+    };
+    for nth in 0.. {
+        for times in 1..=2 {
+            let disk = SimDisk::new();
+            let run = start(&disk, 0);
+            run.handle.store_many(vec![1]).unwrap();
+            run.program.tick();
+            run.program.ssc.stop(true).unwrap();
+            drop(run);
+            let run = start(&disk, 1000);
+            for number in 2..=3 {
+                run.handle.store_many(vec![number]).unwrap();
+                run.program.tick();
+            }
+            run.handle.store_many(vec![4]).unwrap();
+            run.program.ssc.stop(false).unwrap();
+            drop(run);
+
+            let at = disk.calls() + nth;
+            disk.fail(at..at + times, Fault::Io);
+            // The clock was set back, so no batch is cut yet.
+            let run = start(&disk, 1000);
+            let is_over = disk.calls() <= at;
+            disk.mend();
+            for _ in 0..3 {
+                run.program.tick();
+            }
+            let what = format!("call {nth}, {times} times");
+            let expected = [2, 3, 4].map(|n| (1000 * n as i64, vec![vec![n]]));
+            assert_eq!(run.batches.take(), expected, "{what}");
+            assert_eq!(run.counts(), once(1..=4), "{what}");
+            run.program.ssc.stop(false).unwrap();
+            if is_over && times == 2 {
+                assert!(nth > 30, "{nth} calls");
+                return;
+            }
+        }
+    }
+}
+
 /// What cannot be logged ahead of its batch is logged with it.
 #[test]
 fn f_9_much_that_cannot_be_logged_waits_for_its_batch() {

@@ -108,7 +108,10 @@ impl Run {
         let clock = ManualClock::new(millis);
         let make = || change(builder(&clock, checkpoint_interval)).build();
         let ssc = StreamingContext::get_or_create(dir, make).unwrap();
-        let program = Program { ssc, clock };
+        Self::begin(Program { ssc, clock })
+    }
+
+    fn begin(program: Program) -> Self {
         let (given, handle) = mpsc::channel();
         let numbers = program.ssc.receiver_stream(Given(given)).unwrap();
         let numbers = numbers.uid("numbers").unwrap();

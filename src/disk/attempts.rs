@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::io;
+use std::iter::successors;
 
 use crate::error::{Error, Result};
 
@@ -13,8 +14,8 @@ const ATTEMPTS: usize = 3;
 ///
 /// # Errors
 /// That of the last attempt; at once what will not be another one the next time, as that there
-/// is no such file, or that it was damaged.
-pub(super) fn attempt<R>(mut action: impl FnMut() -> Result<R>) -> Result<R> {
+/// is no such file, that somebody else has the directory, or that a file was damaged.
+pub(crate) fn attempt<R>(mut action: impl FnMut() -> Result<R>) -> Result<R> {
     for _ in 1..ATTEMPTS {
         match action() {
             Err(error) if may_pass(&error) => {
@@ -27,6 +28,10 @@ pub(super) fn attempt<R>(mut action: impl FnMut() -> Result<R>) -> Result<R> {
 }
 
 fn may_pass(error: &Error) -> bool {
-    let cause = error.source().and_then(|cause| cause.downcast_ref());
-    cause.is_some_and(|cause: &io::Error| cause.kind() != io::ErrorKind::NotFound)
+    let mut causes = successors(error.source(), |&cause| cause.source());
+    let cause = causes.find_map(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| {
+        let kind = cause.kind();
+        kind != io::ErrorKind::NotFound && kind != io::ErrorKind::ResourceBusy
+    })
 }
