@@ -123,6 +123,8 @@ impl Checkpointer {
         let notes = Arc::clone(&batches) as Arc<dyn Notes>;
         for Named { uid, node } in &streams {
             if let Some(durable) = node.durable() {
+                // Also if no output does: what is saved has to be all of it.
+                node.meta().set_read();
                 durable.begin();
                 durable.note_batches(uid, &notes);
             }

@@ -67,7 +67,7 @@ struct Demand {
     asked_every: Duration,
     /// How long before a checkpoint a batch may be that is asked for behind it.
     history: Duration,
-    /// There is an output operation behind the node.
+    /// There is an output operation behind the node, or checkpoints save what it keeps.
     is_read: bool,
 }
 
@@ -141,7 +141,7 @@ impl Meta {
         }
     }
 
-    /// An output operation reads the node's data.
+    /// An output operation reads the node's data, or checkpoints do.
     pub(crate) fn set_read(&self) {
         self.demand().is_read = true;
     }

@@ -286,15 +286,15 @@ impl Life {
 
     /// Starts the program, and listens to it until it ends. It is killed after so many
     /// batches, if it does not end before; mostly they count from the first one that has
-    /// lines of this life, as it may take many until the program is connected.
+    /// numbers of this life from whoever sends them, as it may take many until then.
     fn live(&mut self, kill_point: &str, batches: u64) {
         // Behind all that it may have cut, also if it said nothing.
         let start = self.last + 10_000;
         self.last = start;
         let mut child = self.start(start, kill_point);
         let (before, mut seen) = (self.known, 0);
-        let (mut told, mut fed) = (0_u32, None);
-        let from_the_start = !self.sources.contains('s') || batches.is_multiple_of(4);
+        let (mut told, mut at_first) = (0_u32, None);
+        let from_the_start = batches.is_multiple_of(4);
         // How many lines were counted, by batch.
         let mut lines = BTreeMap::new();
         let said = BufReader::new(child.0.stderr.take().unwrap());
@@ -317,9 +317,12 @@ impl Life {
                         self.check(counts, before);
                     }
                     told += 1;
-                    assert!(told < 100_000, "it was never connected");
-                    let at_first = *fed.get_or_insert(counts[3 * SOCKET]);
-                    if from_the_start || counts[3 * SOCKET] > at_first {
+                    assert!(told < 100_000, "nothing was received");
+                    let received = [RELIABLE, SOCKET].map(|source| counts[3 * source]);
+                    let [reliable, socket] = *at_first.get_or_insert(received);
+                    let is_fed = (!self.sources.contains('r') || received[0] > reliable)
+                        && (!self.sources.contains('s') || received[1] > socket);
+                    if from_the_start || is_fed {
                         seen += 1;
                     }
                     if seen == batches {
