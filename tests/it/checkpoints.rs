@@ -430,42 +430,6 @@ fn sta_2_the_initial_state_counts_once_for_all_processes() {
     assert_eq!(run(1000, &[(1, 1), (3, 5)]), [(1, 16), (3, 5)]);
 }
 
-/// A program that is changed may read what an earlier one had declared and not read.
-#[test]
-fn what_no_output_reads_is_saved_with_all_that_came() {
-    let dir = Scratch::new("checkpoints-unread");
-    let log = Log::default();
-    let run = |millis, is_read: bool, batches: &[[Pair; 2]]| {
-        let program = recover(&dir, millis, |builder| builder.workers(2));
-        let input = program.ssc.input_stream(log.reader()).unwrap();
-        let sums = input
-            .update_state_by_key(|new: &[i64], old: Option<&i64>| {
-                Some(old.unwrap_or(&0) + new.iter().sum::<i64>())
-            })
-            .uid("sums")
-            .unwrap()
-            .checkpoint(3 * SECOND)
-            .unwrap();
-        let seen = match is_read {
-            true => watch(&sums),
-            false => watch(&input),
-        };
-        program.start();
-        for pairs in batches {
-            log.add(pairs);
-            program.tick();
-        }
-        program.ssc.stop(true).unwrap();
-        let (_, mut last) = seen.take().pop().unwrap();
-        last.sort_unstable();
-        last
-    };
-    let batches = [[(1, 1), (2, 2)], [(1, 10), (3, 3)], [(2, 20), (4, 4)]];
-    assert_eq!(run(0, false, &batches), [(2, 20), (4, 4)]);
-    let expected = [(1, 111), (2, 22), (3, 3), (4, 4), (5, 5)];
-    assert_eq!(run(3000, true, &[[(1, 100), (5, 5)]]), expected);
-}
-
 fn error_of<T>(result: millstream::Result<T>) -> String {
     result.err().map(|error| error.to_string()).unwrap()
 }

@@ -435,6 +435,39 @@ fn f_13_blocks_of_the_log_are_read_with_other_fields() {
     assert!(seen.take().iter().all(|(_, totals)| totals.is_empty()));
 }
 
+/// What an earlier program had declared and not read has all that came.
+#[test]
+fn what_no_output_read_was_saved_with_all_that_came() {
+    let dir = Scratch::new("evolved-unread");
+    let run = |millis, is_read: bool, batches: u32| {
+        let program = recover(&dir, millis, |builder| builder.workers(2));
+        let input = program.ssc.input_stream(Seconds).unwrap();
+        let sums = input
+            .update_state_by_key(|new: &[i64], old: Option<&i64>| {
+                Some(old.unwrap_or(&0) + new.iter().sum::<i64>())
+            })
+            .uid("sums")
+            .unwrap()
+            .checkpoint(3 * SECOND)
+            .unwrap();
+        let seen = match is_read {
+            true => watch(&sums),
+            false => watch(&input),
+        };
+        program.start();
+        for _ in 0..batches {
+            program.tick();
+        }
+        program.ssc.stop(true).unwrap();
+        let (_, mut last) = seen.take().pop().unwrap();
+        last.sort_unstable();
+        last
+    };
+    assert_eq!(run(0, false, 3), [(1, 3), (2, 3)]);
+    let all = 1 + 2 + 3 + 4;
+    assert_eq!(run(3000, true, 1), [(1, all), (2, all)]);
+}
+
 /// A stream that is new begins behind the checkpoint, as if there had been no batches before; one
 /// of which nothing was saved may be gone.
 #[test]
