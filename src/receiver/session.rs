@@ -229,18 +229,11 @@ impl Reporter {
 
     /// It ended by itself, and begins again after the pause.
     pub(crate) fn restarts(&self, message: String, error: Option<Error>, pause: Duration) {
-        let receiver = self.name();
-        match &error {
-            Some(error) => tracing::warn!(
-                receiver,
-                %error,
-                "a receiver ended and starts again after {pause:?}: {message}"
-            ),
-            None => tracing::warn!(
-                receiver,
-                "a receiver ended and starts again after {pause:?}: {message}"
-            ),
-        }
+        tracing::warn!(
+            receiver = self.name(),
+            error = error.as_ref().map(tracing::field::display),
+            "a receiver ended and starts again after {pause:?}: {message}"
+        );
         self.ended(message, error);
     }
 

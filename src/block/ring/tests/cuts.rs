@@ -2,6 +2,13 @@
 
 use super::*;
 
+const SMALL: RingOptions = RingOptions {
+    block: 1024,
+    bound: 16 << 10,
+    queue: 8,
+    lossy: false,
+};
+
 const CUTS: usize = if cfg!(miri) { 50 } else { 100_000 };
 
 /// Cuts while `write` stores at full speed, until `CUTS` cuts found something;
@@ -41,13 +48,7 @@ fn cut_while<B: Block>(
 
 #[test]
 fn cuts_are_exact_typed() {
-    let options = RingOptions {
-        block: 1024,
-        bound: 16 << 10,
-        queue: 8,
-        lossy: false,
-    };
-    let (mut writer, cutter, budget) = typed_ring::<usize>(options);
+    let (mut writer, cutter, budget) = typed_ring::<usize>(SMALL);
     let mut expected = 0;
     cut_while(
         cutter,
@@ -79,13 +80,7 @@ fn cuts_are_exact_typed() {
 fn records_stored_together_are_cut_together() {
     // A block holds 64 records of this size.
     type Member = (u32, u32, u64);
-    let options = RingOptions {
-        block: 1024,
-        bound: 16 << 10,
-        queue: 8,
-        lossy: false,
-    };
-    let (mut writer, cutter, budget) = typed_ring::<Member>(options);
+    let (mut writer, cutter, budget) = typed_ring::<Member>(SMALL);
     let (mut group, mut at) = (0, 0);
     let len = |group: u32| [1, 3, 40, 64, 65, 200, 0, 7][group as usize % 8];
     cut_while(
